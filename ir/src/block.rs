@@ -1,0 +1,431 @@
+//! Blocks: straight-line SSA code with one terminator.
+
+use crate::guest::TrapKind;
+use crate::op::*;
+use crate::state::Slot;
+use crate::types::Type;
+
+/// What names a block: the guest address and the mode bits that change what the bytes mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockKey {
+    /// Guest address of the first instruction.
+    pub pc: u64,
+    /// Mode bits, as [`crate::Guest::mode`] computes them.
+    pub mode: u32,
+}
+
+/// An SSA value: the index of the [`Inst`] that defines it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+impl Value {
+    /// The index of the defining instruction.
+    #[inline]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One IR instruction.
+///
+/// `ty` is the type of the result, or for instructions without one the type of the value they consume, or for
+/// comparisons the type of the operands (their result is an [`Type::I8`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Inst {
+    /// A constant, its bits zero-extended.
+    Const {
+        ty: Type,
+        bits: u64,
+    },
+    /// Read a register slot.
+    Get {
+        ty: Type,
+        slot: Slot,
+    },
+    /// Write a register slot.
+    Set {
+        ty: Type,
+        slot: Slot,
+        value: Value,
+    },
+    Unary {
+        op: UnaryOp,
+        ty: Type,
+        arg: Value,
+    },
+    Binary {
+        op: BinaryOp,
+        ty: Type,
+        args: [Value; 2],
+    },
+    /// 1 if the condition holds, else 0.
+    Compare {
+        cond: Cond,
+        ty: Type,
+        args: [Value; 2],
+    },
+    /// The first argument if `cond` is not 0, else the second.
+    Select {
+        ty: Type,
+        cond: Value,
+        args: [Value; 2],
+    },
+    Convert {
+        op: ConvertOp,
+        ty: Type,
+        arg: Value,
+    },
+    FloatUnary {
+        op: FloatUnaryOp,
+        ty: Type,
+        round: Round,
+        arg: Value,
+    },
+    FloatBinary {
+        op: FloatBinaryOp,
+        ty: Type,
+        round: Round,
+        args: [Value; 2],
+    },
+    /// `args[0] * args[1] + args[2]`, rounded once.
+    FloatFma {
+        ty: Type,
+        round: Round,
+        args: [Value; 3],
+    },
+    /// 1 if the condition holds. A signalling comparison raises invalid on any NaN, a quiet one on a
+    /// signalling NaN only.
+    FloatCompare {
+        cond: FloatCond,
+        signaling: bool,
+        ty: Type,
+        args: [Value; 2],
+    },
+    /// RISC-V's `fclass` mask, an `i32`; `ty` is the operand's type.
+    FloatClass {
+        ty: Type,
+        arg: Value,
+    },
+    /// `ty` is the result's type.
+    FloatConvert {
+        op: FloatConvertOp,
+        ty: Type,
+        round: Round,
+        arg: Value,
+    },
+    /// Read guest memory at `addr + offset`, which wraps in the type of `addr`.
+    Load {
+        ty: Type,
+        access: Access,
+        addr: Value,
+        offset: i32,
+    },
+    /// Write the low bytes of `value` to guest memory.
+    Store {
+        ty: Type,
+        access: Access,
+        addr: Value,
+        offset: i32,
+        value: Value,
+    },
+    /// Atomic read-modify-write of `ty`'s width; the result is the old value. A misaligned address faults.
+    AtomicRmw {
+        op: AtomicOp,
+        ty: Type,
+        addr: Value,
+        value: Value,
+    },
+    /// Atomic compare and swap; the result is the old value.
+    AtomicCas {
+        ty: Type,
+        addr: Value,
+        expected: Value,
+        new: Value,
+    },
+    /// Load and reserve. A misaligned address faults.
+    LoadReserved {
+        ty: Type,
+        addr: Value,
+    },
+    /// Store if the reservation still holds; the result, an `i8`, is 1 if it stored. Ends the reservation.
+    StoreConditional {
+        ty: Type,
+        addr: Value,
+        value: Value,
+    },
+    Fence {
+        kind: FenceKind,
+    },
+    /// The accrued exception flags, an `i32` with [`FpFlags`]' bits.
+    ReadFpFlags,
+    /// Replace the accrued exception flags by the low bits of an `i32`.
+    WriteFpFlags {
+        value: Value,
+    },
+    /// The dynamic rounding mode, an `i32` with RISC-V's numbering (it may hold a reserved one).
+    ReadFpRound,
+    /// Replace the dynamic rounding mode. The block must end with [`ExitKind::ModeChange`] right after.
+    WriteFpRound {
+        value: Value,
+    },
+    /// Call a helper of the guest with `count` arguments (integers). `ty` is the result's type.
+    Call {
+        helper: HelperId,
+        ty: Type,
+        count: u8,
+        args: [Value; 3],
+    },
+    /// Raise the trap at this instruction's pc if `cond` is not 0.
+    TrapIf {
+        cond: Value,
+        kind: TrapKind,
+    },
+}
+
+impl Inst {
+    /// The type of the value it defines, if it defines one.
+    pub fn result(&self) -> Option<Type> {
+        use Inst::*;
+        match *self {
+            Const { ty, .. }
+            | Get { ty, .. }
+            | Unary { ty, .. }
+            | Binary { ty, .. }
+            | Select { ty, .. }
+            | Convert { ty, .. }
+            | FloatUnary { ty, .. }
+            | FloatBinary { ty, .. }
+            | FloatFma { ty, .. }
+            | FloatConvert { ty, .. }
+            | Load { ty, .. }
+            | AtomicRmw { ty, .. }
+            | AtomicCas { ty, .. }
+            | LoadReserved { ty, .. }
+            | Call { ty, .. } => Some(ty),
+            Compare { .. } | FloatCompare { .. } | StoreConditional { .. } => Some(Type::I8),
+            FloatClass { .. } | ReadFpFlags | ReadFpRound => Some(Type::I32),
+            Set { .. } | Store { .. } | Fence { .. } | WriteFpFlags { .. } | WriteFpRound { .. } | TrapIf { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Calls `f` with each value it uses, in order; `f` may replace it.
+    pub fn for_each_arg(&mut self, mut f: impl FnMut(&mut Value)) {
+        use Inst::*;
+        match self {
+            Const { .. } | Get { .. } | Fence { .. } | ReadFpFlags | ReadFpRound => {}
+            Set { value: a, .. }
+            | Unary { arg: a, .. }
+            | Convert { arg: a, .. }
+            | FloatUnary { arg: a, .. }
+            | FloatClass { arg: a, .. }
+            | FloatConvert { arg: a, .. }
+            | Load { addr: a, .. }
+            | LoadReserved { addr: a, .. }
+            | WriteFpFlags { value: a }
+            | WriteFpRound { value: a }
+            | TrapIf { cond: a, .. } => f(a),
+            Binary { args, .. } | Compare { args, .. } | FloatBinary { args, .. } | FloatCompare { args, .. } => {
+                args.iter_mut().for_each(f)
+            }
+            Select { cond, args, .. } => {
+                f(cond);
+                args.iter_mut().for_each(f)
+            }
+            FloatFma { args, .. } => args.iter_mut().for_each(f),
+            Store { addr, value, .. } | AtomicRmw { addr, value, .. } | StoreConditional { addr, value, .. } => {
+                f(addr);
+                f(value)
+            }
+            AtomicCas { addr, expected, new, .. } => {
+                f(addr);
+                f(expected);
+                f(new)
+            }
+            Call { count, args, .. } => args[..usize::from(*count)].iter_mut().for_each(f),
+        }
+    }
+
+    /// The values it uses, in order.
+    pub fn args(&self) -> impl Iterator<Item = Value> {
+        let (mut list, mut n) = ([Value(0); 3], 0);
+        let mut copy = *self;
+        copy.for_each_arg(|v| {
+            list[n] = *v;
+            n += 1;
+        });
+        list.into_iter().take(n)
+    }
+
+    /// May it end the block early, by a fault or a trap? The guest's registers must be exact there.
+    pub fn can_fault(&self) -> bool {
+        use Inst::*;
+        matches!(
+            self,
+            Load { .. }
+                | Store { .. }
+                | AtomicRmw { .. }
+                | AtomicCas { .. }
+                | LoadReserved { .. }
+                | StoreConditional { .. }
+                | Call { .. }
+                | TrapIf { .. }
+        )
+    }
+
+    /// May it go away when nobody uses its result?
+    ///
+    /// Floating-point ops raise flags, so only those that cannot are removable.
+    pub fn is_pure(&self) -> bool {
+        use Inst::*;
+        match self {
+            Const { .. }
+            | Get { .. }
+            | Unary { .. }
+            | Binary { .. }
+            | Compare { .. }
+            | Select { .. }
+            | Convert { .. }
+            | FloatClass { .. }
+            | ReadFpFlags
+            | ReadFpRound => true,
+            FloatUnary { op, .. } => matches!(op, FloatUnaryOp::Neg | FloatUnaryOp::Abs),
+            FloatBinary { op, .. } => matches!(op, FloatBinaryOp::CopySign),
+            _ => false,
+        }
+    }
+}
+
+/// Is a direct jump a guest call?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JumpKind {
+    /// A jump inside a function, or a tail call.
+    Plain,
+    /// A call: the callee is expected to return to `ret`.
+    Call {
+        /// The return address.
+        ret: u64,
+    },
+}
+
+/// What an indirect jump is, as far as the instruction tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IndirectKind {
+    /// A computed jump.
+    Jump,
+    /// A call through a register.
+    Call {
+        /// The return address.
+        ret: u64,
+    },
+    /// A return.
+    Return,
+}
+
+/// How a block ends; there is exactly one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Terminator {
+    /// To a known address.
+    Jump {
+        /// Where to.
+        target: u64,
+        /// Call or not.
+        kind: JumpKind,
+    },
+    /// To one of two known addresses.
+    Branch {
+        /// An `i8`: not 0 means taken.
+        cond: Value,
+        /// Where to if `cond` is not 0.
+        taken: u64,
+        /// Where to if `cond` is 0.
+        next: u64,
+    },
+    /// To a computed address (of the guest's address width).
+    Indirect {
+        /// Where to.
+        target: Value,
+        /// Call, return or neither.
+        kind: IndirectKind,
+    },
+    /// A system call; the instruction is the block's last. The guest goes on at `next`.
+    Syscall {
+        /// The address after the instruction.
+        next: u64,
+    },
+    /// The block's last instruction raises a trap.
+    Trap {
+        /// Which.
+        kind: TrapKind,
+    },
+    /// Hand over to the machine, then go on at `next`.
+    Exit {
+        /// Why.
+        kind: ExitKind,
+        /// Where to go on.
+        next: u64,
+    },
+}
+
+/// Where a guest instruction starts in the IR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InsnMark {
+    /// Guest address.
+    pub pc: u64,
+    /// Index of its first IR instruction.
+    pub first: u32,
+    /// Length in bytes.
+    pub len: u8,
+}
+
+/// Straight-line code for consecutive guest instructions.
+///
+/// Invariants (checked by [`crate::verify`]): every value is defined before it is used; the types fit; in each
+/// guest instruction everything that can fault comes before the first `Set`, so that a fault finds the
+/// registers as they were before the instruction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    /// What it was made from.
+    pub key: BlockKey,
+    /// How its floating-point ops treat NaNs.
+    pub nan: NanRule,
+    /// The code.
+    pub insts: Vec<Inst>,
+    /// The guest instructions, in order; never empty.
+    pub marks: Vec<InsnMark>,
+    /// The end.
+    pub term: Terminator,
+}
+
+impl Block {
+    /// The type of a value.
+    ///
+    /// # Panics
+    /// If the instruction defines none: the block is not well formed.
+    pub fn ty(&self, value: Value) -> Type {
+        self.insts[value.index()].result().expect("a value is defined by an instruction with a result")
+    }
+
+    /// Number of guest instructions.
+    pub fn insn_count(&self) -> u32 {
+        self.marks.len() as u32
+    }
+
+    /// The guest address after the last instruction.
+    pub fn end(&self) -> u64 {
+        self.marks.last().map_or(self.key.pc, |m| m.pc.wrapping_add(m.len.into()))
+    }
+
+    /// The guest address of the last instruction.
+    pub fn last_pc(&self) -> u64 {
+        self.marks.last().map_or(self.key.pc, |m| m.pc)
+    }
+
+    /// The guest address of the instruction that the IR instruction at `index` belongs to.
+    pub fn pc_of(&self, index: usize) -> u64 {
+        let n = self.marks.partition_point(|m| m.first as usize <= index);
+        self.marks[n.saturating_sub(1)].pc
+    }
+}

@@ -1,0 +1,76 @@
+//! Instruction patterns written as in the manual: `"0000000 ttttt sssss 000 ddddd 0110011"`.
+//!
+//! `0` and `1` are fixed bits, any other character is an operand bit, blanks separate fields for the reader.
+//! [`Pattern::new`] is a `const fn`: a string of the wrong length is a build error at its own line.
+
+/// Fixed bits of an instruction of 16 or 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// The bits that are fixed.
+    pub mask: u32,
+    /// Their values.
+    pub value: u32,
+    /// 16 or 32.
+    pub bits: u8,
+}
+
+impl Pattern {
+    /// Reads the manual's bit string, most significant bit first.
+    ///
+    /// # Panics
+    /// If it has neither 16 nor 32 bits (at build time, in a constant).
+    pub const fn new(text: &str) -> Pattern {
+        let bytes = text.as_bytes();
+        let (mut mask, mut value, mut bits, mut i) = (0u32, 0u32, 0u8, 0);
+        while i < bytes.len() {
+            let c = bytes[i];
+            i += 1;
+            if c == b' ' {
+                continue;
+            }
+            assert!(bits < 32, "more than 32 bits");
+            mask = mask << 1 | (c == b'0' || c == b'1') as u32;
+            value = value << 1 | (c == b'1') as u32;
+            bits += 1;
+        }
+        assert!(bits == 16 || bits == 32, "an instruction has 16 or 32 bits");
+        Pattern { mask, value, bits }
+    }
+
+    /// Does the word match?
+    #[inline]
+    pub const fn matches(&self, word: u32) -> bool {
+        word & self.mask == self.value
+    }
+
+    /// Is there a word that matches both?
+    pub const fn overlaps(&self, other: &Pattern) -> bool {
+        self.bits == other.bits && (self.value ^ other.value) & self.mask & other.mask == 0
+    }
+
+    /// Does every word that matches `other` match this too?
+    pub const fn covers(&self, other: &Pattern) -> bool {
+        self.overlaps(other) && self.mask & !other.mask == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_bits_are_read_in_the_order_of_the_manual() {
+        const ADDI: Pattern = Pattern::new("iiiiiiiiiiii sssss 000 ddddd 0010011");
+        assert_eq!(ADDI, Pattern { mask: 0x707f, value: 0x0013, bits: 32 });
+        assert!(ADDI.matches(0x0010_0093));
+        assert!(!ADDI.matches(0x0010_1093));
+    }
+
+    #[test]
+    fn overlap_and_cover() {
+        let nop = Pattern::new("000 0 00000 00000 01");
+        let addi = Pattern::new("000 i ddddd iiiii 01");
+        assert!(nop.overlaps(&addi) && addi.covers(&nop) && !nop.covers(&addi));
+        assert!(!addi.overlaps(&Pattern::new("001 i ddddd iiiii 01")));
+    }
+}
