@@ -59,6 +59,8 @@ pub enum TrapKind {
     IntegerOverflow,
     /// An enabled floating-point exception (MIPS).
     FloatException,
+    /// A jump or taken branch to an address that cannot hold an instruction; raised at the jump (RISC-V without C).
+    MisalignedTarget,
 }
 
 /// A trap; the pc of the instruction that raised it is `CpuState::pc`.

@@ -1,0 +1,88 @@
+//! From bytes to a block.
+
+use crate::config::Config;
+use crate::fields::Word;
+use crate::index::{Index, is_long};
+use crate::lower::{Flow, Lower};
+use crate::table::Action;
+use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, JumpKind, Round, Terminator, TrapKind};
+
+/// Blocks end with their page, so that what is known about a page's code is known about the block's. Only an
+/// instruction that itself reaches into the next page does.
+const PAGE: u64 = 4096;
+
+/// Mode bits: what the dynamic rounding mode `frm` holds.
+pub mod mode {
+    /// A mode that the host rounds in (0 to 3).
+    pub const PLAIN: u32 = 0;
+    /// To nearest, ties away from zero (4): [`emu_ir::Round::Dynamic`] is translated to that mode.
+    pub const NEAREST_AWAY: u32 = 1;
+    /// A reserved value (5 to 7): instructions with the dynamic rounding mode are illegal.
+    pub const RESERVED: u32 = 2;
+
+    /// The mode for a value of `frm`.
+    pub fn of_frm(frm: u32) -> u32 {
+        match frm {
+            0..=3 => PLAIN,
+            4 => NEAREST_AWAY,
+            _ => RESERVED,
+        }
+    }
+}
+
+/// An instruction's bits, zero-extended, and its length in bytes.
+///
+/// # Errors
+/// The fault of the first half that cannot be read.
+pub fn fetch(pc: u64, code: &mut dyn Fetch, config: &Config) -> Result<(u32, u8), Fault> {
+    let low = u32::from(code.fetch16(pc)?);
+    if !is_long(low) {
+        return Ok((low, 2));
+    }
+    let mask = u64::MAX >> (64 - config.xlen);
+    let high = u32::from(code.fetch16(pc.wrapping_add(2) & mask)?);
+    Ok((high << 16 | low, 4))
+}
+
+/// Translates from `key.pc` on; see [`emu_ir::Guest::translate`].
+pub fn translate(
+    key: BlockKey,
+    code: &mut dyn Fetch,
+    max_insns: usize,
+    config: &Config,
+    index: &Index,
+) -> Result<Block, Fault> {
+    let dynamic = if key.mode == mode::NEAREST_AWAY { Round::NearestAway } else { Round::Dynamic };
+    let mut t = Lower::new(Builder::new(key), config, dynamic);
+    let mut pc = key.pc;
+    loop {
+        let (word, len) = match fetch(pc, code, config) {
+            Err(fault) if pc == key.pc => return Err(fault),
+            Err(_) => break,
+            Ok(found) => found,
+        };
+        t.begin(pc, len);
+        match lower(&mut t, index, key.mode, word) {
+            Flow::Next => pc = t.next_pc(),
+            Flow::End(term) => return Ok(t.ir.finish(term)),
+            Flow::Illegal => {
+                return Ok(t.ir.finish(Terminator::Trap { kind: TrapKind::IllegalInstruction { word } }));
+            }
+        }
+        if t.ir.insn_count() >= max_insns || pc / PAGE != key.pc / PAGE {
+            break;
+        }
+    }
+    Ok(t.ir.finish(Terminator::Jump { target: pc, kind: JumpKind::Plain }))
+}
+
+/// Appends the meaning of one instruction.
+fn lower(t: &mut Lower, index: &Index, mode: u32, word: u32) -> Flow {
+    let Some(def) = index.find(word) else { return Flow::Illegal };
+    let w = Word(word);
+    match def.action {
+        Action::Lower(_) if def.rounds && w.rm() == 7 && mode == mode::RESERVED => Flow::Illegal,
+        Action::Lower(lower) => lower(t, w),
+        Action::Expand(expand) => self::lower(t, index, mode, expand(w)),
+    }
+}
