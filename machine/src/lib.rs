@@ -1,1 +1,4 @@
 //! placeholder
+
+pub mod elf;
+pub mod mem;

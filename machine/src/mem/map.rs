@@ -1,0 +1,570 @@
+//! mmap(2) and its kin, with the kernel's rules.
+#![forbid(unsafe_code)]
+
+use super::vma::page_up;
+use super::{CODE, Errno, FileId, GuestMemory, PAGE_SIZE, Prot, Space, Vma};
+use std::ops::Range;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The lowest address that may be mapped (`vm.mmap_min_addr`).
+const MMAP_MIN: u64 = 0x1_0000;
+/// How many mappings there may be (`vm.max_map_count`); some are left to the emulator itself.
+const MAX_MAPS: usize = 65_000;
+/// What Linux keeps free below a stack that grows.
+const STACK_GAP: u64 = 256 * PAGE_SIZE;
+
+/// How the address of a mapping is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Fixed {
+    /// As a hint.
+    #[default]
+    No,
+    /// MAP_FIXED.
+    Replace,
+    /// MAP_FIXED_NOREPLACE.
+    NoReplace,
+}
+
+/// What is behind a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Backing {
+    /// Zeros.
+    #[default]
+    Anonymous,
+    /// A file of the host.
+    File {
+        /// An open file.
+        fd: RawFd,
+        /// A multiple of the page size.
+        offset: u64,
+    },
+}
+
+/// The arguments of mmap(2).
+#[derive(Clone, Debug, Default)]
+pub struct MapRequest {
+    /// The address, or 0.
+    pub addr_hint: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Protection.
+    pub prot: Prot,
+    /// How the address is meant.
+    pub fixed: Fixed,
+    /// MAP_SHARED, else MAP_PRIVATE.
+    pub shared: bool,
+    /// What to map.
+    pub backing: Backing,
+    /// MAP_GROWSDOWN; such a mapping does not grow (the main stack is mapped whole).
+    pub grows_down: bool,
+    /// MAP_NORESERVE.
+    pub noreserve: bool,
+    /// MAP_POPULATE.
+    pub populate: bool,
+    /// MAP_LOCKED.
+    pub locked: bool,
+    /// A name for `/proc/PID/maps`, as `[stack]`.
+    pub name: Option<&'static str>,
+}
+
+impl MapRequest {
+    fn host_flags(&self) -> libc::c_int {
+        let flag = |on: bool, bits| if on { bits } else { 0 };
+        flag(self.shared, libc::MAP_SHARED)
+            | flag(!self.shared, libc::MAP_PRIVATE)
+            | flag(self.backing == Backing::Anonymous, libc::MAP_ANONYMOUS)
+            | flag(self.noreserve, libc::MAP_NORESERVE)
+            | flag(self.populate, libc::MAP_POPULATE)
+            | flag(self.locked, libc::MAP_LOCKED)
+    }
+
+    fn vma(&self, range: Range<u64>) -> Vma {
+        let (file, offset) = match self.backing {
+            Backing::File { fd, offset } => (Some(file_id(fd)), offset),
+            Backing::Anonymous => (None, 0),
+        };
+        let MapRequest { prot, shared, name, grows_down, noreserve, locked, .. } = *self;
+        Vma { range, prot, shared, file, offset, name, grows_down, noreserve, locked }
+    }
+}
+
+/// What `/proc/PID/maps` says of an open file.
+fn file_id(fd: RawFd) -> Arc<FileId> {
+    let link = format!("/proc/self/fd/{fd}");
+    let path = std::fs::read_link(&link).map(|p| p.into_os_string().into_vec()).unwrap_or_default();
+    let (dev, ino) = std::fs::metadata(&link).map_or((0, 0), |m| (m.dev(), m.ino()));
+    Arc::new(FileId { dev, ino, path })
+}
+
+/// The flags of mremap(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct MremapFlags {
+    /// MREMAP_MAYMOVE.
+    pub may_move: bool,
+    /// MREMAP_FIXED with the new address.
+    pub fixed: Option<u64>,
+    /// MREMAP_DONTUNMAP.
+    pub dont_unmap: bool,
+}
+
+fn aligned(addr: u64) -> Result<(), Errno> {
+    if addr.is_multiple_of(PAGE_SIZE) { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+impl Space {
+    /// Everything that may be mapped without asking for an address.
+    fn area(&self) -> Range<u64> {
+        MMAP_MIN..self.layout.mmap_base
+    }
+
+    /// Finds a free place, from the top down.
+    fn find(&self, len: u64) -> Result<u64, Errno> {
+        let low = self.layout.mmap_low..self.layout.task_size;
+        self.vmas.gap_below(len, &self.area()).or_else(|| self.vmas.gap_above(len, &low)).ok_or(Errno::ENOMEM)
+    }
+
+    /// The address of a new mapping of `len` bytes, a multiple of the page size.
+    fn place(&self, request: &MapRequest, len: u64) -> Result<u64, Errno> {
+        let hint = request.addr_hint;
+        if len > self.layout.task_size {
+            return Err(Errno::ENOMEM);
+        }
+        if request.fixed != Fixed::No {
+            return self.place_fixed(request, len);
+        }
+        let hint = hint & !(PAGE_SIZE - 1);
+        let fits = hint >= MMAP_MIN && hint <= self.layout.task_size - len;
+        if fits && self.vmas.is_free(&(hint..hint + len)) { Ok(hint) } else { self.find(len) }
+    }
+
+    fn place_fixed(&self, request: &MapRequest, len: u64) -> Result<u64, Errno> {
+        let addr = request.addr_hint;
+        aligned(addr)?;
+        if addr > self.layout.task_size - len {
+            return Err(Errno::ENOMEM);
+        }
+        if addr < MMAP_MIN {
+            return Err(Errno::EPERM);
+        }
+        if request.fixed == Fixed::NoReplace && !self.vmas.is_free(&(addr..addr + len)) {
+            return Err(Errno::EEXIST);
+        }
+        Ok(addr)
+    }
+
+    /// Checks that a range is page-aligned and inside the address space, and rounds it up to pages.
+    fn range(&self, addr: u64, len: u64, outside: Errno) -> Result<Range<u64>, Errno> {
+        aligned(addr)?;
+        let end = page_up(len).and_then(|len| addr.checked_add(len)).ok_or(outside)?;
+        if end > self.layout.task_size { Err(outside) } else { Ok(addr..end) }
+    }
+}
+
+impl GuestMemory {
+    /// mmap(2): maps and returns the address.
+    ///
+    /// # Errors
+    /// As mmap(2): EINVAL for bad lengths and alignments, ENOMEM, EEXIST, EPERM below `mmap_min_addr`, and what the
+    /// host says about the file (EACCES, EBADF, ENODEV, EOVERFLOW ...).
+    pub fn mmap(&self, request: &MapRequest) -> Result<u64, Errno> {
+        if request.len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let len = page_up(request.len).ok_or(Errno::ENOMEM)?;
+        if let Backing::File { offset, .. } = request.backing {
+            aligned(offset)?;
+        }
+        let mut space = self.lock();
+        let addr = space.place(request, len)?;
+        let stale = self.map_at(&mut space, request, addr..addr + len);
+        drop(space);
+        match stale {
+            Ok(stale) => self.notify(stale),
+            Err((stale, errno)) => {
+                self.notify(stale);
+                return Err(errno);
+            }
+        }
+        Ok(addr)
+    }
+
+    /// Maps over `range`; returns the code that went away, with an error too.
+    #[expect(clippy::type_complexity, reason = "both sides carry the stale range")]
+    fn map_at(
+        &self,
+        space: &mut Space,
+        request: &MapRequest,
+        range: Range<u64>,
+    ) -> Result<Option<Range<u64>>, (Option<Range<u64>>, Errno)> {
+        if space.vmas.len() >= MAX_MAPS {
+            return Err((None, Errno::ENOMEM));
+        }
+        let stale = self.code_in(space, &range);
+        let file = match request.backing {
+            Backing::File { fd, offset } => Some((fd, offset)),
+            Backing::Anonymous => None,
+        };
+        if let Err(failure) = self.host.map(&range, request.prot, request.host_flags(), file) {
+            if !failure.lost {
+                return Err((None, failure.errno));
+            }
+            self.forget(space, &range);
+            return Err((stale, failure.errno));
+        }
+        space.vmas.remove(&range);
+        self.pages.fill(&range, request.prot.effective().bits());
+        space.vmas.insert(request.vma(range));
+        Ok(stale)
+    }
+
+    /// Takes a range out of the books.
+    fn forget(&self, space: &mut Space, range: &Range<u64>) {
+        for part in space.vmas.remove(range) {
+            if part.prot != Prot::NONE {
+                self.pages.fill(&part.range, 0);
+            }
+        }
+    }
+
+    /// Unmaps what is mapped in `range`; returns the code that went away.
+    fn unmap(&self, space: &mut Space, range: &Range<u64>) -> Result<Option<Range<u64>>, Errno> {
+        if space.vmas.is_free(range) {
+            return Ok(None);
+        }
+        let stale = self.code_in(space, range);
+        self.host.release(range)?;
+        self.forget(space, range);
+        Ok(stale)
+    }
+
+    /// munmap(2).
+    ///
+    /// # Errors
+    /// EINVAL as munmap(2).
+    pub fn munmap(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        let mut space = self.lock();
+        let range = space.range(addr, len, Errno::EINVAL)?;
+        if range.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let stale = self.unmap(&mut space, &range)?;
+        drop(space);
+        self.notify(stale);
+        Ok(())
+    }
+
+    /// mprotect(2). As in Linux, what comes before a hole is changed although the answer is ENOMEM.
+    ///
+    /// # Errors
+    /// EINVAL, ENOMEM for holes, EACCES for a shared mapping of a file that is open for reading only.
+    pub fn mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<(), Errno> {
+        let mut space = self.lock();
+        let range = space.range(addr, len, Errno::ENOMEM)?;
+        let hole = space.vmas.first_hole(&range);
+        let range = range.start..hole.unwrap_or(range.end);
+        // Code that stays executable and cannot be written stays valid.
+        let keeps_code = prot.contains(Prot::EXEC) && !prot.contains(Prot::WRITE);
+        let stale = if keeps_code { None } else { self.code_in(&space, &range) };
+        let result = self.protect_parts(&mut space, &range, prot, if keeps_code { CODE } else { 0 });
+        drop(space);
+        self.notify(stale);
+        result.and(if hole.is_some() { Err(Errno::ENOMEM) } else { Ok(()) })
+    }
+
+    /// Changes the protection of a range without holes; `keep` are the bits that pages keep.
+    fn protect_parts(&self, space: &mut Space, range: &Range<u64>, prot: Prot, keep: u8) -> Result<(), Errno> {
+        let parts: Vec<_> = space.vmas.overlapping(range).map(|(part, _)| part).collect();
+        for part in parts {
+            if let Err(errno) = self.host.protect(&part, prot) {
+                // It may have been changed in part: put it as it was.
+                let old = space.vmas.at(part.start).map_or(Prot::NONE, |v| v.prot);
+                self.reprotect(&part, old);
+                return Err(errno);
+            }
+            let bits = prot.effective().bits();
+            if keep == 0 {
+                self.pages.fill(&part, bits);
+            } else {
+                let pages = self.pages.slice(&part).iter();
+                pages.for_each(|b| b.store(bits | b.load(Ordering::Acquire) & keep, Ordering::Release));
+            }
+            for vma in space.vmas.remove(&part) {
+                space.vmas.insert(Vma { prot, ..vma });
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a part of one mapping the host protection it has to have by the books, and forgets that it holds code.
+    fn reprotect(&self, part: &Range<u64>, prot: Prot) {
+        // If the host refuses, faults that are not the guest's follow, and are reported as the guest's.
+        let _ = self.host.protect(part, prot);
+        self.pages.fill(part, prot.effective().bits());
+    }
+
+    /// mremap(2); returns the new address.
+    ///
+    /// # Errors
+    /// As mremap(2): EINVAL, EFAULT where the old range is not one mapping, ENOMEM.
+    pub fn mremap(&self, old: u64, old_len: u64, new_len: u64, flags: MremapFlags) -> Result<u64, Errno> {
+        let mut stale = Vec::new();
+        let result = self.remap(&mut self.lock(), &mut stale, (old, old_len, new_len), flags);
+        stale.into_iter().for_each(|range| self.notify(range));
+        result
+    }
+
+    fn remap(
+        &self,
+        space: &mut Space,
+        stale: &mut Vec<Option<Range<u64>>>,
+        (old, old_len, new_len): (u64, u64, u64),
+        flags: MremapFlags,
+    ) -> Result<u64, Errno> {
+        aligned(old)?;
+        let (old_len, new_len) = (page_up(old_len).ok_or(Errno::EINVAL)?, page_up(new_len).ok_or(Errno::EINVAL)?);
+        let moves = flags.fixed.is_some() || flags.dont_unmap;
+        if new_len == 0 || (moves && !flags.may_move) || (flags.dont_unmap && old_len != new_len) {
+            return Err(Errno::EINVAL);
+        }
+        if let Some(to) = flags.fixed {
+            self.check_remap_target(space, &(old..old.saturating_add(old_len)), to, new_len)?;
+            stale.push(self.unmap(space, &(to..to + new_len))?);
+        }
+        let vma = space.vmas.at(old).cloned().ok_or(Errno::EFAULT)?;
+        if old_len == 0 && (!vma.shared || !flags.may_move) {
+            return Err(Errno::EINVAL);
+        }
+        if new_len < old_len {
+            let tail = space.range(old + new_len, old_len - new_len, Errno::EINVAL)?;
+            stale.push(self.unmap(space, &tail)?);
+        }
+        let kept = old..old + old_len.min(new_len);
+        if new_len <= old_len && !moves {
+            return Ok(old);
+        }
+        if kept.end > vma.range.end {
+            return Err(Errno::EFAULT);
+        }
+        let grown = old..old.checked_add(new_len).ok_or(Errno::EINVAL)?;
+        let room = grown.end <= space.layout.task_size && space.vmas.is_free(&(kept.end..grown.end));
+        if !moves && old_len != 0 && kept.end == vma.range.end && room {
+            return self.grow(space, stale, &kept, grown.end);
+        }
+        if !flags.may_move {
+            return Err(Errno::ENOMEM);
+        }
+        let to = flags.fixed.map_or_else(|| space.find(new_len), Ok)?;
+        self.relocate(space, stale, &kept, to..to + new_len, flags.dont_unmap)
+    }
+
+    fn check_remap_target(&self, space: &Space, old: &Range<u64>, to: u64, len: u64) -> Result<(), Errno> {
+        aligned(to)?;
+        let end = to.checked_add(len).filter(|end| *end <= space.layout.task_size).ok_or(Errno::EINVAL)?;
+        let overlaps = to < old.end && old.start < end;
+        if overlaps {
+            return Err(Errno::EINVAL);
+        }
+        if to < MMAP_MIN { Err(Errno::EPERM) } else { Ok(()) }
+    }
+
+    /// Makes the mapping that ends at `old.end` reach to `end`.
+    fn grow(
+        &self,
+        space: &mut Space,
+        stale: &mut Vec<Option<Range<u64>>>,
+        old: &Range<u64>,
+        end: u64,
+    ) -> Result<u64, Errno> {
+        stale.push(self.uniform(space, old));
+        self.host.grow(old, end)?;
+        for vma in space.vmas.remove(old) {
+            self.pages.fill(&(old.end..end), vma.prot.effective().bits());
+            space.vmas.insert(Vma { range: old.start..end, ..vma });
+        }
+        Ok(old.start)
+    }
+
+    /// Moves the part `old` of one mapping; with `keep` its old place stays mapped, empty.
+    fn relocate(
+        &self,
+        space: &mut Space,
+        stale: &mut Vec<Option<Range<u64>>>,
+        old: &Range<u64>,
+        new: Range<u64>,
+        keep: bool,
+    ) -> Result<u64, Errno> {
+        let vma = space.vmas.at(old.start).cloned().ok_or(Errno::EFAULT)?;
+        let offset = if vma.file.is_some() { vma.offset + (old.start - vma.range.start) } else { 0 };
+        stale.push(self.uniform(space, old));
+        self.host.relocate(old, &new, keep)?;
+        if !keep {
+            self.forget(space, old);
+        }
+        self.pages.fill(&new, vma.prot.effective().bits());
+        let at = new.start;
+        space.vmas.insert(Vma { range: new, offset, ..vma });
+        Ok(at)
+    }
+
+    /// Takes the protection of code pages away, so that the host has one mapping where the guest has one.
+    fn uniform(&self, space: &Space, range: &Range<u64>) -> Option<Range<u64>> {
+        let stale = self.code_in(space, range)?;
+        let prot = space.vmas.at(stale.start).map_or(Prot::NONE, |v| v.prot);
+        self.reprotect(&stale, prot);
+        Some(stale)
+    }
+
+    /// Runs `f` on each mapped part of a range and says ENOMEM at the end if there was a hole.
+    fn each_part(
+        &self,
+        space: &Space,
+        range: &Range<u64>,
+        mut f: impl FnMut(&Range<u64>) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        space.vmas.overlapping(range).try_for_each(|(part, _)| f(&part))?;
+        if space.vmas.first_hole(range).is_some() { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// madvise(2), passed on to the host for what is mapped. Advice that would make memory inaccessible behind our
+    /// back (MADV_HWPOISON, MADV_GUARD_INSTALL ...) is unknown here.
+    ///
+    /// # Errors
+    /// As madvise(2): EINVAL for bad ranges and unknown advice, ENOMEM for holes (after doing the rest).
+    pub fn madvise(&self, addr: u64, len: u64, advice: i32) -> Result<(), Errno> {
+        let changes = match advice {
+            libc::MADV_DONTNEED | libc::MADV_FREE | libc::MADV_REMOVE | MADV_DONTNEED_LOCKED => true,
+            libc::MADV_NORMAL..=libc::MADV_WILLNEED => false,
+            libc::MADV_DONTFORK..=libc::MADV_DOFORK | libc::MADV_MERGEABLE..=MADV_KEEPONFORK => false,
+            libc::MADV_COLD..=libc::MADV_POPULATE_READ => false,
+            MADV_POPULATE_WRITE => {
+                self.prepare_write(addr, len);
+                false
+            }
+            _ => return Err(Errno::EINVAL),
+        };
+        let space = self.lock();
+        let range = space.range(addr, len, Errno::EINVAL)?;
+        let stale = if changes { self.code_in(&space, &range) } else { None };
+        let result = self.each_part(&space, &range, |part| self.host.advise(part, advice));
+        drop(space);
+        // The marks stay: the pages are still protected, and will be translated from again.
+        self.notify(stale);
+        result
+    }
+
+    /// msync(2).
+    ///
+    /// # Errors
+    /// As msync(2).
+    pub fn msync(&self, addr: u64, len: u64, flags: i32) -> Result<(), Errno> {
+        let space = self.lock();
+        let range = space.range(addr, len, Errno::ENOMEM)?;
+        let parts: Vec<_> = space.vmas.overlapping(&range).map(|(part, _)| part).collect();
+        let hole = space.vmas.first_hole(&range).is_some();
+        drop(space); // Writing back takes long; the host copes with what changes meanwhile.
+        if parts.is_empty() {
+            // The host checks the flags.
+            self.host.sync(&(0..0), flags)?;
+        }
+        parts.iter().try_for_each(|part| self.host.sync(part, flags))?;
+        if hole { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// mlock2(2).
+    ///
+    /// # Errors
+    /// As mlock2(2).
+    pub fn mlock(&self, addr: u64, len: u64, flags: u32) -> Result<(), Errno> {
+        self.set_locked(addr, len, Some(flags))
+    }
+
+    /// munlock(2).
+    ///
+    /// # Errors
+    /// As munlock(2).
+    pub fn munlock(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        self.set_locked(addr, len, None)
+    }
+
+    fn set_locked(&self, addr: u64, len: u64, lock: Option<u32>) -> Result<(), Errno> {
+        let mut space = self.lock();
+        // These two round the start down instead of refusing it.
+        let start = addr & !(PAGE_SIZE - 1);
+        let range = space.range(start, len.saturating_add(addr - start), Errno::ENOMEM)?;
+        self.each_part(&space, &range, |part| self.host.lock(part, lock))?;
+        for vma in space.vmas.remove(&range) {
+            space.vmas.insert(Vma { locked: lock.is_some(), ..vma });
+        }
+        Ok(())
+    }
+
+    /// mincore(2): a byte for each page of the range.
+    ///
+    /// # Errors
+    /// As mincore(2).
+    pub fn mincore(&self, addr: u64, len: u64) -> Result<Vec<u8>, Errno> {
+        let space = self.lock();
+        let range = space.range(addr, len, Errno::ENOMEM)?;
+        if space.vmas.first_hole(&range).is_some() {
+            return Err(Errno::ENOMEM);
+        }
+        self.host.resident(&range)
+    }
+
+    /// Sets where the heap begins: the end of the program, rounded up to a page.
+    pub fn set_brk_start(&self, addr: u64) {
+        let mut space = self.lock();
+        let addr = addr.next_multiple_of(PAGE_SIZE);
+        (space.brk_start, space.brk) = (addr, addr);
+    }
+
+    /// brk(2), as the system call: the new end of the heap, or the old one if it cannot be moved.
+    pub fn brk(&self, new: u64) -> u64 {
+        let mut space = self.lock();
+        let (old, limit) = (space.brk, space.layout.task_size);
+        if new < space.brk_start || new > limit {
+            return old;
+        }
+        let pages = |end: u64| end.next_multiple_of(PAGE_SIZE);
+        let (old_end, new_end) = (pages(old), pages(new));
+        let changed = if new_end > old_end {
+            self.grow_heap(&mut space, old_end..new_end)
+        } else {
+            self.unmap(&mut space, &(new_end..old_end))
+        };
+        if changed.is_ok() {
+            space.brk = new;
+        }
+        let now = space.brk;
+        drop(space);
+        self.notify(changed.ok().flatten());
+        now
+    }
+
+    fn grow_heap(&self, space: &mut Space, range: Range<u64>) -> Result<Option<Range<u64>>, Errno> {
+        let clear = range.start..range.end.saturating_add(STACK_GAP);
+        if !space.vmas.is_free(&clear) {
+            return Err(Errno::ENOMEM);
+        }
+        let request = MapRequest { prot: Prot::RW, name: Some("[heap]"), ..MapRequest::default() };
+        self.map_at(space, &request, range).map_err(|(_, errno)| errno)
+    }
+
+    /// All mappings, in order of their addresses.
+    pub fn maps(&self) -> Vec<Vma> {
+        self.lock().vmas.iter().cloned().collect()
+    }
+
+    /// What the guest may do at an address; `None` where nothing is mapped.
+    pub fn prot_at(&self, addr: u64) -> Option<Prot> {
+        self.lock().vmas.at(addr).map(|v| v.prot)
+    }
+}
+
+const MADV_KEEPONFORK: i32 = libc::MADV_KEEPONFORK;
+const MADV_POPULATE_WRITE: i32 = libc::MADV_POPULATE_WRITE;
+const MADV_DONTNEED_LOCKED: i32 = 24;
