@@ -10,7 +10,7 @@ static float v[N], w[N];
 
 int main(int argc, char **argv)
 {
-    int scale = argc > 1 ? atoi(argv[1]) : 20000;
+    int scale = argc > 1 ? atoi(argv[1]) : 12000;
     uint32_t seed = 99;
     for (int i = 0; i < N; i++) {
         seed = seed * 1664525u + 1013904223u;

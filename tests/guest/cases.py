@@ -1,0 +1,141 @@
+"""Running a guest program as a test case: shared by programs/run and real/run."""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+GUEST = Path(__file__).resolve().parent
+ROOT = GUEST.parent.parent
+TARGET = Path(os.environ.get("GUEST_DIR", ROOT / "target" / "guest"))
+
+# What a guest sees of the environment: the same on every machine.
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", "TZ": "UTC", "GUEST_TEST": "a value"}
+
+
+def arguments(description):
+    """The command line that both runners share, to which each adds its own options."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("emu", nargs="?", help="the emulator's binary (not with --qemu or --native)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="cases to run (default: all); * and ? match")
+    parser.add_argument("--engine", help="tiered, interp or jit")
+    parser.add_argument("--qemu", action="store_true", help="run under the QEMU of `prepare qemu` instead")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds a case may take")
+    parser.add_argument("--failing", action="store_true", help="print only the cases that fail")
+    return parser
+
+
+def finish_arguments(parser, args):
+    """Without an emulator of ours, the first positional argument is a case's name."""
+    if args.qemu or getattr(args, "native", False):
+        args.names = ([args.emu] if args.emu else []) + args.names
+        args.emu = None
+    elif not args.emu:
+        parser.error("which emulator? (or --qemu)")
+    else:
+        args.emu = os.path.abspath(args.emu)
+    return args
+
+
+def execute(command, *, stdin=b"", environment=None, timeout=60, prepare=None):
+    """Run in a scratch directory and a process group of its own, which is killed at the end or on time-out.
+
+    Returns (stdout, stderr, status), where status is a number, a signal's name, or "timeout".
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="emu-guest-"))
+    try:
+        if prepare:
+            prepare(scratch)
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as given:
+            given.write(stdin)
+            given.seek(0)
+            process = subprocess.Popen(
+                command, stdin=given, stdout=out, stderr=err, cwd=scratch, env=environment or ENVIRONMENT,
+                start_new_session=True, preexec_fn=no_core_dumps)
+            try:
+                code = process.wait(timeout)
+                status = signal.Signals(-code).name if code < 0 else code
+            except subprocess.TimeoutExpired:
+                status = "timeout"
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+            out.seek(0)
+            err.seek(0)
+            return out.read(), err.read(), status
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def no_core_dumps():
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+class Report:
+    """One line a case, what went wrong below it, and the closing line."""
+
+    def __init__(self, failing_only=False):
+        self.failing_only = failing_only
+        self.passed = self.failed = self.skipped = 0
+
+    def skip(self, name, reason):
+        self.skipped += 1
+        if not self.failing_only:
+            print(f"skip  {name}: {reason}", flush=True)
+
+    def case(self, name, result, expected_out, expected_status, seconds):
+        out, err, status = result
+        problems = []
+        if status != expected_status:
+            problems.append(f"ended with {status}, expected {expected_status}")
+        if out != expected_out:
+            problems.append("stdout differs: " + first_difference(out, expected_out))
+        if not problems:
+            self.passed += 1
+            if not self.failing_only:
+                print(f"ok    {name} ({seconds:.2f} s)", flush=True)
+            return
+        self.failed += 1
+        print(f"FAIL  {name} ({seconds:.2f} s)")
+        for problem in problems:
+            print(f"      {problem}")
+        for line in err.decode(errors="replace").splitlines()[-6:]:
+            print(f"      stderr: {line[:200]}")
+        sys.stdout.flush()
+
+    def close(self):
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        print(f"{self.passed} passed, {self.failed} failed{skipped}")
+        return 1 if self.failed or not self.passed else 0
+
+
+def first_difference(got, expected):
+    got, expected = got.splitlines(), expected.splitlines()
+    for i in range(max(len(got), len(expected))):
+        a = got[i] if i < len(got) else None
+        b = expected[i] if i < len(expected) else None
+        if a != b:
+            show = lambda line: "end of output" if line is None else repr(line.decode(errors="replace")[:160])
+            return f"line {i + 1} is {show(a)}, expected {show(b)}"
+    return "in line ends only"
+
+
+def timed(function):
+    start = time.monotonic()
+    result = function()
+    return result, time.monotonic() - start
+
+
+def need(path, step):
+    if not Path(path).exists():
+        sys.exit(f"{path} is missing: run tests/guest/prepare {step}")
+    return str(path)
