@@ -114,6 +114,23 @@ pub enum Round {
     Dynamic = 7,
 }
 
+impl Round {
+    /// The mode to use now, given the dynamic one (`CpuState::fp_round`).
+    ///
+    /// Reserved dynamic modes never get here: decoders make such instructions illegal.
+    #[inline]
+    pub fn resolve(self, dynamic: u32) -> Round {
+        match (self, dynamic) {
+            (Round::Dynamic, 1) => Round::TowardZero,
+            (Round::Dynamic, 2) => Round::Down,
+            (Round::Dynamic, 3) => Round::Up,
+            (Round::Dynamic, 4) => Round::NearestAway,
+            (Round::Dynamic, _) => Round::NearestEven,
+            (fixed, _) => fixed,
+        }
+    }
+}
+
 /// IEEE 754 exception flags, with the bit positions of RISC-V's `fflags`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FpFlags(pub u8);
