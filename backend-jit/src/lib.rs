@@ -1,1 +1,110 @@
-//! placeholder
+//! Compiles regions of `emu` IR to x86-64 code with Cranelift, and runs them.
+//!
+//! The principal types:
+//!
+//! - [`Region`]: the blocks that are compiled together, found by [`Region::discover`].
+//! - [`Compiler`]: makes a [`CompiledRegion`] of a region; one per thread.
+//! - [`CodeCache`]: the code in place, by guest address and by guest page; shared by all harts.
+//! - [`Hart`]: runs code of the cache on the registers of one hart.
+//! - [`CodeFault`]: what a signal handler does about a fault in compiled code.
+//!
+//! This is the only crate that names Cranelift. `unsafe` is in `arena`, `enter`, `hart` and `helpers` alone.
+
+mod analysis;
+mod arena;
+mod cache;
+mod compile;
+mod context;
+mod enter;
+mod hart;
+mod helpers;
+mod lower;
+mod region;
+mod stubs;
+
+pub use cache::CodeCache;
+pub use compile::{CompiledRegion, Compiler};
+pub use context::{Context, ExitCode};
+pub use hart::{CodeFault, Hart, HartShared};
+pub use lower::{InsnRef, SlotRequest};
+pub use region::{BlockSource, PAGE, Region, RegionBlock};
+
+use cranelift_codegen::settings::{self, Configurable};
+
+/// How regions are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileOptions {
+    /// Keep registers recoverable at every memory access: wanted as soon as the guest or a debugger can look.
+    pub precise_faults: bool,
+    /// Keep `CpuState::insn_count` and stop at `Context::insn_limit`.
+    pub count_insns: bool,
+    /// The host has FMA3.
+    pub host_fma: bool,
+    /// Keep the text of Cranelift's IR, for dumps.
+    pub keep_clif: bool,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        let host_fma = std::arch::is_x86_feature_detected!("fma");
+        CompileOptions { precise_faults: false, count_insns: false, host_fma, keep_clif: false }
+    }
+}
+
+/// What the code cache has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Regions installed.
+    pub regions: u64,
+    /// Guest instructions in them.
+    pub insns: u64,
+    /// Bytes of code memory in use.
+    pub code_bytes: u64,
+    /// Regions in place now, those that were dropped but not yet reclaimed included.
+    pub live_regions: u64,
+    /// Exits that were linked to their target.
+    pub links: u64,
+    /// Invalidations that dropped something.
+    pub invalidations: u64,
+    /// Times the full arena was emptied.
+    pub flushes: u64,
+    /// Regions that were refused because the arena was full and in use.
+    pub full: u64,
+    /// Regions that were refused because code had been invalidated meanwhile.
+    pub stale_regions: u64,
+}
+
+/// What can go wrong in the compiler; none of it is the guest's fault.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum JitError {
+    #[error("no memory for compiled code")]
+    Memory(#[source] std::io::Error),
+    #[error("this host is not supported: {0}")]
+    Host(String),
+    #[error("the code generator refuses its settings")]
+    Settings(#[from] settings::SetError),
+    #[error("the code generator cannot be set up")]
+    Codegen(#[source] cranelift_codegen::CodegenError),
+    #[error("the runtime stubs cannot be made")]
+    Module(#[source] Box<cranelift_module::ModuleError>),
+    #[error("the region at {pc:#x} cannot be compiled: {message}")]
+    Region { pc: u64, message: String },
+    #[error("unexpected relocation {0}")]
+    Relocation(String),
+    #[error("the code generator panicked on the region at {pc:#x}")]
+    Panic { pc: u64 },
+}
+
+/// The settings that correctness rests on: at `opt_level=none` nothing is folded, moved or removed, so that loads stay
+/// loads and floating-point ops keep their rounding mode and flags.
+fn isa_flags(verify: bool) -> Result<settings::Flags, JitError> {
+    let mut flags = settings::builder();
+    flags.set("opt_level", "none")?;
+    flags.set("enable_verifier", if verify { "true" } else { "false" })?;
+    flags.set("unwind_info", "false")?;
+    flags.set("enable_probestack", "false")?;
+    // Tail calls need frame pointers on x64.
+    flags.set("preserve_frame_pointers", "true")?;
+    Ok(settings::Flags::new(flags))
+}

@@ -1,0 +1,256 @@
+//! Data flow over a region: which slots are live, dirty (newer than memory), or may hold a NaN that is not canonical.
+
+use crate::CompileOptions;
+use crate::region::Region;
+use emu_ir::{Block, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator};
+
+/// A set of register slots (a guest has at most 128).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SlotSet(pub(crate) u128);
+
+impl SlotSet {
+    pub(crate) fn insert(&mut self, slot: Slot) {
+        self.0 |= 1 << slot.0;
+    }
+
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        self.0 &= !(1 << slot.0);
+    }
+
+    pub(crate) fn contains(self, slot: Slot) -> bool {
+        self.0 >> slot.0 & 1 == 1
+    }
+
+    pub(crate) fn union(self, other: SlotSet) -> SlotSet {
+        SlotSet(self.0 | other.0)
+    }
+
+    pub(crate) fn without(self, other: SlotSet) -> SlotSet {
+        SlotSet(self.0 & !other.0)
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Slot> {
+        let mut bits = self.0;
+        std::iter::from_fn(move || {
+            let index = bits.trailing_zeros();
+            (index < 128).then(|| {
+                bits &= bits - 1;
+                Slot(index as u16)
+            })
+        })
+    }
+}
+
+/// What the compiler needs to know of each block.
+#[derive(Debug)]
+pub(crate) struct Analysis {
+    /// Slots that may be newer in SSA than in memory at the block's start.
+    pub(crate) dirty_in: Vec<SlotSet>,
+    /// Slots to load when the region is entered.
+    pub(crate) entry_live: SlotSet,
+    /// Slots that may hold a NaN still to be made canonical at the block's start.
+    pub(crate) raw_in: Vec<SlotSet>,
+}
+
+impl Analysis {
+    /// What `options` make of `region`.
+    pub(crate) fn of(region: &Region, options: &CompileOptions) -> Analysis {
+        let dirty_in = forward(region, |i, dirty| dirty_out(&region.blocks[i].block, dirty, options.precise_faults));
+        let raw_in = forward(region, |i, raw| {
+            let block = &region.blocks[i].block;
+            if block.nan == NanRule::Canonical { raw_out(&block.insts, raw) } else { raw }
+        });
+        let live_in = live_in(region, &dirty_in, options);
+        Analysis { dirty_in, entry_live: live_in[region.entry], raw_in }
+    }
+}
+
+/// A place in a block where everything dirty is written to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WriteBack {
+    /// Before the IR instruction at this index (or the terminator).
+    pub(crate) before: usize,
+    /// Does the guest instruction before it count as completed, rather than this one as not begun?
+    pub(crate) completed: bool,
+}
+
+/// The places where the block writes back, ascending. With precise faults they are checkpoints: before whatever has
+/// an effect that must not be repeated, and after guest instructions that both have one and change a register.
+pub(crate) fn write_backs(block: &Block, precise_faults: bool) -> Vec<WriteBack> {
+    let mut list = Vec::new();
+    let mut after = None;
+    let mut mark = 0;
+    for (i, inst) in block.insts.iter().enumerate() {
+        while block.marks.get(mark + 1).is_some_and(|m| m.first as usize <= i) {
+            mark += 1;
+            list.extend(after.take().map(|()| WriteBack { before: i, completed: true }));
+        }
+        let effect = precise_faults && has_effect(inst);
+        if effect || matches!(inst, Inst::Call { .. }) {
+            list.push(WriteBack { before: i, completed: false });
+        }
+        if effect && inst.result().is_some() {
+            after = Some(());
+        }
+    }
+    list.extend(after.map(|()| WriteBack { before: block.insts.len(), completed: true }));
+    list
+}
+
+/// Must it not run twice when a later fault is found again by the interpreter?
+fn has_effect(inst: &Inst) -> bool {
+    use Inst::*;
+    matches!(
+        inst,
+        Store { .. }
+            | AtomicRmw { .. }
+            | AtomicCas { .. }
+            | StoreConditional { .. }
+            | LoadReserved { .. }
+            | Call { .. }
+            | ReadFpFlags
+            | WriteFpFlags { .. }
+    )
+}
+
+/// Solves a forward "may" problem: the union over predecessors, empty at the region's entry.
+fn forward(region: &Region, transfer: impl Fn(usize, SlotSet) -> SlotSet) -> Vec<SlotSet> {
+    let mut state = vec![SlotSet::default(); region.blocks.len()];
+    let mut todo: Vec<usize> = (0..region.blocks.len()).rev().collect();
+    let mut queued = vec![true; region.blocks.len()];
+    while let Some(i) = todo.pop() {
+        queued[i] = false;
+        let out = transfer(i, state[i]);
+        for &succ in &region.blocks[i].successors {
+            let merged = state[succ].union(out);
+            if merged != state[succ] {
+                state[succ] = merged;
+                if !std::mem::replace(&mut queued[succ], true) {
+                    todo.push(succ);
+                }
+            }
+        }
+    }
+    state
+}
+
+fn dirty_out(block: &Block, mut dirty: SlotSet, precise_faults: bool) -> SlotSet {
+    let points = write_backs(block, precise_faults);
+    let mut points = points.iter().peekable();
+    for i in 0..=block.insts.len() {
+        while points.next_if(|p| p.before == i).is_some() {
+            dirty = SlotSet::default();
+        }
+        if let Some(Inst::Set { slot, .. }) = block.insts.get(i) {
+            dirty.insert(*slot);
+        }
+    }
+    dirty
+}
+
+fn raw_out(insts: &[Inst], mut raw: SlotSet) -> SlotSet {
+    let mut values = vec![false; insts.len()];
+    for (i, inst) in insts.iter().enumerate() {
+        match inst {
+            Inst::Get { slot, .. } => values[i] = raw.contains(*slot),
+            Inst::Set { slot, value, .. } if values[value.index()] => raw.insert(*slot),
+            Inst::Set { slot, .. } => raw.remove(*slot),
+            Inst::Select { args, .. } => values[i] = args.iter().any(|a| values[a.index()]),
+            _ => values[i] = makes_raw_nan(inst),
+        }
+    }
+    raw
+}
+
+/// May the inline code for this op give a NaN that is not the canonical one? (A select passes on what it gets; what
+/// goes into a NaN box is made canonical before.)
+pub(crate) fn makes_raw_nan(inst: &Inst) -> bool {
+    match inst {
+        Inst::FloatUnary { op, .. } => matches!(op, FloatUnaryOp::Sqrt),
+        Inst::FloatBinary { op, .. } => {
+            matches!(op, FloatBinaryOp::Add | FloatBinaryOp::Sub | FloatBinaryOp::Mul | FloatBinaryOp::Div)
+        }
+        Inst::FloatFma { .. } => true,
+        Inst::FloatConvert { op, .. } => matches!(op, FloatConvertOp::Format),
+        _ => false,
+    }
+}
+
+/// Backward liveness. Leaving the region uses what is dirty there.
+fn live_in(region: &Region, dirty_in: &[SlotSet], options: &CompileOptions) -> Vec<SlotSet> {
+    let blocks: Vec<BlockUse> = (0..region.blocks.len()).map(|i| block_use(region, i, dirty_in[i], options)).collect();
+    let mut live: Vec<SlotSet> = blocks.iter().map(|b| b.uses).collect();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for i in (0..blocks.len()).rev() {
+            let out = region.blocks[i].successors.iter().fold(SlotSet::default(), |sum, s| sum.union(live[*s]));
+            let new = blocks[i].uses.union(out.without(blocks[i].defs));
+            changed |= new != live[i];
+            live[i] = new;
+        }
+    }
+    live
+}
+
+/// May compiled code leave the region in the middle of the block, at this instruction?
+fn has_cold_exit(inst: &Inst) -> bool {
+    use Inst::*;
+    matches!(
+        inst,
+        AtomicRmw { .. }
+            | AtomicCas { .. }
+            | LoadReserved { .. }
+            | StoreConditional { .. }
+            | Call { .. }
+            | TrapIf { .. }
+    )
+}
+
+struct BlockUse {
+    uses: SlotSet,
+    defs: SlotSet,
+}
+
+/// Slots that the block needs from before it, and those it defines.
+fn block_use(region: &Region, index: usize, dirty_in: SlotSet, options: &CompileOptions) -> BlockUse {
+    let rb = &region.blocks[index];
+    let (mut uses, mut defs, mut dirty) = (SlotSet::default(), SlotSet::default(), dirty_in);
+    // A poll at a loop header, or of the budget, writes back what is dirty there.
+    if rb.loop_header || options.count_insns {
+        uses = uses.union(dirty);
+    }
+    let points = write_backs(&rb.block, options.precise_faults);
+    let mut points = points.iter().peekable();
+    for i in 0..=rb.block.insts.len() {
+        while points.next_if(|p| p.before == i).is_some() {
+            uses = uses.union(dirty.without(defs));
+            dirty = SlotSet::default();
+        }
+        let Some(inst) = rb.block.insts.get(i) else { break };
+        if has_cold_exit(inst) {
+            uses = uses.union(dirty.without(defs));
+        }
+        match inst {
+            Inst::Get { slot, .. } if !defs.contains(*slot) => uses.insert(*slot),
+            Inst::Set { slot, .. } => {
+                defs.insert(*slot);
+                dirty.insert(*slot);
+            }
+            _ => {}
+        }
+    }
+    if may_leave(region, rb.block.term) {
+        uses = uses.union(dirty.without(defs));
+    }
+    BlockUse { uses, defs }
+}
+
+/// Can the terminator leave the region?
+fn may_leave(region: &Region, term: Terminator) -> bool {
+    match term {
+        Terminator::Jump { target, .. } => region.at(target).is_none(),
+        Terminator::Branch { taken, next, .. } => region.at(taken).is_none() || region.at(next).is_none(),
+        _ => true,
+    }
+}

@@ -1,0 +1,138 @@
+//! From a region to bytes.
+
+use crate::lower::{self, GUEST_ACCESS, InsnRef, SLOT_SIZE, SlotRequest};
+use crate::region::Region;
+use crate::{CompileOptions, JitError, isa_flags};
+use cranelift_codegen::Context as CodegenContext;
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{ExternalName, Function};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
+use cranelift_frontend::FunctionBuilderContext;
+use emu_ir::BlockKey;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A region as native code, not yet in place. The bytes do not depend on where they will lie.
+#[derive(Debug)]
+pub struct CompiledRegion {
+    /// Guest address and mode of the entry.
+    pub key: BlockKey,
+    /// The code, then the slots of its direct exits (two words each; the second holds the target).
+    pub bytes: Vec<u8>,
+    /// Length of the code alone.
+    pub code_len: usize,
+    /// Offset of the first slot.
+    pub slots_offset: usize,
+    /// Direct exits, in the order of their slots.
+    pub slots: Vec<SlotRequest>,
+    /// Offsets of the host instructions that access guest memory, ascending, each with an index into `insns`.
+    pub traps: Vec<(u32, u32)>,
+    /// The guest instructions.
+    pub insns: Vec<InsnRef>,
+    /// Guest pages it was made from.
+    pub pages: Vec<u64>,
+    /// Does a fault in it leave exact registers?
+    pub precise: bool,
+    /// Does it keep `CpuState::insn_count`?
+    pub counted: bool,
+    /// Cranelift's IR, if it was asked for.
+    pub clif: Option<String>,
+}
+
+/// Compiles regions; one per thread, its buffers are used again.
+pub struct Compiler {
+    isa: OwnedTargetIsa,
+    ctx: CodegenContext,
+    fctx: FunctionBuilderContext,
+}
+
+impl Compiler {
+    /// A compiler for this host. `verify` runs Cranelift's verifier on everything.
+    ///
+    /// # Errors
+    /// If the host is not one that Cranelift knows.
+    pub fn new(verify: bool) -> Result<Compiler, JitError> {
+        let isa = cranelift_native::builder()
+            .map_err(|e| JitError::Host(e.into()))?
+            .finish(isa_flags(verify)?)
+            .map_err(JitError::Codegen)?;
+        Ok(Compiler { isa, ctx: CodegenContext::new(), fctx: FunctionBuilderContext::new() })
+    }
+
+    /// Compiles a region.
+    ///
+    /// # Errors
+    /// When Cranelift cannot compile it (too large, an unsupported shape): it stays with the interpreter.
+    pub fn compile(&mut self, region: &Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
+        match catch_unwind(AssertUnwindSafe(|| self.compile_inner(region, options))) {
+            Ok(result) => result,
+            Err(_) => {
+                self.ctx = CodegenContext::new();
+                self.fctx = FunctionBuilderContext::new();
+                Err(JitError::Panic { pc: region.entry_pc() })
+            }
+        }
+    }
+
+    fn compile_inner(&mut self, region: &Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
+        self.ctx.clear();
+        let lowered = lower::lower_region(region, options, &*self.isa, &mut self.ctx.func, &mut self.fctx);
+        let clif = options.keep_clif.then(|| self.ctx.func.display().to_string());
+        self.ctx
+            .compile(&*self.isa, &mut ControlPlane::default())
+            .map_err(|e| JitError::Region { pc: region.entry_pc(), message: format!("{:?}", e.inner) })?;
+        let code = self.ctx.compiled_code().expect("just compiled");
+        let mut bytes = code.code_buffer().to_vec();
+        let code_len = bytes.len();
+        let slots_offset = bytes.len().next_multiple_of(SLOT_SIZE);
+        bytes.resize(slots_offset, 0);
+        for slot in &lowered.slots {
+            bytes.extend(0_u64.to_le_bytes());
+            bytes.extend(slot.target.to_le_bytes());
+        }
+        relocate(&mut bytes, code, &self.ctx.func, slots_offset)?;
+        Ok(CompiledRegion {
+            key: BlockKey { pc: region.entry_pc(), mode: region.mode },
+            code_len,
+            slots_offset,
+            traps: trap_table(code),
+            slots: lowered.slots,
+            insns: lowered.insns,
+            pages: region.pages().into_iter().collect(),
+            precise: options.precise_faults,
+            counted: options.count_insns,
+            clif,
+            bytes,
+        })
+    }
+}
+
+/// Resolves the references to slots, which lie at a fixed distance from the code.
+fn relocate(bytes: &mut [u8], code: &CompiledCode, func: &Function, slots_offset: usize) -> Result<(), JitError> {
+    for reloc in code.buffer.relocs() {
+        let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = reloc.target else {
+            return Err(JitError::Relocation(format!("{reloc:?}")));
+        };
+        if reloc.kind != Reloc::X86PCRel4 {
+            return Err(JitError::Relocation(format!("{reloc:?}")));
+        }
+        let index = func.params.user_named_funcs()[name].index as usize;
+        let target = (slots_offset + index * SLOT_SIZE) as i64;
+        let value = target + reloc.addend - i64::from(reloc.offset);
+        let at = reloc.offset as usize;
+        bytes[at..at + 4].copy_from_slice(&(value as i32).to_le_bytes());
+    }
+    Ok(())
+}
+
+/// Which guest instruction each access to guest memory belongs to.
+fn trap_table(code: &CompiledCode) -> Vec<(u32, u32)> {
+    let locs = code.buffer.get_srclocs_sorted();
+    let insn_at = |offset: u32| {
+        let i = locs.partition_point(|l| l.start <= offset).checked_sub(1)?;
+        (offset < locs[i].end && !locs[i].loc.is_default()).then(|| locs[i].loc.bits())
+    };
+    let traps = code.buffer.traps().iter().filter(|t| t.code == GUEST_ACCESS);
+    traps.filter_map(|t| Some((t.offset, insn_at(t.offset)?))).collect()
+}

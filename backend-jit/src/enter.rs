@@ -1,0 +1,100 @@
+//! The border between Rust and compiled code: entry, the way out of a fault, and the call of Rust helpers.
+
+use crate::context::{Context, DEFAULT_MXCSR, ExitCode};
+use crate::helpers;
+use emu_ir::Env;
+use std::arch::naked_asm;
+use std::mem::offset_of;
+
+/// Runs compiled code until it returns.
+///
+/// # Safety
+/// `code` is the executable address of a region that stays in place while the call lasts; `ctx` is fit for it
+/// (`mem_base`, `indirect_stub`, `helpers`).
+pub(crate) unsafe fn enter(ctx: &mut Context, code: u64, env: &mut dyn Env) -> ExitCode {
+    let env: *mut (dyn Env + '_) = env;
+    // SAFETY: only the lifetime changes; the pointer is taken away again before this call returns.
+    ctx.env = Some(unsafe { std::mem::transmute::<*mut (dyn Env + '_), *mut (dyn Env + 'static)>(env) });
+    ctx.load_fp();
+    // SAFETY: by this function's own contract.
+    unsafe { enter_code(ctx, code) };
+    ctx.env = None;
+    ctx.collect_flags();
+    match ctx.exit_kind {
+        0 => ExitCode::Next,
+        1 => ExitCode::Syscall,
+        2 => ExitCode::Interpret,
+        3 => ExitCode::Interrupted,
+        4 => ExitCode::Budget,
+        5 => ExitCode::ImpreciseFault,
+        other => unreachable!("compiled code left with exit kind {other}"),
+    }
+}
+
+/// Where a fault handler sends a thread that faulted in compiled code, with the stack pointer at
+/// `Context::host_sp`.
+pub(crate) fn fault_return() -> u64 {
+    leave_code as *const () as u64
+}
+
+static RUST_MXCSR: u32 = DEFAULT_MXCSR;
+
+/// Saves what the System V ABI wants saved, switches to the guest's MXCSR and calls `code(ctx, 0)`. The `Tail`
+/// convention of compiled code takes its first two arguments in rdi and rsi.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn enter_code(ctx: *mut Context, code: u64) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push rdi",
+        "mov [rdi + {host_sp}], rsp",
+        "ldmxcsr [rdi + {mxcsr}]",
+        "mov rax, rsi",
+        "xor esi, esi",
+        "call rax",
+        "jmp {leave}",
+        host_sp = const offset_of!(Context, host_sp),
+        mxcsr = const offset_of!(Context, mxcsr),
+        leave = sym leave_code,
+    )
+}
+
+/// Undoes `enter_code`; the stack pointer is as it was before its call.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave_code() {
+    naked_asm!(
+        "pop rdi",
+        "stmxcsr [rdi + {mxcsr}]",
+        "ldmxcsr [rip + {rust}]",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+        mxcsr = const offset_of!(Context, mxcsr),
+        rust = sym RUST_MXCSR,
+    )
+}
+
+/// Compiled code calls Rust through here: `(ctx, descriptor, a, b, c) -> u64`, with Rust's MXCSR meanwhile.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn helper_entry(ctx: *mut Context, descriptor: u64, a: u64, b: u64, c: u64) -> u64 {
+    naked_asm!(
+        "push rdi",
+        "stmxcsr [rdi + {mxcsr}]",
+        "ldmxcsr [rip + {rust}]",
+        "call {dispatch}",
+        "pop rdi",
+        "ldmxcsr [rdi + {mxcsr}]",
+        "ret",
+        mxcsr = const offset_of!(Context, mxcsr),
+        rust = sym RUST_MXCSR,
+        dispatch = sym helpers::dispatch,
+    )
+}

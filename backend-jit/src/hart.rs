@@ -1,0 +1,201 @@
+//! A hart's side of compiled code: entering it, leaving it, and faults in it.
+
+use crate::cache::{CodeCache, FaultPoint};
+use crate::context::{Context, EMPTY_ENTRY, ExitCode, JUMP_CACHE};
+use crate::enter;
+use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// What other threads may know and do of a hart.
+#[derive(Debug)]
+pub struct HartShared {
+    /// Odd while the hart runs compiled code; rises by one with each entry and exit.
+    epoch: AtomicU64,
+    interrupt: *const AtomicU32,
+}
+
+// SAFETY: `interrupt` points into the boxed context of the hart, which unregisters before the box is freed; the
+// target is atomic.
+unsafe impl Send for HartShared {}
+// SAFETY: as above.
+unsafe impl Sync for HartShared {}
+
+impl HartShared {
+    pub(crate) fn is_outside(&self) -> bool {
+        self.epoch.load(Ordering::SeqCst).is_multiple_of(2)
+    }
+
+    /// A number that differs for each stay in compiled code, while there is one.
+    pub(crate) fn inside_since(&self) -> Option<u64> {
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        (!epoch.is_multiple_of(2)).then_some(epoch)
+    }
+
+    /// Makes the hart leave at its next poll.
+    pub(crate) fn interrupt(&self) {
+        // SAFETY: a registered hart's context is alive.
+        unsafe { &*self.interrupt }.store(1, Ordering::SeqCst);
+    }
+}
+
+/// A hart that can run compiled code.
+pub struct Hart {
+    ctx: Box<Context>,
+    cache: Arc<CodeCache>,
+    shared: Arc<HartShared>,
+    /// Keeps the helpers alive that the context points to.
+    _guest: Arc<dyn Guest>,
+    generation: u64,
+    mode: u32,
+}
+
+thread_local! {
+    /// The hart that this thread runs compiled code for; looked at by fault handlers.
+    static RUNNING: Cell<*mut Hart> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+impl Hart {
+    /// A hart with the registers `cpu`, whose guest memory starts at the host address `mem_base`.
+    pub fn new(cache: Arc<CodeCache>, guest: Arc<dyn Guest>, mem_base: u64, cpu: CpuState) -> Hart {
+        let ctx = Box::new(Context {
+            cpu,
+            mem_base,
+            link: 0,
+            exit_kind: 0,
+            mxcsr: crate::context::DEFAULT_MXCSR,
+            exit_aux: 0,
+            insn_limit: u64::MAX,
+            host_sp: 0,
+            helper_entry: enter::helper_entry as *const () as u64,
+            indirect_stub: cache.stubs.indirect,
+            helper_trapped: 0,
+            checkpoint: 0,
+            checkpoint_count: 0,
+            fault: None,
+            jump_cache: Box::new([EMPTY_ENTRY; JUMP_CACHE]),
+            env: None,
+            helpers: std::ptr::from_ref(guest.helpers()),
+        });
+        let shared = Arc::new(HartShared { epoch: AtomicU64::new(0), interrupt: &raw const ctx.cpu.interrupt });
+        cache.add_hart(Arc::clone(&shared));
+        let generation = cache.generation();
+        Hart { ctx, cache, shared, _guest: guest, generation, mode: 0 }
+    }
+
+    /// The guest's registers.
+    pub fn cpu(&self) -> &CpuState {
+        &self.ctx.cpu
+    }
+
+    /// The guest's registers.
+    pub fn cpu_mut(&mut self) -> &mut CpuState {
+        &mut self.ctx.cpu
+    }
+
+    /// The context that compiled code works on.
+    pub fn context(&mut self) -> &mut Context {
+        &mut self.ctx
+    }
+
+    /// For other threads.
+    pub fn shared(&self) -> &Arc<HartShared> {
+        &self.shared
+    }
+
+    /// Runs compiled code from `cpu.pc` on; `None` if there is none.
+    pub fn run(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        let exit = self.run_inside(env);
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        exit
+    }
+
+    /// Between the changes of `epoch` nothing that is looked up can go away.
+    fn run_inside(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
+        let key = BlockKey { pc: self.ctx.cpu.pc, mode: self.ctx.cpu.mode };
+        let generation = self.cache.generation();
+        if generation != self.generation || key.mode != self.mode {
+            self.ctx.forget_code();
+            self.ctx.link = 0;
+            (self.generation, self.mode) = (generation, key.mode);
+        }
+        let code = self.cache.lookup(key)?;
+        self.ctx.remember(key.pc, code);
+        let link = std::mem::take(&mut self.ctx.link);
+        if link != 0 {
+            self.cache.link(link, key, code);
+        }
+        self.ctx.helper_trapped = 0;
+        let before = RUNNING.replace(self);
+        // SAFETY: `code` is in place until this hart has left (the cache waits for that), and the context was made
+        // by `new` for this cache.
+        let exit = unsafe { enter::enter(&mut self.ctx, code, env) };
+        RUNNING.set(before);
+        Some(exit)
+    }
+}
+
+impl Drop for Hart {
+    fn drop(&mut self) {
+        self.cache.remove_hart(&self.shared);
+    }
+}
+
+/// A fault in compiled code, from a signal handler's point of view. While it exists the hart counts as outside, so
+/// that other harts do not wait for it.
+pub struct CodeFault {
+    hart: *mut Hart,
+    rip: u64,
+}
+
+impl CodeFault {
+    /// Claims a fault at the host address `rip`, if this thread runs compiled code there.
+    pub fn claim(rip: u64) -> Option<CodeFault> {
+        let hart = RUNNING.get();
+        // SAFETY: `RUNNING` is null or the hart whose code this thread is inside of; that code is interrupted.
+        let range = unsafe { hart.as_ref()? }.cache.arena_range;
+        if !(range.0..range.1).contains(&rip) {
+            return None;
+        }
+        let fault = CodeFault { hart, rip };
+        fault.shared().epoch.fetch_add(1, Ordering::SeqCst);
+        Some(fault)
+    }
+
+    fn shared(&self) -> &HartShared {
+        // SAFETY: as in `claim`.
+        unsafe { &(*self.hart).shared }
+    }
+
+    /// Goes on with the faulting instruction: its cause is gone.
+    pub fn resume(self) {
+        self.shared().epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Leaves compiled code because of the guest's fault. Returns the host's new program counter and stack pointer, or
+    /// `None` if the fault is not at an access of the guest.
+    pub fn unwind(self, fault: Fault) -> Option<(u64, u64)> {
+        // SAFETY: as in `claim`; compiled code holds no reference into the context.
+        let hart = unsafe { &mut *self.hart };
+        let point = hart.cache.fault_point(self.rip, &hart.ctx);
+        hart.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        let ctx = &mut hart.ctx;
+        match point? {
+            FaultPoint::Replay { pc, counted } => {
+                ctx.cpu.pc = pc;
+                if counted {
+                    ctx.cpu.insn_count = ctx.checkpoint_count;
+                }
+                ctx.exit_kind = ExitCode::Interpret as u32;
+            }
+            FaultPoint::Imprecise { pc } => {
+                ctx.cpu.pc = pc;
+                ctx.fault = Some(fault);
+                ctx.exit_kind = ExitCode::ImpreciseFault as u32;
+            }
+        }
+        Some((enter::fault_return(), ctx.host_sp))
+    }
+}

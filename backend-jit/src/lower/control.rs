@@ -1,0 +1,181 @@
+//! Terminators, exits and polls.
+
+use super::Lower;
+use crate::analysis::SlotSet;
+use crate::context::{ExitCode, offset};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    Block as ClifBlock, ExternalName, GlobalValueData, InstBuilder, MemFlagsData, UserExternalName, Value as ClifValue,
+    types,
+};
+use emu_ir::{Block, IndirectKind, Terminator, Value};
+
+/// A direct exit's slot: two words behind the region's code, the address to jump to and the guest pc it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotRequest {
+    /// Guest address that the exit leads to.
+    pub target: u64,
+}
+
+/// Offset of the guest pc in a slot.
+pub(crate) const SLOT_PC: i32 = 8;
+/// Size of a slot in bytes.
+pub(crate) const SLOT_SIZE: usize = 16;
+
+impl Lower<'_> {
+    pub(super) fn terminator(&mut self, index: usize) {
+        let region = self.region;
+        let rb = &region.blocks[index];
+        match rb.block.term {
+            Terminator::Jump { target, .. } => self.goto(target),
+            Terminator::Branch { cond, taken, next } => self.branch(cond, taken, next),
+            Terminator::Indirect { target, kind } => self.indirect(target, kind, &rb.return_sites),
+            Terminator::Syscall { next } => {
+                let insn = self.b.ins().iconst(types::I64, rb.block.last_pc() as i64);
+                self.store_ctx(insn, offset::EXIT_AUX);
+                self.exit(ExitCode::Syscall, next);
+            }
+            Terminator::Trap { .. } | Terminator::Exit { .. } => self.exit_to_interpreter(),
+        }
+    }
+
+    fn goto(&mut self, target: u64) {
+        match self.region.at(target) {
+            Some(i) => {
+                let block = self.blocks[i];
+                self.b.ins().jump(block, &[]);
+            }
+            None => self.leave_through_slot(target),
+        }
+    }
+
+    fn branch(&mut self, cond: Value, taken: u64, next: u64) {
+        let cond = self.value(cond);
+        let (a, b) = (self.edge(taken), self.edge(next));
+        self.b.ins().brif(cond, a.0, &[], b.0, &[]);
+        for (block, outside) in [a, b] {
+            if let Some(target) = outside {
+                self.b.switch_to_block(block);
+                self.leave_through_slot(target);
+            }
+        }
+    }
+
+    /// The block to branch to for a guest address, and the address itself if it lies outside.
+    fn edge(&mut self, target: u64) -> (ClifBlock, Option<u64>) {
+        match self.region.at(target) {
+            Some(i) => (self.blocks[i], None),
+            None => {
+                let block = self.b.create_block();
+                self.b.set_cold_block(block);
+                (block, Some(target))
+            }
+        }
+    }
+
+    /// Compares a return's target with the return sites inside the region, then looks it up.
+    fn indirect(&mut self, target: Value, _kind: IndirectKind, sites: &[usize]) {
+        let target = self.bits64(target);
+        for &site in sites {
+            let pc = self.b.ins().iconst(types::I64, self.region.blocks[site].block.key.pc as i64);
+            let here = self.b.ins().icmp(IntCC::Equal, target, pc);
+            let next = self.b.create_block();
+            let block = self.blocks[site];
+            self.b.ins().brif(here, block, &[], next, &[]);
+            self.b.switch_to_block(next);
+        }
+        self.flush(self.cur.dirty);
+        let stub = self.load_ctx(types::I64, offset::INDIRECT_STUB);
+        self.b.ins().return_call_indirect(self.code_sig, stub, &[self.ctx, target]);
+    }
+
+    /// Leaves to a known guest address: jumps where the exit's slot points, which at first is back to the machine.
+    fn leave_through_slot(&mut self, target: u64) {
+        self.flush(self.cur.dirty);
+        let index = self.out.slots.len() as u32;
+        self.out.slots.push(SlotRequest { target });
+        let name = self.b.func.declare_imported_user_function(UserExternalName { namespace: 0, index });
+        let symbol = self.b.create_global_value(GlobalValueData::Symbol {
+            name: ExternalName::user(name),
+            offset: 0.into(),
+            colocated: true,
+            tls: false,
+        });
+        let slot = self.b.ins().symbol_value(types::I64, symbol);
+        let code = self.b.ins().load(types::I64, MemFlagsData::trusted(), slot, 0);
+        self.b.ins().return_call_indirect(self.code_sig, code, &[self.ctx, slot]);
+    }
+
+    /// Returns to the machine with everything written back, to go on at `pc`.
+    fn exit(&mut self, code: ExitCode, pc: u64) {
+        self.flush(self.cur.dirty);
+        self.exit_clean(code, pc);
+    }
+
+    fn exit_clean(&mut self, code: ExitCode, pc: u64) {
+        let pc = self.b.ins().iconst(types::I64, pc as i64);
+        self.store_ctx(pc, offset::PC);
+        let kind = self.b.ins().iconst(types::I32, code as i64);
+        self.store_ctx(kind, offset::EXIT_KIND);
+        self.b.ins().return_(&[]);
+    }
+
+    /// Leaves the current guest instruction to the interpreter: it traps, or is too rare to be compiled.
+    pub(super) fn exit_to_interpreter(&mut self) {
+        let insn = self.out.insns[self.cur.insn];
+        if self.options.count_insns {
+            self.uncount(insn.left);
+        }
+        self.exit(ExitCode::Interpret, insn.pc);
+    }
+
+    /// As [`Self::exit_to_interpreter`], in a cold block, if `cond` is not 0.
+    pub(super) fn leave_if(&mut self, cond: ClifValue) {
+        let (cold, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(cond, cold, &[], go_on, &[]);
+        self.b.switch_to_block(cold);
+        self.exit_to_interpreter();
+        self.b.switch_to_block(go_on);
+    }
+
+    /// Leaves if another thread set `CpuState::interrupt`.
+    pub(super) fn poll(&mut self, pc: u64, dirty: SlotSet) {
+        let flag = self.load_ctx(types::I32, offset::INTERRUPT);
+        let (cold, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(flag, cold, &[], go_on, &[]);
+        self.b.switch_to_block(cold);
+        if self.options.count_insns && dirty != SlotSet::default() {
+            let left = self.out.insns[self.cur.insn].left;
+            self.uncount(left);
+        }
+        self.flush(dirty);
+        self.exit_clean(ExitCode::Interrupted, pc);
+        self.b.switch_to_block(go_on);
+    }
+
+    /// Counts the block's instructions; leaves before it if they would pass the limit.
+    pub(super) fn count(&mut self, block: &Block) {
+        let before = self.load_ctx(types::I64, offset::INSN_COUNT);
+        let n = self.b.ins().iconst(types::I64, i64::from(block.insn_count()));
+        let after = self.b.ins().iadd(before, n);
+        let limit = self.load_ctx(types::I64, offset::INSN_LIMIT);
+        let over = self.b.ins().icmp(IntCC::UnsignedGreaterThan, after, limit);
+        let (cold, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(over, cold, &[], go_on, &[]);
+        self.b.switch_to_block(cold);
+        self.exit(ExitCode::Budget, block.key.pc);
+        self.b.switch_to_block(go_on);
+        self.store_ctx(after, offset::INSN_COUNT);
+    }
+
+    /// Takes back the count of instructions that did not run.
+    fn uncount(&mut self, insns: u32) {
+        let counted = self.load_ctx(types::I64, offset::INSN_COUNT);
+        let n = self.b.ins().iconst(types::I64, i64::from(insns));
+        let right = self.b.ins().isub(counted, n);
+        self.store_ctx(right, offset::INSN_COUNT);
+    }
+}

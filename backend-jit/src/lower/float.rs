@@ -1,0 +1,269 @@
+//! Floating-point ops: inline SSE where its results and flags are the guest's, else a call of `ir::eval`.
+//!
+//! While compiled code runs, MXCSR holds the guest's dynamic rounding mode and collects its flags.
+
+use super::{Lower, clif_type};
+use crate::helpers::HelperCall;
+use cranelift_codegen::ir::condcodes::FloatCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Type as ClifType, Value as ClifValue, types};
+use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
+use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Round, Type, Value};
+
+impl Lower<'_> {
+    /// Is the op done by an SSE instruction (so that a NaN it makes is x86's)?
+    pub(super) fn is_inline(&self, inst: &Inst) -> bool {
+        match *inst {
+            Inst::FloatUnary { round, .. } | Inst::FloatBinary { round, .. } => self.inline_round(round),
+            Inst::FloatFma { .. } => false,
+            Inst::FloatConvert { op: FloatConvertOp::Format, ty, round, .. } => {
+                ty == Type::F64 || self.inline_round(round)
+            }
+            _ => true,
+        }
+    }
+
+    /// Can SSE round so? Only as MXCSR says, and only with RISC-V's NaNs.
+    fn inline_round(&self, round: Round) -> bool {
+        round == Round::Dynamic && self.cur.nan == NanRule::Canonical
+    }
+
+    /// The value with any NaN made canonical.
+    pub(super) fn clean(&mut self, v: Value) -> ClifValue {
+        let value = self.value(v);
+        if !self.cur.raw_values[v.index()] {
+            return value;
+        }
+        let clean = self.canonical(self.ty(v), value);
+        self.cur.values[v.index()] = Some(clean);
+        self.cur.raw_values[v.index()] = false;
+        clean
+    }
+
+    /// `value`, or the canonical NaN if it is a NaN. The comparison can raise nothing: a result is never signalling.
+    pub(super) fn canonical(&mut self, ty: Type, value: ClifValue) -> ClifValue {
+        let nan = match ty {
+            Type::F32 => self.constant(ty, CANONICAL_NAN_F32),
+            _ => self.constant(ty, CANONICAL_NAN_F64),
+        };
+        let is_nan = self.b.ins().fcmp(FloatCC::Unordered, value, value);
+        self.b.ins().select(is_nan, nan, value)
+    }
+
+    pub(super) fn nan_box(&mut self, arg: Value) -> ClifValue {
+        let a = self.clean(arg);
+        let bits = self.bitcast(Type::I32, a);
+        let wide = self.b.ins().uextend(types::I64, bits);
+        let ones = self.b.ins().iconst(types::I64, 0xffff_ffff_0000_0000_u64 as i64);
+        let boxed = self.b.ins().bor(wide, ones);
+        self.bitcast(Type::F64, boxed)
+    }
+
+    pub(super) fn nan_unbox(&mut self, arg: Value) -> ClifValue {
+        let a = self.clean(arg);
+        let bits = self.bitcast(Type::I64, a);
+        let high = self.b.ins().ushr_imm_u(bits, 32);
+        let ones = self.b.ins().iconst(types::I64, 0xffff_ffff);
+        let boxed = self.b.ins().icmp(cranelift_codegen::ir::condcodes::IntCC::Equal, high, ones);
+        let low = self.b.ins().ireduce(types::I32, bits);
+        let nan = self.b.ins().iconst(types::I32, CANONICAL_NAN_F32 as i64);
+        let chosen = self.b.ins().select(boxed, low, nan);
+        self.bitcast(Type::F32, chosen)
+    }
+
+    fn call(&mut self, call: HelperCall, ty: Type, args: &[Value]) -> ClifValue {
+        let args: Vec<ClifValue> = args
+            .iter()
+            .map(|a| {
+                self.clean(*a);
+                self.bits64(*a)
+            })
+            .collect();
+        let bits = self.helper(call, &args);
+        self.from_bits64(ty, bits)
+    }
+
+    pub(super) fn float_unary(&mut self, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) -> ClifValue {
+        match op {
+            FloatUnaryOp::Neg => {
+                let a = self.clean(arg);
+                self.b.ins().fneg(a)
+            }
+            FloatUnaryOp::Abs => {
+                let a = self.clean(arg);
+                self.b.ins().fabs(a)
+            }
+            FloatUnaryOp::Sqrt if self.inline_round(round) => {
+                let a = self.value(arg);
+                self.b.ins().sqrt(a)
+            }
+            _ => self.call(HelperCall::FloatUnary { op, ty, round, nan: self.cur.nan }, ty, &[arg]),
+        }
+    }
+
+    pub(super) fn float_binary(&mut self, op: FloatBinaryOp, ty: Type, round: Round, args: [Value; 2]) -> ClifValue {
+        if op == FloatBinaryOp::CopySign {
+            let (a, b) = (self.clean(args[0]), self.clean(args[1]));
+            return self.b.ins().fcopysign(a, b);
+        }
+        let arithmetic = !matches!(op, FloatBinaryOp::MinNum | FloatBinaryOp::MaxNum);
+        if !arithmetic && self.cur.nan == NanRule::Canonical {
+            return self.min_max(op, ty, args);
+        }
+        if !self.inline_round(round) {
+            return self.call(HelperCall::FloatBinary { op, ty, round, nan: self.cur.nan }, ty, &args);
+        }
+        let (a, b) = (self.value(args[0]), self.value(args[1]));
+        let ins = self.b.ins();
+        match op {
+            FloatBinaryOp::Add => ins.fadd(a, b),
+            FloatBinaryOp::Sub => ins.fsub(a, b),
+            FloatBinaryOp::Mul => ins.fmul(a, b),
+            _ => ins.fdiv(a, b),
+        }
+    }
+
+    /// Minimum or maximum: a comparison where it decides; NaNs and equal operands (zeros) take a cold call.
+    fn min_max(&mut self, op: FloatBinaryOp, ty: Type, args: [Value; 2]) -> ClifValue {
+        let (a, b) = (self.clean(args[0]), self.clean(args[1]));
+        let decided = self.b.ins().fcmp(FloatCC::OrderedNotEqual, a, b);
+        let less = if op == FloatBinaryOp::MinNum { FloatCC::LessThan } else { FloatCC::GreaterThan };
+        let call = HelperCall::FloatBinary { op, ty, round: Round::NearestEven, nan: self.cur.nan };
+        self.hot_or_call(
+            decided,
+            clif_type(ty),
+            |l| {
+                let first = l.b.ins().fcmp(less, a, b);
+                l.b.ins().select(first, a, b)
+            },
+            |l| l.call(call, ty, &args),
+        )
+    }
+
+    /// `a * b + c` in one rounding. Without knowing that the host has FMA3, and for the NaN rules, by call.
+    pub(super) fn fma(&mut self, ty: Type, round: Round, args: [Value; 3]) -> ClifValue {
+        let call = HelperCall::Fma { ty, round, nan: self.cur.nan };
+        if !self.inline_round(round) || !self.options.host_fma {
+            return self.call(call, ty, &args);
+        }
+        let [a, b, c] = args.map(|v| self.clean(v));
+        let result = self.b.ins().fma(a, b, c);
+        let number = self.b.ins().fcmp(FloatCC::Ordered, result, result);
+        // RISC-V raises invalid for inf * 0 + quiet NaN, which x86 does not: NaN results are computed again.
+        self.hot_or_call(number, clif_type(ty), |_| result, |l| l.call(call, ty, &args))
+    }
+
+    pub(super) fn float_compare(&mut self, cond: FloatCond, signaling: bool, ty: Type, args: [Value; 2]) -> ClifValue {
+        let call = HelperCall::FloatCompare { cond, signaling, ty, nan: self.cur.nan };
+        if self.cur.nan == NanRule::Legacy {
+            return self.call(call, Type::I8, &args);
+        }
+        let (a, b) = (self.value(args[0]), self.value(args[1]));
+        let cc = match cond {
+            FloatCond::Eq => FloatCC::Equal,
+            FloatCond::Lt => FloatCC::LessThan,
+            FloatCond::Le => FloatCC::LessThanOrEqual,
+            FloatCond::Unordered => FloatCC::Unordered,
+        };
+        if !signaling {
+            return self.b.ins().fcmp(cc, a, b);
+        }
+        // ucomisd is quiet: on a NaN the helper raises what a signalling comparison raises.
+        let ordered = self.b.ins().fcmp(FloatCC::Ordered, a, b);
+        self.hot_or_call(ordered, types::I8, |l| l.b.ins().fcmp(cc, a, b), |l| l.call(call, Type::I8, &args))
+    }
+
+    pub(super) fn classify(&mut self, ty: Type, arg: Value) -> ClifValue {
+        self.call(HelperCall::Classify { ty, nan: self.cur.nan }, Type::I32, &[arg])
+    }
+
+    pub(super) fn float_convert(&mut self, op: FloatConvertOp, to: Type, round: Round, arg: Value) -> ClifValue {
+        let from = self.ty(arg);
+        let call = HelperCall::FloatConvert { op, from, to, round, nan: self.cur.nan };
+        let ct = clif_type(to);
+        let canonical = self.cur.nan == NanRule::Canonical;
+        match op {
+            FloatConvertOp::Format if canonical && (to == Type::F64 || round == Round::Dynamic) => {
+                let a = self.value(arg);
+                if to == Type::F64 { self.b.ins().fpromote(ct, a) } else { self.b.ins().fdemote(ct, a) }
+            }
+            FloatConvertOp::FromIntS | FloatConvertOp::FromIntU
+                if round == Round::Dynamic || from == Type::I32 && to == Type::F64 =>
+            {
+                let a = self.value(arg);
+                match op {
+                    FloatConvertOp::FromIntS => self.b.ins().fcvt_from_sint(ct, a),
+                    _ => self.b.ins().fcvt_from_uint(ct, a),
+                }
+            }
+            FloatConvertOp::ToIntS | FloatConvertOp::ToIntU if round == Round::TowardZero && canonical => {
+                self.truncate(op, to, arg, call)
+            }
+            _ => self.call(call, to, &[arg]),
+        }
+    }
+
+    /// Truncation where the result fits, which cvttsd2si does with the right flags; else by call.
+    fn truncate(&mut self, op: FloatConvertOp, to: Type, arg: Value, call: HelperCall) -> ClifValue {
+        let from = self.ty(arg);
+        let a = self.clean(arg);
+        let (low, high, wide) = truncation_range(op, to);
+        let fits = self.in_range(from, a, low, high);
+        let ct = clif_type(to);
+        self.hot_or_call(
+            fits,
+            ct,
+            |l| {
+                let value = l.b.ins().fcvt_to_sint_sat(wide, a);
+                if wide == ct { value } else { l.b.ins().ireduce(ct, value) }
+            },
+            |l| l.call(call, to, &[arg]),
+        )
+    }
+
+    /// `low < a < high`, false for NaN, as two comparisons that raise nothing for numbers.
+    fn in_range(&mut self, ty: Type, a: ClifValue, low: f64, high: f64) -> ClifValue {
+        let bound = |l: &mut Self, x: f64| match ty {
+            Type::F32 => l.b.ins().f32const(x as f32),
+            _ => l.b.ins().f64const(x),
+        };
+        let (low, high) = (bound(self, low), bound(self, high));
+        let above = self.b.ins().fcmp(FloatCC::GreaterThan, a, low);
+        let below = self.b.ins().fcmp(FloatCC::LessThan, a, high);
+        self.b.ins().band(above, below)
+    }
+
+    /// `hot` if `fast` is not 0, else `cold` in a block out of the way; both give a value of type `ct`.
+    fn hot_or_call(
+        &mut self,
+        fast: ClifValue,
+        ct: ClifType,
+        hot: impl FnOnce(&mut Self) -> ClifValue,
+        cold: impl FnOnce(&mut Self) -> ClifValue,
+    ) -> ClifValue {
+        let (hot_block, cold_block, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold_block);
+        let result = self.b.append_block_param(done, ct);
+        self.b.ins().brif(fast, hot_block, &[], cold_block, &[]);
+        self.b.switch_to_block(cold_block);
+        let value = cold(self);
+        self.b.ins().jump(done, &[BlockArg::Value(value)]);
+        self.b.switch_to_block(hot_block);
+        let value = hot(self);
+        self.b.ins().jump(done, &[BlockArg::Value(value)]);
+        self.b.switch_to_block(done);
+        result
+    }
+}
+
+/// Open bounds between which truncation fits, and the signed integer type to truncate to. They are exact in both
+/// formats, so what lies strictly between them fits; a few values at the edge take the call although they would.
+fn truncation_range(op: FloatConvertOp, to: Type) -> (f64, f64, ClifType) {
+    let two31 = 2_147_483_648.0;
+    let two63 = 9_223_372_036_854_775_808.0;
+    match (op, to) {
+        (FloatConvertOp::ToIntS, Type::I32) => (-two31, two31, types::I32),
+        (FloatConvertOp::ToIntS, _) => (-two63, two63, types::I64),
+        (_, Type::I32) => (-1.0, 2.0 * two31, types::I64),
+        (_, _) => (-1.0, two63, types::I64),
+    }
+}

@@ -1,0 +1,151 @@
+//! Integer ops.
+
+use super::{Lower, clif_type};
+use crate::helpers::HelperCall;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value as ClifValue};
+use emu_ir::{BinaryOp, Cond, ConvertOp, Type, UnaryOp, Value};
+
+impl Lower<'_> {
+    pub(super) fn constant(&mut self, ty: Type, bits: u64) -> ClifValue {
+        match ty {
+            Type::F32 => self.b.ins().f32const(f32::from_bits(bits as u32)),
+            Type::F64 => self.b.ins().f64const(f64::from_bits(bits)),
+            int => self.b.ins().iconst(clif_type(int), bits as i64),
+        }
+    }
+
+    pub(super) fn unary(&mut self, op: UnaryOp, arg: Value) -> ClifValue {
+        let a = self.value(arg);
+        let narrow = self.ty(arg) == Type::I8;
+        let ins = self.b.ins();
+        match op {
+            UnaryOp::Not => ins.bnot(a),
+            UnaryOp::Neg => ins.ineg(a),
+            UnaryOp::Clz => ins.clz(a),
+            UnaryOp::Ctz => ins.ctz(a),
+            UnaryOp::Popcnt => ins.popcnt(a),
+            UnaryOp::Bswap if narrow => a,
+            UnaryOp::Bswap => ins.bswap(a),
+            UnaryOp::Bitrev => ins.bitrev(a),
+        }
+    }
+
+    pub(super) fn binary(&mut self, op: BinaryOp, ty: Type, args: [Value; 2]) -> ClifValue {
+        let (a, b) = (self.value(args[0]), self.value(args[1]));
+        let ins = self.b.ins();
+        match op {
+            BinaryOp::Add => ins.iadd(a, b),
+            BinaryOp::Sub => ins.isub(a, b),
+            BinaryOp::Mul => ins.imul(a, b),
+            BinaryOp::MulHiS => ins.smulhi(a, b),
+            BinaryOp::MulHiU => ins.umulhi(a, b),
+            BinaryOp::And => ins.band(a, b),
+            BinaryOp::Or => ins.bor(a, b),
+            BinaryOp::Xor => ins.bxor(a, b),
+            BinaryOp::Shl => ins.ishl(a, b),
+            BinaryOp::ShrU => ins.ushr(a, b),
+            BinaryOp::ShrS => ins.sshr(a, b),
+            BinaryOp::Rotl => ins.rotl(a, b),
+            BinaryOp::Rotr => ins.rotr(a, b),
+            BinaryOp::DivS | BinaryOp::RemS | BinaryOp::DivU | BinaryOp::RemU => self.divide(op, ty, a, b),
+            BinaryOp::Clmul | BinaryOp::ClmulHi => {
+                let wide = [self.bits64(args[0]), self.bits64(args[1])];
+                let result = self.helper(HelperCall::Integer { op, ty }, &wide);
+                self.from_bits64(ty, result)
+            }
+        }
+    }
+
+    /// Division with the total definition of the IR: divisors 0 and, if signed, -1 take a cold path.
+    fn divide(&mut self, op: BinaryOp, ty: Type, a: ClifValue, b: ClifValue) -> ClifValue {
+        let signed = matches!(op, BinaryOp::DivS | BinaryOp::RemS);
+        let ct = clif_type(ty);
+        let (cold, hot, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let result = self.b.append_block_param(done, ct);
+        let special = if signed {
+            let one = self.b.ins().iconst(ct, 1);
+            let shifted = self.b.ins().iadd(b, one);
+            self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, shifted, one)
+        } else {
+            let zero = self.b.ins().iconst(ct, 0);
+            self.b.ins().icmp(IntCC::Equal, b, zero)
+        };
+        self.b.ins().brif(special, cold, &[], hot, &[]);
+
+        self.b.switch_to_block(cold);
+        let value = self.special_quotient(op, ty, a, b);
+        self.b.ins().jump(done, &[BlockArg::Value(value)]);
+
+        self.b.switch_to_block(hot);
+        let value = match op {
+            BinaryOp::DivS => self.b.ins().sdiv(a, b),
+            BinaryOp::RemS => self.b.ins().srem(a, b),
+            BinaryOp::DivU => self.b.ins().udiv(a, b),
+            _ => self.b.ins().urem(a, b),
+        };
+        self.b.ins().jump(done, &[BlockArg::Value(value)]);
+        self.b.switch_to_block(done);
+        result
+    }
+
+    /// The results for a divisor of 0, or of -1 where the op is signed.
+    fn special_quotient(&mut self, op: BinaryOp, ty: Type, a: ClifValue, b: ClifValue) -> ClifValue {
+        let ct = clif_type(ty);
+        let zero = self.b.ins().iconst(ct, 0);
+        let by_zero = self.b.ins().icmp(IntCC::Equal, b, zero);
+        match op {
+            BinaryOp::DivU => self.b.ins().bnot(zero),
+            BinaryOp::RemU => a,
+            BinaryOp::DivS => {
+                let (ones, negated) = (self.b.ins().bnot(zero), self.b.ins().ineg(a));
+                self.b.ins().select(by_zero, ones, negated)
+            }
+            _ => self.b.ins().select(by_zero, a, zero),
+        }
+    }
+
+    pub(super) fn compare(&mut self, cond: Cond, args: [Value; 2]) -> ClifValue {
+        let (a, b) = (self.value(args[0]), self.value(args[1]));
+        let cc = match cond {
+            Cond::Eq => IntCC::Equal,
+            Cond::Ne => IntCC::NotEqual,
+            Cond::LtS => IntCC::SignedLessThan,
+            Cond::LeS => IntCC::SignedLessThanOrEqual,
+            Cond::GtS => IntCC::SignedGreaterThan,
+            Cond::GeS => IntCC::SignedGreaterThanOrEqual,
+            Cond::LtU => IntCC::UnsignedLessThan,
+            Cond::LeU => IntCC::UnsignedLessThanOrEqual,
+            Cond::GtU => IntCC::UnsignedGreaterThan,
+            Cond::GeU => IntCC::UnsignedGreaterThanOrEqual,
+        };
+        self.b.ins().icmp(cc, a, b)
+    }
+
+    pub(super) fn select(&mut self, at: Value, cond: Value, args: [Value; 2]) -> ClifValue {
+        self.cur.raw_values[at.index()] = args.iter().any(|a| self.cur.raw_values[a.index()]);
+        let (c, x, y) = (self.value(cond), self.value(args[0]), self.value(args[1]));
+        self.b.ins().select(c, x, y)
+    }
+
+    pub(super) fn convert(&mut self, op: ConvertOp, to: Type, arg: Value) -> ClifValue {
+        let ct = clif_type(to);
+        match op {
+            ConvertOp::Zext | ConvertOp::Sext | ConvertOp::Trunc => {
+                let a = self.value(arg);
+                match op {
+                    ConvertOp::Zext => self.b.ins().uextend(ct, a),
+                    ConvertOp::Sext => self.b.ins().sextend(ct, a),
+                    _ => self.b.ins().ireduce(ct, a),
+                }
+            }
+            ConvertOp::Bitcast => {
+                let a = self.clean(arg);
+                self.bitcast(to, a)
+            }
+            ConvertOp::Box => self.nan_box(arg),
+            ConvertOp::Unbox => self.nan_unbox(arg),
+        }
+    }
+}

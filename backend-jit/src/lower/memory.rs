@@ -1,0 +1,88 @@
+//! Loads, stores and fences of the guest.
+
+use super::{Lower, clif_type};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Value as ClifValue, types};
+use emu_ir::{Access, FenceKind, Type, Value};
+
+/// The trap code of every access to guest memory.
+pub(crate) const GUEST_ACCESS: TrapCode = TrapCode::unwrap_user(1);
+
+/// Flags of an access to guest memory: it may fault, nothing is known of its alignment.
+pub(super) fn guest_flags() -> MemFlagsData {
+    MemFlagsData::new().with_trap_code(Some(GUEST_ACCESS))
+}
+
+impl Lower<'_> {
+    /// The host address of a guest address. A 32-bit one wraps with its displacement only as far as the guard areas
+    /// around the guest's memory reach: what leaves the 4 GiB faults there, and the interpreter finds the exact address.
+    pub(super) fn host_address(&mut self, addr: Value) -> ClifValue {
+        let guest = self.bits64(addr);
+        self.b.ins().iadd(self.mem_base, guest)
+    }
+
+    pub(super) fn load(&mut self, ty: Type, access: Access, addr: Value, offset: i32) -> ClifValue {
+        let p = self.host_address(addr);
+        let (ct, flags) = (clif_type(ty), guest_flags());
+        if access.big_endian && access.bytes > 1 {
+            let raw = self.b.ins().load(int_type(access.bytes), flags, p, offset);
+            let swapped = self.b.ins().bswap(raw);
+            return self.extend_loaded(ty, access, swapped);
+        }
+        let ins = self.b.ins();
+        match (access.bytes, access.signed) {
+            (n, _) if n == ty.bytes() => ins.load(ct, flags, p, offset),
+            (1, false) => ins.uload8(ct, flags, p, offset),
+            (1, true) => ins.sload8(ct, flags, p, offset),
+            (2, false) => ins.uload16(ct, flags, p, offset),
+            (2, true) => ins.sload16(ct, flags, p, offset),
+            (_, false) => ins.uload32(flags, p, offset),
+            (_, true) => ins.sload32(flags, p, offset),
+        }
+    }
+
+    fn extend_loaded(&mut self, ty: Type, access: Access, value: ClifValue) -> ClifValue {
+        match () {
+            () if ty.is_float() => self.bitcast(ty, value),
+            () if access.bytes == ty.bytes() => value,
+            () if access.signed => self.b.ins().sextend(clif_type(ty), value),
+            () => self.b.ins().uextend(clif_type(ty), value),
+        }
+    }
+
+    pub(super) fn store(&mut self, access: Access, addr: Value, offset: i32, value: Value) {
+        let p = self.host_address(addr);
+        let ty = self.ty(value);
+        let mut v = self.clean(value);
+        let flags = guest_flags();
+        if access.big_endian && access.bytes > 1 {
+            v = if ty.is_float() { self.bitcast(ty.as_int(), v) } else { v };
+            v = if access.bytes < ty.bytes() { self.b.ins().ireduce(int_type(access.bytes), v) } else { v };
+            v = self.b.ins().bswap(v);
+            self.b.ins().store(flags, v, p, offset);
+            return;
+        }
+        let ins = self.b.ins();
+        match access.bytes {
+            n if n == ty.bytes() => ins.store(flags, v, p, offset),
+            1 => ins.istore8(flags, v, p, offset),
+            2 => ins.istore16(flags, v, p, offset),
+            _ => ins.istore32(flags, v, p, offset),
+        };
+    }
+
+    pub(super) fn fence(&mut self, kind: FenceKind) {
+        // x86 keeps every order but that of a store before a later load.
+        if kind == FenceKind::Full {
+            self.b.ins().fence();
+        }
+    }
+}
+
+fn int_type(bytes: u8) -> cranelift_codegen::ir::Type {
+    match bytes {
+        1 => types::I8,
+        2 => types::I16,
+        4 => types::I32,
+        _ => types::I64,
+    }
+}

@@ -1,0 +1,403 @@
+//! IR to Cranelift IR.
+//!
+//! One function per region: `fn(ctx, link)` in the `Tail` convention. Guest registers are SSA variables, loaded at the
+//! entry where they are live and written back where they are dirty. Cranelift runs at `opt_level=none`, so what is
+//! emitted here is what is executed, in this order.
+
+mod atomic;
+pub(crate) mod control;
+mod float;
+mod int;
+pub(crate) mod memory;
+
+use crate::CompileOptions;
+use crate::analysis::{Analysis, SlotSet, makes_raw_nan, write_backs};
+use crate::context::{Context, offset};
+use crate::helpers::HelperCall;
+use crate::region::Region;
+use cranelift_codegen::ir::{
+    self as clif, AbiParam, Block as ClifBlock, Function, InstBuilder, MemFlagsData, Signature, SourceLoc,
+    UserFuncName, Value as ClifValue, types,
+};
+use cranelift_codegen::isa::{CallConv, TargetIsa};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use emu_ir::{Block, Inst, NanRule, Slot, Type, Value};
+
+pub use control::SlotRequest;
+pub(crate) use control::{SLOT_PC, SLOT_SIZE};
+pub(crate) use memory::GUEST_ACCESS;
+
+/// A guest instruction of a region, as traps and checkpoints name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InsnRef {
+    /// Guest address.
+    pub pc: u64,
+    /// Length in bytes.
+    pub len: u8,
+    /// Instructions of its block from this one on, itself included: not yet retired when it faults.
+    pub left: u32,
+}
+
+/// What lowering leaves beside the function.
+#[derive(Debug, Default)]
+pub(crate) struct Lowered {
+    /// Guest instructions by source location.
+    pub(crate) insns: Vec<InsnRef>,
+    /// Slots that direct exits jump through.
+    pub(crate) slots: Vec<SlotRequest>,
+}
+
+/// `Context::checkpoint` at the entry of a region; otherwise it is the index of a guest instruction, shifted left by
+/// one, plus one if that instruction has been completed.
+pub(crate) const CHECKPOINT_ENTRY: i64 = -1;
+
+/// The signature of all compiled code: `(ctx, link or target)`.
+pub(crate) fn code_signature() -> Signature {
+    let mut sig = Signature::new(CallConv::Tail);
+    sig.params.extend([AbiParam::new(types::I64), AbiParam::new(types::I64)]);
+    sig
+}
+
+pub(crate) fn clif_type(ty: Type) -> clif::Type {
+    match ty {
+        Type::I8 => types::I8,
+        Type::I16 => types::I16,
+        Type::I32 => types::I32,
+        Type::I64 => types::I64,
+        Type::F32 => types::F32,
+        Type::F64 => types::F64,
+    }
+}
+
+/// Lowers the region into `func`.
+pub(crate) fn lower_region(
+    region: &Region,
+    options: &CompileOptions,
+    isa: &dyn TargetIsa,
+    func: &mut Function,
+    fctx: &mut FunctionBuilderContext,
+) -> Lowered {
+    func.signature = code_signature();
+    func.name = UserFuncName::user(0, region.entry_pc() as u32);
+    let builder = FunctionBuilder::new(func, fctx);
+    let analysis = Analysis::of(region, options);
+    let mut lower = Lower::new(region, options, &analysis, builder);
+    lower.entry();
+    for index in 0..region.blocks.len() {
+        lower.block(index);
+    }
+    lower.b.seal_all_blocks();
+    let Lower { b, out, .. } = lower;
+    b.finalize(isa.frontend_config());
+    out
+}
+
+/// State while a region is lowered.
+struct Lower<'a> {
+    b: FunctionBuilder<'a>,
+    region: &'a Region,
+    options: &'a CompileOptions,
+    analysis: &'a Analysis,
+    out: Lowered,
+    /// Cranelift block of each block of the region.
+    blocks: Vec<ClifBlock>,
+    /// Variable of each slot that the region touches.
+    vars: [Option<(Variable, Type)>; 128],
+    ctx: ClifValue,
+    mem_base: ClifValue,
+    code_sig: clif::SigRef,
+    helper_sig: clif::SigRef,
+    cur: Current,
+}
+
+/// The block that is being lowered.
+#[derive(Default)]
+struct Current {
+    nan: NanRule,
+    values: Vec<Option<ClifValue>>,
+    types: Vec<Option<Type>>,
+    /// Values that may be NaNs still to be made canonical.
+    raw_values: Vec<bool>,
+    raw_slots: SlotSet,
+    dirty: SlotSet,
+    /// The guest instruction, as an index into `Lowered::insns`.
+    insn: usize,
+}
+
+impl<'a> Lower<'a> {
+    fn new(
+        region: &'a Region,
+        options: &'a CompileOptions,
+        analysis: &'a Analysis,
+        mut b: FunctionBuilder<'a>,
+    ) -> Self {
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        let ctx = b.block_params(entry)[0];
+        let code_sig = b.import_signature(code_signature());
+        let mut helper = Signature::new(CallConv::SystemV);
+        helper.params.extend([AbiParam::new(types::I64); 5]);
+        helper.returns.push(AbiParam::new(types::I64));
+        let helper_sig = b.import_signature(helper);
+        let mem_base = b.ins().load(types::I64, MemFlagsData::trusted(), ctx, offset::MEM_BASE);
+        let blocks = region.blocks.iter().map(|_| b.create_block()).collect();
+        Lower {
+            b,
+            region,
+            options,
+            analysis,
+            out: Lowered::default(),
+            blocks,
+            vars: [None; 128],
+            ctx,
+            mem_base,
+            code_sig,
+            helper_sig,
+            cur: Current::default(),
+        }
+    }
+
+    /// Polls, loads the live registers and jumps to the first block.
+    fn entry(&mut self) {
+        self.declare_variables();
+        self.poll(self.region.entry_pc(), SlotSet::default());
+        for slot in self.analysis.entry_live.iter() {
+            let Some((var, ty)) = self.vars[slot.index()] else { continue };
+            let value = self.load_ctx(clif_type(ty), offset::slot(slot.0));
+            self.b.def_var(var, value);
+        }
+        if self.options.precise_faults {
+            self.checkpoint(CHECKPOINT_ENTRY, 0);
+        }
+        let first = self.blocks[self.region.entry];
+        self.b.ins().jump(first, &[]);
+    }
+
+    fn declare_variables(&mut self) {
+        for rb in &self.region.blocks {
+            for inst in &rb.block.insts {
+                if let Inst::Get { ty, slot } | Inst::Set { ty, slot, .. } = inst {
+                    let b = &mut self.b;
+                    self.vars[slot.index()].get_or_insert_with(|| (b.declare_var(clif_type(*ty)), *ty));
+                }
+            }
+        }
+    }
+
+    fn block(&mut self, index: usize) {
+        let region = self.region;
+        let rb = &region.blocks[index];
+        self.b.switch_to_block(self.blocks[index]);
+        self.cur = Current {
+            nan: rb.block.nan,
+            values: vec![None; rb.block.insts.len()],
+            types: rb.block.insts.iter().map(Inst::result).collect(),
+            raw_values: vec![false; rb.block.insts.len()],
+            raw_slots: self.analysis.raw_in[index],
+            dirty: self.analysis.dirty_in[index],
+            insn: self.out.insns.len(),
+        };
+        self.begin_insn(&rb.block, 0);
+        if self.options.count_insns {
+            self.count(&rb.block);
+        }
+        if rb.loop_header {
+            self.poll(rb.block.key.pc, self.cur.dirty);
+        }
+        if self.body(&rb.block) {
+            self.terminator(index);
+        }
+    }
+
+    /// Lowers the instructions; false if the block was left for good before its end.
+    fn body(&mut self, block: &Block) -> bool {
+        let points = write_backs(block, self.options.precise_faults);
+        let mut points = points.into_iter().peekable();
+        let mut mark = 0;
+        for i in 0..=block.insts.len() {
+            while let Some(point) = points.next_if(|p| p.before == i && p.completed) {
+                self.write_back(point.completed);
+            }
+            while block.marks.get(mark + 1).is_some_and(|m| m.first as usize <= i) {
+                mark += 1;
+                self.begin_insn(block, mark);
+            }
+            while let Some(point) = points.next_if(|p| p.before == i) {
+                self.write_back(point.completed);
+            }
+            match block.insts.get(i) {
+                Some(Inst::WriteFpRound { .. }) => {
+                    self.exit_to_interpreter();
+                    return false;
+                }
+                Some(inst) => self.inst(Value(i as u32), inst),
+                None => {}
+            }
+        }
+        true
+    }
+
+    fn begin_insn(&mut self, block: &Block, mark: usize) {
+        let m = &block.marks[mark];
+        self.cur.insn = self.out.insns.len();
+        self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - mark) as u32 });
+        self.b.set_srcloc(SourceLoc::new(self.cur.insn as u32));
+    }
+
+    fn inst(&mut self, at: Value, inst: &Inst) {
+        let value = match *inst {
+            Inst::Get { slot, .. } => self.get(at, slot),
+            Inst::Set { slot, value, .. } => return self.set(slot, value),
+            Inst::Const { ty, bits } => self.constant(ty, bits),
+            Inst::Unary { op, arg, .. } => self.unary(op, arg),
+            Inst::Binary { op, ty, args } => self.binary(op, ty, args),
+            Inst::Compare { cond, args, .. } => self.compare(cond, args),
+            Inst::Select { cond, args, .. } => self.select(at, cond, args),
+            Inst::Convert { op, ty, arg } => self.convert(op, ty, arg),
+            Inst::FloatUnary { op, ty, round, arg } => self.float_unary(op, ty, round, arg),
+            Inst::FloatBinary { op, ty, round, args } => self.float_binary(op, ty, round, args),
+            Inst::FloatFma { ty, round, args } => self.fma(ty, round, args),
+            Inst::FloatCompare { cond, signaling, ty, args } => self.float_compare(cond, signaling, ty, args),
+            Inst::FloatClass { ty, arg } => self.classify(ty, arg),
+            Inst::FloatConvert { op, ty, round, arg } => self.float_convert(op, ty, round, arg),
+            Inst::Load { ty, access, addr, offset } => self.load(ty, access, addr, offset),
+            Inst::Store { access, addr, offset, value, .. } => return self.store(access, addr, offset, value),
+            Inst::AtomicRmw { op, ty, addr, value } => self.atomic_rmw(op, ty, addr, value),
+            Inst::AtomicCas { ty, addr, expected, new } => self.atomic_cas(ty, addr, expected, new),
+            Inst::LoadReserved { ty, addr } => self.load_reserved(ty, addr),
+            Inst::StoreConditional { ty, addr, value } => self.store_conditional(ty, addr, value),
+            Inst::Fence { kind } => return self.fence(kind),
+            Inst::ReadFpFlags => {
+                let flags = self.helper(HelperCall::ReadFlags, &[]);
+                self.b.ins().ireduce(types::I32, flags)
+            }
+            Inst::WriteFpFlags { value } => {
+                let value = self.value(value);
+                let value = self.b.ins().uextend(types::I64, value);
+                self.helper(HelperCall::WriteFlags, &[value]);
+                return;
+            }
+            Inst::ReadFpRound => self.load_ctx(types::I32, offset::FP_ROUND),
+            Inst::WriteFpRound { .. } => unreachable!("left to the interpreter by `body`"),
+            Inst::Call { helper, ty, count, args } => self.guest_call(helper, ty, &args[..usize::from(count)]),
+            Inst::TrapIf { cond, .. } => {
+                let cond = self.value(cond);
+                return self.leave_if(cond);
+            }
+        };
+        self.cur.values[at.index()] = Some(value);
+        self.cur.raw_values[at.index()] |=
+            self.cur.nan == NanRule::Canonical && makes_raw_nan(inst) && self.is_inline(inst);
+    }
+
+    fn value(&mut self, v: Value) -> ClifValue {
+        self.cur.values[v.index()].expect("verified: defined before its use")
+    }
+
+    fn ty(&self, v: Value) -> Type {
+        self.cur.types[v.index()].expect("verified: has a result")
+    }
+
+    fn get(&mut self, at: Value, slot: Slot) -> ClifValue {
+        self.cur.raw_values[at.index()] = self.cur.raw_slots.contains(slot);
+        let (var, _) = self.vars[slot.index()].expect("declared");
+        self.b.use_var(var)
+    }
+
+    fn set(&mut self, slot: Slot, value: Value) {
+        let (var, _) = self.vars[slot.index()].expect("declared");
+        let v = self.value(value);
+        self.b.def_var(var, v);
+        self.cur.dirty.insert(slot);
+        if self.cur.raw_values[value.index()] {
+            self.cur.raw_slots.insert(slot);
+        } else {
+            self.cur.raw_slots.remove(slot);
+        }
+    }
+
+    /// Writes everything dirty to memory; it is clean afterwards. With precise faults this is a checkpoint: it notes
+    /// that the registers in memory are those before the current guest instruction, or after it if `completed`.
+    fn write_back(&mut self, completed: bool) {
+        self.flush(self.cur.dirty);
+        self.cur.dirty = SlotSet::default();
+        if self.options.precise_faults {
+            let code = (self.cur.insn as i64) << 1 | i64::from(completed);
+            let left = self.out.insns[self.cur.insn].left - u32::from(completed);
+            self.checkpoint(code, left);
+        }
+    }
+
+    /// Notes where the interpreter goes on after a fault: `code` as in `Context::checkpoint`, with `left` instructions
+    /// of the block counted but not retired.
+    fn checkpoint(&mut self, code: i64, left: u32) {
+        let code = self.b.ins().iconst(types::I32, code);
+        self.store_ctx(code, offset::CHECKPOINT);
+        if self.options.count_insns {
+            let counted = self.load_ctx(types::I64, offset::INSN_COUNT);
+            let left = self.b.ins().iconst(types::I64, i64::from(left));
+            let retired = self.b.ins().isub(counted, left);
+            self.store_ctx(retired, offset::CHECKPOINT_COUNT);
+        }
+    }
+
+    /// Writes `slots` to memory, for an exit that follows.
+    fn flush(&mut self, slots: SlotSet) {
+        for slot in slots.iter() {
+            let Some((var, ty)) = self.vars[slot.index()] else { continue };
+            let mut value = self.b.use_var(var);
+            if ty.is_float() && self.cur.raw_slots.contains(slot) {
+                value = self.canonical(ty, value);
+            }
+            self.store_ctx(value, offset::slot(slot.0));
+        }
+    }
+
+    fn load_ctx(&mut self, ty: clif::Type, offset: i32) -> ClifValue {
+        self.b.ins().load(ty, MemFlagsData::trusted(), self.ctx, offset)
+    }
+
+    fn store_ctx(&mut self, value: ClifValue, offset: i32) {
+        self.b.ins().store(MemFlagsData::trusted(), value, self.ctx, offset);
+    }
+
+    /// Calls a Rust helper with up to three 64-bit arguments.
+    fn helper(&mut self, call: HelperCall, args: &[ClifValue]) -> ClifValue {
+        let zero = if args.len() < 3 { Some(self.b.ins().iconst(types::I64, 0)) } else { None };
+        let descriptor = self.b.ins().iconst(types::I64, call.descriptor() as i64);
+        let mut list = vec![self.ctx, descriptor];
+        list.extend(args);
+        list.extend(std::iter::repeat_n(zero, 5 - list.len()).flatten());
+        let entry = self.load_ctx(types::I64, offset::HELPER_ENTRY);
+        let call = self.b.ins().call_indirect(self.helper_sig, entry, &list);
+        self.b.inst_results(call)[0]
+    }
+
+    fn guest_call(&mut self, helper: emu_ir::HelperId, ty: Type, args: &[Value]) -> ClifValue {
+        let args: Vec<ClifValue> = args.iter().map(|a| self.bits64(*a)).collect();
+        let result = self.helper(HelperCall::Guest { index: helper.0 }, &args);
+        let trapped = self.load_ctx(types::I32, offset::HELPER_TRAPPED);
+        self.leave_if(trapped);
+        self.from_bits64(ty, result)
+    }
+
+    /// A value's bits, zero-extended to 64.
+    fn bits64(&mut self, v: Value) -> ClifValue {
+        let (value, ty) = (self.value(v), self.ty(v));
+        let int = if ty.is_float() { self.bitcast(ty.as_int(), value) } else { value };
+        if ty.bits() == 64 { int } else { self.b.ins().uextend(types::I64, int) }
+    }
+
+    /// The inverse of [`Self::bits64`].
+    fn from_bits64(&mut self, ty: Type, bits: ClifValue) -> ClifValue {
+        let int = if ty.bits() == 64 { bits } else { self.b.ins().ireduce(clif_type(ty.as_int()), bits) };
+        if ty.is_float() { self.bitcast(ty, int) } else { int }
+    }
+
+    fn bitcast(&mut self, to: Type, value: ClifValue) -> ClifValue {
+        self.b.ins().bitcast(clif_type(to), MemFlagsData::new(), value)
+    }
+}
+
+const _: () = assert!(std::mem::size_of::<Context>() < i32::MAX as usize);

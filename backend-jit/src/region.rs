@@ -1,0 +1,220 @@
+//! Regions: the unit of compilation. From a hot entry along direct branches and direct calls, bounded by a number
+//! of guest instructions, not by pages.
+
+use emu_ir::{Block, BlockKey, IndirectKind, JumpKind, Terminator};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// Size of the pages by which code is invalidated.
+pub const PAGE: u64 = 4096;
+
+/// Most return sites that a return is compared with before it leaves the region.
+const MAX_RETURN_SITES: usize = 6;
+
+/// Where the blocks of a region come from.
+pub trait BlockSource {
+    /// The optimised block at `key` with at most `max_insns` instructions; `None` if it should stay outside (it
+    /// cannot be fetched, or has never run and is not worth compiling).
+    fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>>;
+}
+
+/// Blocks that are compiled together, with the control flow between them.
+#[derive(Debug)]
+pub struct Region {
+    /// The mode bits of all blocks.
+    pub mode: u32,
+    /// Index of the block the region is entered at.
+    pub entry: usize,
+    /// By ascending guest address.
+    pub blocks: Vec<RegionBlock>,
+    index: HashMap<u64, usize>,
+}
+
+/// A block and its place in the region.
+#[derive(Debug)]
+pub struct RegionBlock {
+    /// The code.
+    pub block: Arc<Block>,
+    /// Blocks of the region that may follow, without repetition.
+    pub successors: Vec<usize>,
+    /// For a return: the return sites inside the region that it may go to.
+    pub return_sites: Vec<usize>,
+    /// Is it the target of a back edge? Every cycle of the region has such a block.
+    pub loop_header: bool,
+}
+
+impl Region {
+    /// Collects the region at `entry`; `None` if the entry itself cannot be had.
+    pub fn discover(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Region> {
+        let mut found = collect(entry, budget, source)?;
+        split_overlaps(entry.mode, &mut found, source);
+        let blocks: Vec<Arc<Block>> = found.into_values().collect();
+        let index: HashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
+        let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index };
+        region.blocks = blocks
+            .into_iter()
+            .map(|block| RegionBlock { block, successors: vec![], return_sites: vec![], loop_header: false })
+            .collect();
+        region.find_return_sites();
+        region.find_successors();
+        region.find_loop_headers();
+        Some(region)
+    }
+
+    /// The index of the block at `pc`.
+    pub fn at(&self, pc: u64) -> Option<usize> {
+        self.index.get(&pc).copied()
+    }
+
+    /// The guest address of the entry.
+    pub fn entry_pc(&self) -> u64 {
+        self.blocks[self.entry].block.key.pc
+    }
+
+    /// Number of guest instructions.
+    pub fn insn_count(&self) -> usize {
+        self.blocks.iter().map(|b| b.block.marks.len()).sum()
+    }
+
+    /// Addresses of the pages that any instruction of it lies on.
+    pub fn pages(&self) -> BTreeSet<u64> {
+        let spans = self.blocks.iter().map(|b| (b.block.key.pc, b.block.end()));
+        spans
+            .flat_map(|(start, end)| (start / PAGE..=end.saturating_sub(1).max(start) / PAGE).map(|p| p * PAGE))
+            .collect()
+    }
+
+    /// Gives each return the return sites of the calls to the functions it ends.
+    fn find_return_sites(&mut self) {
+        let mut sites: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+        for (callee, returns_to) in self.call_sites() {
+            for ret in self.returns_of(callee) {
+                sites.entry(ret).or_default().extend(&returns_to);
+            }
+        }
+        for (ret, list) in sites {
+            self.blocks[ret].return_sites = list.into_iter().take(MAX_RETURN_SITES).collect();
+        }
+    }
+
+    /// For each function called inside the region, the return sites that the region holds.
+    fn call_sites(&self) -> HashMap<usize, Vec<usize>> {
+        let mut calls: HashMap<usize, Vec<usize>> = HashMap::new();
+        for b in &self.blocks {
+            if let Terminator::Jump { target, kind: JumpKind::Call { ret } } = b.block.term
+                && let (Some(callee), Some(site)) = (self.at(target), self.at(ret))
+            {
+                calls.entry(callee).or_default().push(site);
+            }
+        }
+        calls
+    }
+
+    /// The returns reached from a function's entry without following calls.
+    fn returns_of(&self, callee: usize) -> Vec<usize> {
+        let (mut seen, mut todo, mut returns) = (HashSet::from([callee]), vec![callee], vec![]);
+        while let Some(i) = todo.pop() {
+            let block = &self.blocks[i].block;
+            let next: Vec<u64> = match block.term {
+                Terminator::Jump { kind: JumpKind::Call { ret }, .. } => vec![ret],
+                Terminator::Jump { target, .. } => vec![target],
+                Terminator::Branch { taken, next, .. } => vec![taken, next],
+                Terminator::Indirect { kind: IndirectKind::Call { ret }, .. } => vec![ret],
+                Terminator::Indirect { kind: IndirectKind::Return, .. } => {
+                    returns.push(i);
+                    vec![]
+                }
+                Terminator::Syscall { next } | Terminator::Exit { next, .. } => vec![next],
+                Terminator::Indirect { .. } | Terminator::Trap { .. } => vec![],
+            };
+            todo.extend(next.iter().filter_map(|pc| self.at(*pc)).filter(|i| seen.insert(*i)));
+        }
+        returns
+    }
+
+    fn find_successors(&mut self) {
+        for i in 0..self.blocks.len() {
+            let mut list: Vec<usize> =
+                direct_targets(&self.blocks[i].block).into_iter().filter_map(|pc| self.at(pc)).collect();
+            list.extend(&self.blocks[i].return_sites);
+            list.sort_unstable();
+            list.dedup();
+            self.blocks[i].successors = list;
+        }
+    }
+
+    /// Marks the targets of the back edges of one depth-first walk.
+    fn find_loop_headers(&mut self) {
+        #[derive(Clone, Copy, PartialEq)]
+        enum Seen {
+            No,
+            OnPath,
+            Done,
+        }
+        let mut seen = vec![Seen::No; self.blocks.len()];
+        let mut path = vec![(self.entry, 0)];
+        seen[self.entry] = Seen::OnPath;
+        while let Some((block, next)) = path.pop() {
+            let Some(&succ) = self.blocks[block].successors.get(next) else {
+                seen[block] = Seen::Done;
+                continue;
+            };
+            path.push((block, next + 1));
+            match seen[succ] {
+                Seen::OnPath => self.blocks[succ].loop_header = true,
+                Seen::No => {
+                    seen[succ] = Seen::OnPath;
+                    path.push((succ, 0));
+                }
+                Seen::Done => {}
+            }
+        }
+    }
+}
+
+/// Addresses that the block's terminator names.
+fn direct_targets(block: &Block) -> Vec<u64> {
+    match block.term {
+        Terminator::Jump { target, .. } => vec![target],
+        Terminator::Branch { taken, next, .. } => vec![taken, next],
+        _ => vec![],
+    }
+}
+
+/// Breadth first from the entry until the budget is used up.
+fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<BTreeMap<u64, Arc<Block>>> {
+    let mut found = BTreeMap::new();
+    let mut left = budget;
+    let first = source.block(entry, budget)?;
+    let mut todo = VecDeque::from([first]);
+    let mut asked = HashSet::from([entry.pc]);
+    while let Some(block) = todo.pop_front() {
+        left = left.saturating_sub(block.marks.len());
+        let mut targets = direct_targets(&block);
+        if let Terminator::Jump { kind: JumpKind::Call { ret }, .. } = block.term {
+            targets.push(ret);
+        }
+        found.insert(block.key.pc, block);
+        for pc in targets {
+            if left > 0 && asked.insert(pc) {
+                todo.extend(source.block(BlockKey { pc, ..entry }, left));
+            }
+        }
+    }
+    Some(found)
+}
+
+/// Cuts each block at the start of another one that lies inside it, so that no instruction is compiled twice.
+fn split_overlaps(mode: u32, found: &mut BTreeMap<u64, Arc<Block>>, source: &mut dyn BlockSource) {
+    let starts: Vec<u64> = found.keys().copied().collect();
+    for pc in starts {
+        let block = &found[&pc];
+        let Some((&inner, _)) = found.range(pc + 1..block.end()).next() else { continue };
+        let Ok(keep) = block.marks.binary_search_by_key(&inner, |m| m.pc) else { continue };
+        if let Some(cut) = source.block(BlockKey { pc, mode }, keep)
+            && cut.end() == inner
+        {
+            found.insert(pc, cut);
+        }
+    }
+}

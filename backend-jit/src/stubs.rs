@@ -1,0 +1,106 @@
+//! The few pieces of code that all regions share, made once with cranelift-jit and never freed.
+
+use crate::context::{ExitCode, JUMP_CACHE, JumpEntry, offset};
+use crate::lower::{SLOT_PC, code_signature};
+use crate::{JitError, isa_flags};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Function, InstBuilder, MemFlagsData, UserFuncName, Value, types};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{Linkage, Module, default_libcall_names};
+
+/// Addresses of the stubs.
+#[derive(Debug)]
+pub(crate) struct Stubs {
+    /// `(ctx, slot)`: where an exit's slot points while it is not linked. Returns to the machine at the slot's pc.
+    pub(crate) exit: u64,
+    /// `(ctx, target)`: jumps to the code for `target` if the jump cache knows it, else returns to the machine.
+    pub(crate) indirect: u64,
+    /// Keeps the code mapped.
+    _module: Module_,
+}
+
+struct Module_(#[allow(dead_code)] JITModule);
+
+impl std::fmt::Debug for Module_ {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JITModule")
+    }
+}
+
+impl Stubs {
+    pub(crate) fn new() -> Result<Stubs, JitError> {
+        let isa = cranelift_native::builder()
+            .map_err(|e| JitError::Host(e.into()))?
+            .finish(isa_flags(false)?)
+            .map_err(JitError::Codegen)?;
+        let mut module = JITModule::new(JITBuilder::with_isa(isa, default_libcall_names()));
+        let exit = define(&mut module, "exit", build_exit)?;
+        let indirect = define(&mut module, "indirect", build_indirect)?;
+        module.finalize_definitions().map_err(|e| JitError::Module(Box::new(e)))?;
+        Ok(Stubs {
+            exit: module.get_finalized_function(exit) as u64,
+            indirect: module.get_finalized_function(indirect) as u64,
+            _module: Module_(module),
+        })
+    }
+}
+
+fn define(
+    module: &mut JITModule,
+    name: &str,
+    build: fn(&mut FunctionBuilder<'_>, Value, Value),
+) -> Result<cranelift_module::FuncId, JitError> {
+    let wrap = |e| JitError::Module(Box::new(e));
+    let id = module.declare_function(name, Linkage::Local, &code_signature()).map_err(wrap)?;
+    let mut ctx = module.make_context();
+    ctx.func = Function::with_name_signature(UserFuncName::user(1, id.as_u32()), code_signature());
+    let mut fctx = FunctionBuilderContext::new();
+    let mut b = FunctionBuilder::new(&mut ctx.func, &mut fctx);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let (context, arg) = (b.block_params(entry)[0], b.block_params(entry)[1]);
+    build(&mut b, context, arg);
+    b.seal_all_blocks();
+    b.finalize(module.isa().frontend_config());
+    module.define_function(id, &mut ctx).map_err(wrap)?;
+    Ok(id)
+}
+
+fn build_exit(b: &mut FunctionBuilder<'_>, ctx: Value, slot: Value) {
+    let pc = b.ins().load(types::I64, MemFlagsData::trusted(), slot, SLOT_PC);
+    leave(b, ctx, pc, slot);
+}
+
+fn build_indirect(b: &mut FunctionBuilder<'_>, ctx: Value, target: Value) {
+    let trusted = MemFlagsData::trusted();
+    let (hit, miss) = (b.create_block(), b.create_block());
+    let table = b.ins().load(types::I64, trusted, ctx, offset::JUMP_CACHE_PTR);
+    // As `Context::jump_index`, times the size of an entry.
+    let half = b.ins().ushr_imm_u(target, 1);
+    let index = b.ins().band_imm_u(half, JUMP_CACHE as i64 - 1);
+    let byte = b.ins().imul_imm_u(index, size_of::<JumpEntry>() as i64);
+    let entry = b.ins().iadd(table, byte);
+    let pc = b.ins().load(types::I64, trusted, entry, std::mem::offset_of!(JumpEntry, pc) as i32);
+    let same = b.ins().icmp(IntCC::Equal, pc, target);
+    b.ins().brif(same, hit, &[], miss, &[]);
+    b.switch_to_block(hit);
+    let code = b.ins().load(types::I64, trusted, entry, std::mem::offset_of!(JumpEntry, code) as i32);
+    let sig = b.import_signature(code_signature());
+    b.ins().return_call_indirect(sig, code, &[ctx, target]);
+    b.switch_to_block(miss);
+    b.set_cold_block(miss);
+    let none = b.ins().iconst(types::I64, 0);
+    leave(b, ctx, target, none);
+}
+
+/// Returns to the machine to go on at `pc`, naming the slot that wants to be linked.
+fn leave(b: &mut FunctionBuilder<'_>, ctx: Value, pc: Value, slot: Value) {
+    let trusted = MemFlagsData::trusted();
+    b.ins().store(trusted, pc, ctx, offset::PC);
+    b.ins().store(trusted, slot, ctx, offset::LINK);
+    let kind = b.ins().iconst(types::I32, ExitCode::Next as i64);
+    b.ins().store(trusted, kind, ctx, offset::EXIT_KIND);
+    b.ins().return_(&[]);
+}
