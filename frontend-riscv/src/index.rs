@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::table::{InsnDef, table};
 
 /// The enabled lines of the table, by major opcode.
-pub struct Index {
+pub(crate) struct Index {
     xlen: u32,
     /// 32-bit instructions by bits 6..2.
     long: Vec<Bucket>,
@@ -21,7 +21,7 @@ struct Bucket {
 
 impl Index {
     /// Sorts the lines that `config` enables.
-    pub fn new(config: &Config) -> Index {
+    pub(crate) fn new(config: &Config) -> Index {
         let enabled: Vec<_> = table().iter().filter(|d| d.enabled(config)).collect();
         let bucket = |bits: u8, number: u32, key: fn(u32) -> u32| {
             Bucket::new(enabled.iter().copied().filter(|d| d.pattern.bits == bits && key(d.pattern.value) == number))
@@ -36,7 +36,7 @@ impl Index {
     /// The instruction that `word` is, or `None` if that is reserved or disabled. A word whose lowest two bits are
     /// not both set has 16 bits.
     #[inline]
-    pub fn find(&self, word: u32) -> Option<&'static InsnDef> {
+    pub(crate) fn find(&self, word: u32) -> Option<&'static InsnDef> {
         let bucket =
             if is_long(word) { &self.long[long_key(word) as usize] } else { &self.short[short_key(word) as usize] };
         bucket.find(word).filter(|def| !def.is_reserved(word, self.xlen))
@@ -44,7 +44,7 @@ impl Index {
 }
 
 /// Does the instruction that starts with these bits have 32 bits (or more)?
-pub fn is_long(word: u32) -> bool {
+pub(crate) fn is_long(word: u32) -> bool {
     word & 3 == 3
 }
 

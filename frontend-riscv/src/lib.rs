@@ -27,6 +27,8 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod csr;
+pub mod disasm;
 pub mod fields;
 mod index;
 pub mod lower;
@@ -80,7 +82,7 @@ impl Guest for Riscv {
     }
 
     fn helpers(&self) -> &[HelperDef] {
-        &[]
+        csr::HELPERS
     }
 
     fn mode(&self, cpu: &CpuState) -> u32 {
@@ -93,7 +95,10 @@ impl Guest for Riscv {
 
     fn disassemble(&self, pc: u64, code: &mut dyn Fetch) -> Result<(String, u8), Fault> {
         let (word, len) = translate::fetch(pc, code, &self.config)?;
-        let text = self.decode(word).map_or_else(|| format!(".insn {word:#x}"), |def| def.name.to_owned());
+        let text = match self.decode(word) {
+            Some(def) => disasm::disassemble(def, word, pc, self.config.xlen),
+            None => disasm::unknown(word, len),
+        };
         Ok((text, len))
     }
 }

@@ -45,7 +45,7 @@ pub fn fetch(pc: u64, code: &mut dyn Fetch, config: &Config) -> Result<(u32, u8)
 }
 
 /// Translates from `key.pc` on; see [`emu_ir::Guest::translate`].
-pub fn translate(
+pub(crate) fn translate(
     key: BlockKey,
     code: &mut dyn Fetch,
     max_insns: usize,

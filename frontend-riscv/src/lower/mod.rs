@@ -2,8 +2,14 @@
 //! for each instruction. Here is what they share.
 
 pub mod a;
+pub mod b;
+pub mod c;
+pub mod d;
+pub mod f;
 pub mod i;
 pub mod m;
+pub mod zicond;
+pub mod zicsr;
 
 use crate::config::Config;
 use crate::fields::Word;
