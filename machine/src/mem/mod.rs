@@ -20,6 +20,9 @@ mod host;
 mod map;
 mod vma;
 
+#[cfg(test)]
+mod tests;
+
 pub use code::{CodeWatch, FaultAction};
 pub use env::{TIME_FREQUENCY, UserEnv};
 pub use map::{Backing, Fixed, MapRequest, MremapFlags};
