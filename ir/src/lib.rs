@@ -30,6 +30,7 @@ pub mod block;
 pub mod builder;
 pub mod eval;
 pub mod guest;
+mod names;
 pub mod op;
 pub mod opt;
 pub mod pattern;
