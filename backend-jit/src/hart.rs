@@ -4,23 +4,30 @@ use crate::cache::{CodeCache, FaultPoint};
 use crate::context::{Context, EMPTY_ENTRY, ExitCode, JUMP_CACHE};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What other threads may know and do of a hart.
-#[derive(Debug)]
 pub struct HartShared {
     /// Odd while the hart runs compiled code; rises by one with each entry and exit.
     epoch: AtomicU64,
-    interrupt: *const AtomicU32,
+    /// Belongs to the hart, all but `cpu.interrupt`. It stays in one place as long as anyone knows the hart.
+    ctx: UnsafeCell<Context>,
 }
 
-// SAFETY: `interrupt` points into the boxed context of the hart, which unregisters before the box is freed; the
-// target is atomic.
+// SAFETY: only the one `Hart` that owns this touches the context, from one thread at a time, except for the atomic
+// `cpu.interrupt`.
 unsafe impl Send for HartShared {}
 // SAFETY: as above.
 unsafe impl Sync for HartShared {}
+
+impl fmt::Debug for HartShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HartShared").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
 
 impl HartShared {
     pub(crate) fn is_outside(&self) -> bool {
@@ -33,18 +40,18 @@ impl HartShared {
         (!epoch.is_multiple_of(2)).then_some(epoch)
     }
 
-    /// Makes the hart leave at its next poll.
-    pub(crate) fn interrupt(&self) {
-        // SAFETY: a registered hart's context is alive.
-        unsafe { &*self.interrupt }.store(1, Ordering::SeqCst);
+    /// Makes the hart leave compiled code at its next poll. Async-signal-safe.
+    pub fn interrupt(&self) {
+        // SAFETY: the context lives as long as `self`; the field is only ever accessed atomically while shared.
+        let flag: &AtomicU32 = unsafe { &*(&raw const (*self.ctx.get()).cpu.interrupt) };
+        flag.store(1, Ordering::SeqCst);
     }
 }
 
 /// A hart that can run compiled code.
 pub struct Hart {
-    ctx: Box<Context>,
-    cache: Arc<CodeCache>,
     shared: Arc<HartShared>,
+    cache: Arc<CodeCache>,
     /// Keeps the helpers alive that the context points to.
     _guest: Arc<dyn Guest>,
     generation: u64,
@@ -59,7 +66,7 @@ thread_local! {
 impl Hart {
     /// A hart with the registers `cpu`, whose guest memory starts at the host address `mem_base`.
     pub fn new(cache: Arc<CodeCache>, guest: Arc<dyn Guest>, mem_base: u64, cpu: CpuState) -> Hart {
-        let ctx = Box::new(Context {
+        let ctx = Context {
             cpu,
             mem_base,
             link: 0,
@@ -77,26 +84,28 @@ impl Hart {
             jump_cache: Box::new([EMPTY_ENTRY; JUMP_CACHE]),
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
-        });
-        let shared = Arc::new(HartShared { epoch: AtomicU64::new(0), interrupt: &raw const ctx.cpu.interrupt });
+        };
+        let shared = Arc::new(HartShared { epoch: AtomicU64::new(0), ctx: UnsafeCell::new(ctx) });
         cache.add_hart(Arc::clone(&shared));
         let generation = cache.generation();
-        Hart { ctx, cache, shared, _guest: guest, generation, mode: 0 }
+        Hart { shared, cache, _guest: guest, generation, mode: 0 }
     }
 
     /// The guest's registers.
     pub fn cpu(&self) -> &CpuState {
-        &self.ctx.cpu
+        // SAFETY: the context is the hart's own, borrowed as the hart is.
+        unsafe { &(*self.shared.ctx.get()).cpu }
     }
 
     /// The guest's registers.
     pub fn cpu_mut(&mut self) -> &mut CpuState {
-        &mut self.ctx.cpu
+        &mut self.context().cpu
     }
 
     /// The context that compiled code works on.
     pub fn context(&mut self) -> &mut Context {
-        &mut self.ctx
+        // SAFETY: the context is the hart's own, borrowed as the hart is.
+        unsafe { &mut *self.shared.ctx.get() }
     }
 
     /// For other threads.
@@ -114,24 +123,27 @@ impl Hart {
 
     /// Between the changes of `epoch` nothing that is looked up can go away.
     fn run_inside(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
-        let key = BlockKey { pc: self.ctx.cpu.pc, mode: self.ctx.cpu.mode };
         let generation = self.cache.generation();
-        if generation != self.generation || key.mode != self.mode {
-            self.ctx.forget_code();
-            self.ctx.link = 0;
+        let known = (self.generation, self.mode);
+        let ctx = self.context();
+        let key = BlockKey { pc: ctx.cpu.pc, mode: ctx.cpu.mode };
+        if known != (generation, key.mode) {
+            ctx.forget_code();
+            ctx.link = 0;
             (self.generation, self.mode) = (generation, key.mode);
         }
         let code = self.cache.lookup(key)?;
-        self.ctx.remember(key.pc, code);
-        let link = std::mem::take(&mut self.ctx.link);
+        let ctx = self.context();
+        ctx.remember(key.pc, code);
+        ctx.helper_trapped = 0;
+        let link = std::mem::take(&mut ctx.link);
         if link != 0 {
             self.cache.link(link, key, code);
         }
-        self.ctx.helper_trapped = 0;
         let before = RUNNING.replace(self);
         // SAFETY: `code` is in place until this hart has left (the cache waits for that), and the context was made
         // by `new` for this cache.
-        let exit = unsafe { enter::enter(&mut self.ctx, code, env) };
+        let exit = unsafe { enter::enter(self.context(), code, env) };
         RUNNING.set(before);
         Some(exit)
     }
@@ -179,9 +191,10 @@ impl CodeFault {
     pub fn unwind(self, fault: Fault) -> Option<(u64, u64)> {
         // SAFETY: as in `claim`; compiled code holds no reference into the context.
         let hart = unsafe { &mut *self.hart };
-        let point = hart.cache.fault_point(self.rip, &hart.ctx);
+        let cache = Arc::clone(&hart.cache);
+        let point = cache.fault_point(self.rip, hart.context());
         hart.shared.epoch.fetch_add(1, Ordering::SeqCst);
-        let ctx = &mut hart.ctx;
+        let ctx = hart.context();
         match point? {
             FaultPoint::Replay { pc, counted } => {
                 ctx.cpu.pc = pc;
