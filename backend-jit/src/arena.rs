@@ -3,7 +3,7 @@
 
 use crate::JitError;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,20 +26,33 @@ const ALIGN: usize = 64;
 
 impl Arena {
     pub(crate) fn new(size: usize) -> Result<Arena, JitError> {
-        // SAFETY: the name is a C string; the result is checked.
-        let fd = unsafe { libc::memfd_create(c"emu-code".as_ptr(), libc::MFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(JitError::Memory(io::Error::last_os_error()));
-        }
-        // SAFETY: `fd` was just made and nobody else owns it.
-        let _owner = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: a plain system call on our own descriptor.
-        if unsafe { libc::ftruncate(fd, size as libc::off_t) } != 0 {
-            return Err(JitError::Memory(io::Error::last_os_error()));
-        }
-        let rw = map(fd, size, libc::PROT_READ | libc::PROT_WRITE)?;
-        let rx = map(fd, size, libc::PROT_READ | libc::PROT_EXEC)?;
+        let file = backing(size)?;
+        let rw = map(&file, ptr::null_mut(), size, RW)?;
+        let rx = map(&file, ptr::null_mut(), size, RX)?;
         Ok(Arena { rw, rx, size, used: 0 })
+    }
+
+    /// A copy of the code for a child that is about to be forked: the mappings are shared, so without it parent and
+    /// child would write into one arena.
+    pub(crate) fn copy_for_child(&self) -> Result<OwnedFd, JitError> {
+        let file = backing(self.size)?;
+        let mut done = 0;
+        while done < self.used {
+            // SAFETY: `done..used` lies in the writable mapping.
+            let n = unsafe { libc::pwrite(file.as_raw_fd(), self.rw.add(done).cast(), self.used - done, done as i64) };
+            if n <= 0 {
+                return Err(JitError::Memory(io::Error::last_os_error()));
+            }
+            done += n as usize;
+        }
+        Ok(file)
+    }
+
+    /// In the child: puts the copy in place of the parent's memory, at the same addresses.
+    pub(crate) fn adopt(&mut self, copy: &OwnedFd) -> Result<(), JitError> {
+        map(copy, self.rw, self.size, RW)?;
+        map(copy, self.rx.cast_mut(), self.size, RX)?;
+        Ok(())
     }
 
     /// Host addresses that belong to code.
@@ -89,8 +102,30 @@ impl Drop for Arena {
     }
 }
 
-fn map(fd: i32, size: usize, prot: i32) -> Result<*mut u8, JitError> {
-    // SAFETY: a fresh shared mapping chosen by the kernel; the result is checked.
-    let addr = unsafe { libc::mmap(ptr::null_mut(), size, prot, libc::MAP_SHARED, fd, 0) };
+const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
+const RX: i32 = libc::PROT_READ | libc::PROT_EXEC;
+
+/// A file of `size` bytes that exists in memory only.
+fn backing(size: usize) -> Result<OwnedFd, JitError> {
+    // SAFETY: the name is a C string; the result is checked.
+    let fd = unsafe { libc::memfd_create(c"emu-code".as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(JitError::Memory(io::Error::last_os_error()));
+    }
+    // SAFETY: `fd` was just made and nobody else owns it.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: a plain system call on our own descriptor.
+    if unsafe { libc::ftruncate(fd, size as libc::off_t) } != 0 {
+        return Err(JitError::Memory(io::Error::last_os_error()));
+    }
+    Ok(file)
+}
+
+/// Maps the file shared: anywhere if `at` is null, else over the mapping of an arena that begins there.
+fn map(file: &OwnedFd, at: *mut u8, size: usize, prot: i32) -> Result<*mut u8, JitError> {
+    let flags = libc::MAP_SHARED | if at.is_null() { 0 } else { libc::MAP_FIXED };
+    // SAFETY: a fresh mapping chosen by the kernel, or one that replaces a mapping of the arena's own; the result is
+    // checked.
+    let addr = unsafe { libc::mmap(at.cast(), size, prot, flags, file.as_raw_fd(), 0) };
     if addr == libc::MAP_FAILED { Err(JitError::Memory(io::Error::last_os_error())) } else { Ok(addr.cast()) }
 }

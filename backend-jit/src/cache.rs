@@ -15,6 +15,7 @@ use crate::{JitError, Stats};
 use emu_ir::BlockKey;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -190,6 +191,17 @@ impl CodeCache {
         self.invalidate(0..u64::MAX);
     }
 
+    /// Holds everything still over a fork; see [`ForkGuard`].
+    ///
+    /// # Errors
+    /// If there is no memory for the child's copy of the code.
+    pub fn prepare_fork(&self) -> Result<ForkGuard<'_>, JitError> {
+        let inner = self.lock();
+        let harts = self.harts.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = inner.arena.copy_for_child()?;
+        Ok(ForkGuard { inner, harts, copy })
+    }
+
     fn hart_list(&self) -> Vec<Arc<HartShared>> {
         self.harts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -232,6 +244,24 @@ impl CodeCache {
         let done = completed || index != faulting;
         let pc = if done { insn.pc.wrapping_add(insn.len.into()) } else { insn.pc };
         Some(FaultPoint::Replay { pc, counted: region.counted })
+    }
+}
+
+/// The code cache while its process forks. Drop it in the parent.
+pub struct ForkGuard<'a> {
+    inner: MutexGuard<'a, Inner>,
+    harts: MutexGuard<'a, Vec<Arc<HartShared>>>,
+    copy: OwnedFd,
+}
+
+impl ForkGuard<'_> {
+    /// In the child: from now on its code is its own, and `survivor` is the only hart.
+    ///
+    /// # Errors
+    /// If the host refuses the mapping: the child must not run compiled code.
+    pub fn in_child(mut self, survivor: &Arc<HartShared>) -> Result<(), JitError> {
+        self.harts.retain(|h| Arc::ptr_eq(h, survivor));
+        self.inner.arena.adopt(&self.copy)
     }
 }
 

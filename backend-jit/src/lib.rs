@@ -22,7 +22,7 @@ mod lower;
 mod region;
 mod stubs;
 
-pub use cache::CodeCache;
+pub use cache::{CodeCache, ForkGuard};
 pub use compile::{CompiledRegion, Compiler};
 pub use context::{Context, ExitCode};
 pub use hart::{CodeFault, Hart, HartShared};
