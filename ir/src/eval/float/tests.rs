@@ -199,3 +199,37 @@ fn conversions_of_apfloat<F: Oracle>() {
         }
     }
 }
+
+/// Ties away from zero, flags included: narrowing a positive number by `f64` steps that are all exact.
+#[test]
+fn ties_away_by_hand() {
+    let mut random = Random::from_env();
+    for _ in 0..CASES {
+        let single = f64::from(f32::from_bits(random.operand(operands::F32) as u32)).abs();
+        // Half of a place to either side, or less.
+        let wide = single.to_bits().wrapping_add(random.pick(&[0, 1 << 28, 7 << 28, 1 << 29]));
+        let a = f64::from_bits(wide.wrapping_add(random.pick(&[0, 1, u64::MAX, 1 << 27])));
+        if a.is_finite() && a > 0.0 {
+            let ours = convert(ToFormat, Type::F64, Type::F32, env(Round::NearestAway), a.to_bits());
+            assert_eq!(ours, narrow_ties_away(a), "{a:e} {:x}", a.to_bits());
+        }
+    }
+}
+
+/// `a` in multiples of the result's last place, rounded by [`f64::round`], which is ties away.
+fn narrow_ties_away(a: f64) -> (u64, FpFlags) {
+    let power = |exp: i32| f64::from_bits(((1023 + exp) as u64) << 52);
+    let exp = (a.to_bits() >> 52) as i32 - 1023;
+    let place = exp.max(-126) - 23;
+    // Scaled in two steps, lest the power of two be out of range.
+    let exact = a * power(-place / 2) * power(-place - -place / 2);
+    let rounded = exact.round();
+    let inexact = if rounded == exact { FpFlags::NONE } else { FpFlags::NX };
+    if exp > 127 || rounded * power(place) >= 2.0 * power(127) {
+        return (f32::INFINITY.to_bits().into(), FpFlags::OF | FpFlags::NX);
+    }
+    // Half of the last place that a number just below 2^-126 would have.
+    let tiny = a < power(-126) - power(-151) && rounded != exact;
+    let bits = ((rounded * power(place)) as f32).to_bits();
+    (bits.into(), if tiny { FpFlags::UF | inexact } else { inexact })
+}
