@@ -1,4 +1,5 @@
 //! placeholder
 
 pub mod elf;
+pub mod linux;
 pub mod mem;

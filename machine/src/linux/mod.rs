@@ -1,0 +1,5 @@
+//! Linux user mode.
+
+pub mod image;
+mod stack;
+pub mod vdso;

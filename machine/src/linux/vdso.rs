@@ -1,0 +1,245 @@
+//! The vDSO: a small shared object that the kernel maps into each program.
+//!
+//! Ours holds what has to be in the program's memory: the code that a signal handler returns to. It is a real ELF
+//! file, so that a guest's dynamic linker lists it and debuggers find the name; unwinders recognise the instructions.
+//! Clock functions are not in it: C libraries then make the system call.
+#![forbid(unsafe_code)]
+
+use super::image::LoadError;
+use crate::elf::{Class, Endian};
+use crate::mem::{Fixed, GuestMemory, MapRequest, PAGE_SIZE, Prot};
+
+/// A function of a vDSO.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    /// Its symbol.
+    pub name: &'static str,
+    /// Its instructions, as in memory.
+    pub code: &'static [u8],
+}
+
+/// What the ELF header of a vDSO says.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// 32 or 64 bits.
+    pub class: Class,
+    /// Byte order.
+    pub endian: Endian,
+    /// `e_machine`.
+    pub machine: u16,
+    /// `e_flags`.
+    pub flags: u32,
+}
+
+/// `li a7, 139 (rt_sigreturn); ecall`: the pattern that unwinders know.
+const RISCV_SIGRETURN: Function =
+    Function { name: "__vdso_rt_sigreturn", code: &[0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00] };
+
+/// A mapped vDSO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vdso {
+    /// Its address (AT_SYSINFO_EHDR).
+    pub base: u64,
+    /// Address of the code that a signal handler returns to.
+    pub rt_sigreturn: u64,
+}
+
+/// Maps the vDSO of RISC-V.
+///
+/// # Errors
+/// If there is no room for it.
+pub fn map_riscv(mem: &GuestMemory, class: Class) -> Result<Vdso, LoadError> {
+    // The kernel's own has no flags but RVC and the float ABI of the kernel's build, which is soft.
+    let target = Target { class, endian: Endian::Little, machine: 243, flags: 0 };
+    let file = build(target, &[RISCV_SIGRETURN]);
+    let base = map(mem, &file.bytes)?;
+    Ok(Vdso { base, rt_sigreturn: base + file.functions[0] })
+}
+
+/// Maps a vDSO that [`build`] made, readable and executable.
+///
+/// # Errors
+/// If there is no room for it.
+pub fn map(mem: &GuestMemory, file: &[u8]) -> Result<u64, LoadError> {
+    let failed = |errno| LoadError::Map { what: "the vDSO", errno };
+    let request = MapRequest { len: file.len() as u64, prot: Prot::RW, name: Some("[vdso]"), ..MapRequest::default() };
+    // Program first, then protected: nobody else knows of the pages yet.
+    let base = mem.mmap(&MapRequest { fixed: Fixed::No, ..request }).map_err(failed)?;
+    mem.write_bytes(base, file)?;
+    mem.mprotect(base, file.len() as u64, Prot::RX).map_err(failed)?;
+    Ok(base)
+}
+
+/// A vDSO's file and the offsets of its functions, in the order in which they were given.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The file, whole pages; it is mapped as it is.
+    pub bytes: Vec<u8>,
+    /// Offset of each function.
+    pub functions: Vec<u64>,
+}
+
+const SONAME: &str = "linux-vdso.so.1";
+/// Offset of the hash table; the headers before it are smaller for both classes.
+const HASH_AT: u64 = 0x100;
+const DYNAMIC_ENTRIES: u64 = 7;
+
+/// Makes a shared object of one segment: headers, hash table, symbols, strings, dynamic section, code.
+pub fn build(target: Target, functions: &[Function]) -> Built {
+    let out = Out { target, bytes: Vec::new() };
+    let symbols = functions.len() as u64 + 1;
+    let names = string_table(functions);
+
+    // One bucket with all symbols in a chain.
+    let symbols_at = (HASH_AT + 4 * (3 + symbols)).next_multiple_of(16);
+    let strings_at = symbols_at + symbols * out.symbol_size();
+    let dynamic_at = (strings_at + names.bytes.len() as u64).next_multiple_of(16);
+    let dynamic_size = DYNAMIC_ENTRIES * 2 * target.class.word();
+    let code_at = (dynamic_at + dynamic_size).next_multiple_of(64);
+    let places = place_code(functions, code_at);
+    let end = places.last().map_or(code_at, |last| last + functions[functions.len() - 1].code.len() as u64);
+
+    let mut out = out;
+    out.header(end, dynamic_at, dynamic_size);
+    out.pad_to(HASH_AT);
+    out.hash_table(symbols);
+    out.pad_to(symbols_at);
+    out.symbol(0, 0, 0, false);
+    for ((function, place), name) in functions.iter().zip(&places).zip(&names.offsets) {
+        out.symbol(*name, *place, function.code.len() as u64, true);
+    }
+    out.bytes.extend(&names.bytes);
+    out.pad_to(dynamic_at);
+    // DT_SONAME, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SYMENT, DT_NULL.
+    let strings = names.bytes.len() as u64;
+    let dynamic =
+        [(14, 1), (4, HASH_AT), (5, strings_at), (6, symbols_at), (10, strings), (11, out.symbol_size()), (0, 0)];
+    dynamic.iter().for_each(|(tag, value)| out.words(&[*tag, *value]));
+    for (function, place) in functions.iter().zip(&places) {
+        out.pad_to(*place);
+        out.bytes.extend(function.code);
+    }
+    out.pad_to(end.next_multiple_of(PAGE_SIZE));
+    Built { bytes: out.bytes, functions: places }
+}
+
+/// Where each function goes, 16-byte aligned.
+fn place_code(functions: &[Function], mut at: u64) -> Vec<u64> {
+    let place = |f: &Function| {
+        let this = at;
+        at = (at + f.code.len() as u64).next_multiple_of(16);
+        this
+    };
+    functions.iter().map(place).collect()
+}
+
+struct Names {
+    bytes: Vec<u8>,
+    offsets: Vec<u64>,
+}
+
+/// The string table: an empty one, the object's name at 1, the functions' names.
+fn string_table(functions: &[Function]) -> Names {
+    let mut names = Names { bytes: vec![0], offsets: Vec::new() };
+    let mut add = |text: &str| {
+        let at = names.bytes.len() as u64;
+        names.bytes.extend(text.bytes().chain([0]));
+        at
+    };
+    add(SONAME);
+    names.offsets = functions.iter().map(|f| add(f.name)).collect();
+    names
+}
+
+/// The file as it grows.
+struct Out {
+    target: Target,
+    bytes: Vec<u8>,
+}
+
+impl Out {
+    /// Writes the low `size` bytes of a number.
+    fn number(&mut self, value: u64, size: usize) {
+        match self.target.endian {
+            Endian::Little => self.bytes.extend(&value.to_le_bytes()[..size]),
+            Endian::Big => self.bytes.extend(&value.to_be_bytes()[8 - size..]),
+        }
+    }
+
+    fn halves(&mut self, values: &[u64]) {
+        values.iter().for_each(|v| self.number(*v, 2));
+    }
+
+    fn ints(&mut self, values: &[u64]) {
+        values.iter().for_each(|v| self.number(*v, 4));
+    }
+
+    /// Numbers of the size of an address.
+    fn words(&mut self, values: &[u64]) {
+        let size = self.target.class.word() as usize;
+        values.iter().for_each(|v| self.number(*v, size));
+    }
+
+    fn pad_to(&mut self, offset: u64) {
+        self.bytes.resize(offset as usize, 0);
+    }
+
+    fn symbol_size(&self) -> u64 {
+        if self.target.class == Class::Elf64 { 24 } else { 16 }
+    }
+
+    /// The file header and two program headers.
+    fn header(&mut self, end: u64, dynamic_at: u64, dynamic_size: u64) {
+        let Target { class, endian, machine, flags } = self.target;
+        let (wide, big) = (class == Class::Elf64, endian == Endian::Big);
+        let (header_size, phdr_size) = if wide { (64, 56) } else { (52, 32) };
+        let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 1 + u8::from(big), 1];
+        self.bytes.extend(ident);
+        self.pad_to(16);
+        self.halves(&[3, machine.into()]); // ET_DYN
+        self.ints(&[1]);
+        self.words(&[0, header_size, 0]); // no entry, program headers, no section headers
+        self.ints(&[flags.into()]);
+        self.halves(&[header_size, phdr_size, 2, 0, 0, 0]);
+        self.program_header(1, 5, 0..end, PAGE_SIZE); // PT_LOAD, readable and executable
+        self.program_header(2, 4, dynamic_at..dynamic_at + dynamic_size, class.word()); // PT_DYNAMIC, readable
+    }
+
+    fn program_header(&mut self, kind: u64, flags: u64, range: std::ops::Range<u64>, align: u64) {
+        let (start, size) = (range.start, range.end - range.start);
+        self.ints(&[kind]);
+        if self.target.class == Class::Elf64 {
+            self.ints(&[flags]);
+            self.words(&[start, start, start, size, size, align]);
+        } else {
+            self.words(&[start, start, start, size, size]);
+            self.ints(&[flags, align]);
+        }
+    }
+
+    /// A System V hash table with one bucket: the first symbol, and a chain through the others.
+    fn hash_table(&mut self, symbols: u64) {
+        let first = u64::from(symbols > 1);
+        self.ints(&[1, symbols, first, 0]);
+        for symbol in 1..symbols {
+            let next = if symbol + 1 < symbols { symbol + 1 } else { 0 };
+            self.ints(&[next]);
+        }
+    }
+
+    /// A global function, or the empty symbol that every table begins with.
+    fn symbol(&mut self, name: u64, value: u64, size: u64, function: bool) {
+        // STB_GLOBAL and STT_FUNC; any section that exists.
+        let (info, section) = if function { (0x12, 1) } else { (0, 0) };
+        self.ints(&[name]);
+        if self.target.class == Class::Elf32 {
+            self.ints(&[value, size]);
+        }
+        self.number(info, 1);
+        self.number(0, 1);
+        self.halves(&[section]);
+        if self.target.class == Class::Elf64 {
+            self.words(&[value, size]);
+        }
+    }
+}
