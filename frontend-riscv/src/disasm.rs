@@ -136,8 +136,6 @@ pub fn disassemble(def: &InsnDef, word: u32, pc: u64, xlen: u32) -> String {
             None => text.push_str(piece),
         }
     }
-    // The dynamic rounding mode is not named.
-    text.truncate(text.trim_end_matches(", ").len());
     text
 }
 
@@ -167,7 +165,7 @@ impl Operand {
             Kind::Target => format!("{:#x}", pc.wrapping_add(value as u64) & u64::MAX >> (64 - xlen)),
             Kind::Upper => format!("{:#x}", value >> 12 & 0xf_ffff),
             Kind::Csr => csr::name(value as u32).map_or_else(|| format!("{value:#x}"), str::to_owned),
-            Kind::Round => ["rne", "rtz", "rdn", "rup", "rmm", "", "", ""][index].to_owned(),
+            Kind::Round => ["rne", "rtz", "rdn", "rup", "rmm", "rm5", "rm6", "dyn"][index].to_owned(),
             Kind::Accesses => accesses(value),
         }
     }
