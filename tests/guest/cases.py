@@ -21,7 +21,7 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8", "T
 def arguments(description):
     """The command line that both runners share, to which each adds its own options."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("emu", nargs="?", help="the emulator's binary (not with --qemu or --native)")
+    parser.add_argument("emu", nargs="?", help="the emulator's binary (not with --qemu and the like)")
     parser.add_argument("names", nargs="*", metavar="NAME", help="cases to run (default: all); * and ? match")
     parser.add_argument("--engine", help="tiered, interp or jit")
     parser.add_argument("--qemu", action="store_true", help="run under the QEMU of `prepare qemu` instead")
@@ -32,7 +32,7 @@ def arguments(description):
 
 def finish_arguments(parser, args):
     """Without an emulator of ours, the first positional argument is a case's name."""
-    if args.qemu or getattr(args, "native", False):
+    if args.qemu or getattr(args, "native", False) or getattr(args, "chroot", False):
         args.names = ([args.emu] if args.emu else []) + args.names
         args.emu = None
     elif not args.emu:
