@@ -1,10 +1,21 @@
 //! Floating-point ops: exact IEEE 754 results and flags in binary32 and binary64, in all five rounding modes,
 //! with tininess detected after rounding (RISC-V unprivileged manual, chapter F).
 //!
-//! An op first takes its NaN operands out ([`nan`]), then computes the result as an exact [`value::Value`] (or one
-//! whose lowest bit stands for all that was lost) in [`arith`], then rounds it once in [`value::round`].
-//! [`fast`] does the same with the host's arithmetic where that provably gives the same bits and flags.
-//! Ops that round nothing are in [`order`], the conversions in [`convert`](mod@convert).
+//! An op first takes its NaN operands out (`nan`), then computes the result as an exact `value::Value` (or one
+//! whose lowest bit stands for all that was lost) in `arith`, then rounds it once in `value::round`. `fast` does the same
+//! with the host's arithmetic where that provably gives the same bits and flags. Ops that round nothing are in
+//! `order`, the conversions in `convert`.
+//!
+//! # NaNs
+//! A signalling operand always raises invalid. What the result is:
+//! - [`NanRule::Canonical`]: the canonical NaN.
+//! - [`NanRule::Propagate`]: the first signalling operand made quiet, else the first quiet one. The addend of [`fma`]
+//!   comes first.
+//! - [`NanRule::Legacy`]: the default NaN (all fraction bits but the first) if an operand signals, else the first quiet one.
+//!
+//! [`FloatBinaryOp::MinNum`] and [`FloatBinaryOp::MaxNum`] of a number and a signalling NaN give the number under the canonical
+//! rule (IEEE 754-2019), a NaN under the two others (IEEE 754-2008). Conversions to integers saturate as RISC-V's
+//! under every rule.
 //!
 //! # Why not `rustc_apfloat`
 //! Its results are right in all modes, so the tests use it as an oracle for values. Its flags are not those we owe the
