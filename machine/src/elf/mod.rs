@@ -10,7 +10,7 @@ mod describe;
 mod parse;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use describe::Description;
 

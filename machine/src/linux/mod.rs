@@ -3,3 +3,6 @@
 pub mod image;
 mod stack;
 pub mod vdso;
+
+#[cfg(test)]
+mod image_tests;
