@@ -11,11 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The lowest address that may be mapped (`vm.mmap_min_addr`).
-const MMAP_MIN: u64 = 0x1_0000;
+pub(super) const MMAP_MIN: u64 = 0x1_0000;
 /// How many mappings there may be (`vm.max_map_count`); some are left to the emulator itself.
 const MAX_MAPS: usize = 65_000;
-/// What Linux keeps free below a stack that grows.
-const STACK_GAP: u64 = 256 * PAGE_SIZE;
 
 /// How the address of a mapping is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -100,18 +98,7 @@ fn file_id(fd: RawFd) -> Arc<FileId> {
     Arc::new(FileId { dev, ino, path })
 }
 
-/// The flags of mremap(2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct MremapFlags {
-    /// MREMAP_MAYMOVE.
-    pub may_move: bool,
-    /// MREMAP_FIXED with the new address.
-    pub fixed: Option<u64>,
-    /// MREMAP_DONTUNMAP.
-    pub dont_unmap: bool,
-}
-
-fn aligned(addr: u64) -> Result<(), Errno> {
+pub(super) fn aligned(addr: u64) -> Result<(), Errno> {
     if addr.is_multiple_of(PAGE_SIZE) { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
@@ -122,7 +109,7 @@ impl Space {
     }
 
     /// Finds a free place, from the top down.
-    fn find(&self, len: u64) -> Result<u64, Errno> {
+    pub(super) fn find(&self, len: u64) -> Result<u64, Errno> {
         let low = self.layout.mmap_low..self.layout.task_size;
         self.vmas.gap_below(len, &self.area()).or_else(|| self.vmas.gap_above(len, &low)).ok_or(Errno::ENOMEM)
     }
@@ -157,7 +144,7 @@ impl Space {
     }
 
     /// Checks that a range is page-aligned and inside the address space, and rounds it up to pages.
-    fn range(&self, addr: u64, len: u64, outside: Errno) -> Result<Range<u64>, Errno> {
+    pub(super) fn range(&self, addr: u64, len: u64, outside: Errno) -> Result<Range<u64>, Errno> {
         aligned(addr)?;
         let end = page_up(len).and_then(|len| addr.checked_add(len)).ok_or(outside)?;
         if end > self.layout.task_size { Err(outside) } else { Ok(addr..end) }
@@ -194,7 +181,7 @@ impl GuestMemory {
 
     /// Maps over `range`; returns the code that went away, with an error too.
     #[expect(clippy::type_complexity, reason = "both sides carry the stale range")]
-    fn map_at(
+    pub(super) fn map_at(
         &self,
         space: &mut Space,
         request: &MapRequest,
@@ -222,7 +209,7 @@ impl GuestMemory {
     }
 
     /// Takes a range out of the books.
-    fn forget(&self, space: &mut Space, range: &Range<u64>) {
+    pub(super) fn forget(&self, space: &mut Space, range: &Range<u64>) {
         for part in space.vmas.remove(range) {
             if part.prot != Prot::NONE {
                 self.pages.fill(&part.range, 0);
@@ -231,7 +218,7 @@ impl GuestMemory {
     }
 
     /// Unmaps what is mapped in `range`; returns the code that went away.
-    fn unmap(&self, space: &mut Space, range: &Range<u64>) -> Result<Option<Range<u64>>, Errno> {
+    pub(super) fn unmap(&self, space: &mut Space, range: &Range<u64>) -> Result<Option<Range<u64>>, Errno> {
         if space.vmas.is_free(range) {
             return Ok(None);
         }
@@ -300,122 +287,10 @@ impl GuestMemory {
     }
 
     /// Gives a part of one mapping the host protection it has to have by the books, and forgets that it holds code.
-    fn reprotect(&self, part: &Range<u64>, prot: Prot) {
+    pub(super) fn reprotect(&self, part: &Range<u64>, prot: Prot) {
         // If the host refuses, faults that are not the guest's follow, and are reported as the guest's.
         let _ = self.host.protect(part, prot);
         self.pages.fill(part, prot.effective().bits());
-    }
-
-    /// mremap(2); returns the new address.
-    ///
-    /// # Errors
-    /// As mremap(2): EINVAL, EFAULT where the old range is not one mapping, ENOMEM.
-    pub fn mremap(&self, old: u64, old_len: u64, new_len: u64, flags: MremapFlags) -> Result<u64, Errno> {
-        let mut stale = Vec::new();
-        let result = self.remap(&mut self.lock(), &mut stale, (old, old_len, new_len), flags);
-        stale.into_iter().for_each(|range| self.notify(range));
-        result
-    }
-
-    fn remap(
-        &self,
-        space: &mut Space,
-        stale: &mut Vec<Option<Range<u64>>>,
-        (old, old_len, new_len): (u64, u64, u64),
-        flags: MremapFlags,
-    ) -> Result<u64, Errno> {
-        aligned(old)?;
-        let (old_len, new_len) = (page_up(old_len).ok_or(Errno::EINVAL)?, page_up(new_len).ok_or(Errno::EINVAL)?);
-        let moves = flags.fixed.is_some() || flags.dont_unmap;
-        if new_len == 0 || (moves && !flags.may_move) || (flags.dont_unmap && old_len != new_len) {
-            return Err(Errno::EINVAL);
-        }
-        if let Some(to) = flags.fixed {
-            self.check_remap_target(space, &(old..old.saturating_add(old_len)), to, new_len)?;
-            stale.push(self.unmap(space, &(to..to + new_len))?);
-        }
-        let vma = space.vmas.at(old).cloned().ok_or(Errno::EFAULT)?;
-        if old_len == 0 && (!vma.shared || !flags.may_move) {
-            return Err(Errno::EINVAL);
-        }
-        if new_len < old_len {
-            let tail = space.range(old + new_len, old_len - new_len, Errno::EINVAL)?;
-            stale.push(self.unmap(space, &tail)?);
-        }
-        let kept = old..old + old_len.min(new_len);
-        if new_len <= old_len && !moves {
-            return Ok(old);
-        }
-        if kept.end > vma.range.end {
-            return Err(Errno::EFAULT);
-        }
-        let grown = old..old.checked_add(new_len).ok_or(Errno::EINVAL)?;
-        let room = grown.end <= space.layout.task_size && space.vmas.is_free(&(kept.end..grown.end));
-        if !moves && old_len != 0 && kept.end == vma.range.end && room {
-            return self.grow(space, stale, &kept, grown.end);
-        }
-        if !flags.may_move {
-            return Err(Errno::ENOMEM);
-        }
-        let to = flags.fixed.map_or_else(|| space.find(new_len), Ok)?;
-        self.relocate(space, stale, &kept, to..to + new_len, flags.dont_unmap)
-    }
-
-    fn check_remap_target(&self, space: &Space, old: &Range<u64>, to: u64, len: u64) -> Result<(), Errno> {
-        aligned(to)?;
-        let end = to.checked_add(len).filter(|end| *end <= space.layout.task_size).ok_or(Errno::EINVAL)?;
-        let overlaps = to < old.end && old.start < end;
-        if overlaps {
-            return Err(Errno::EINVAL);
-        }
-        if to < MMAP_MIN { Err(Errno::EPERM) } else { Ok(()) }
-    }
-
-    /// Makes the mapping that ends at `old.end` reach to `end`.
-    fn grow(
-        &self,
-        space: &mut Space,
-        stale: &mut Vec<Option<Range<u64>>>,
-        old: &Range<u64>,
-        end: u64,
-    ) -> Result<u64, Errno> {
-        stale.push(self.uniform(space, old));
-        self.host.grow(old, end)?;
-        for vma in space.vmas.remove(old) {
-            self.pages.fill(&(old.end..end), vma.prot.effective().bits());
-            space.vmas.insert(Vma { range: old.start..end, ..vma });
-        }
-        Ok(old.start)
-    }
-
-    /// Moves the part `old` of one mapping; with `keep` its old place stays mapped, empty.
-    fn relocate(
-        &self,
-        space: &mut Space,
-        stale: &mut Vec<Option<Range<u64>>>,
-        old: &Range<u64>,
-        new: Range<u64>,
-        keep: bool,
-    ) -> Result<u64, Errno> {
-        let vma = space.vmas.at(old.start).cloned().ok_or(Errno::EFAULT)?;
-        let offset = if vma.file.is_some() { vma.offset + (old.start - vma.range.start) } else { 0 };
-        stale.push(self.uniform(space, old));
-        self.host.relocate(old, &new, keep)?;
-        if !keep {
-            self.forget(space, old);
-        }
-        self.pages.fill(&new, vma.prot.effective().bits());
-        let at = new.start;
-        space.vmas.insert(Vma { range: new, offset, ..vma });
-        Ok(at)
-    }
-
-    /// Takes the protection of code pages away, so that the host has one mapping where the guest has one.
-    fn uniform(&self, space: &Space, range: &Range<u64>) -> Option<Range<u64>> {
-        let stale = self.code_in(space, range)?;
-        let prot = space.vmas.at(stale.start).map_or(Prot::NONE, |v| v.prot);
-        self.reprotect(&stale, prot);
-        Some(stale)
     }
 
     /// Runs `f` on each mapped part of a range and says ENOMEM at the end if there was a hole.
@@ -513,45 +388,6 @@ impl GuestMemory {
             return Err(Errno::ENOMEM);
         }
         self.host.resident(&range)
-    }
-
-    /// Sets where the heap begins: the end of the program, rounded up to a page.
-    pub fn set_brk_start(&self, addr: u64) {
-        let mut space = self.lock();
-        let addr = addr.next_multiple_of(PAGE_SIZE);
-        (space.brk_start, space.brk) = (addr, addr);
-    }
-
-    /// brk(2), as the system call: the new end of the heap, or the old one if it cannot be moved.
-    pub fn brk(&self, new: u64) -> u64 {
-        let mut space = self.lock();
-        let (old, limit) = (space.brk, space.layout.task_size);
-        if new < space.brk_start || new > limit {
-            return old;
-        }
-        let pages = |end: u64| end.next_multiple_of(PAGE_SIZE);
-        let (old_end, new_end) = (pages(old), pages(new));
-        let changed = if new_end > old_end {
-            self.grow_heap(&mut space, old_end..new_end)
-        } else {
-            self.unmap(&mut space, &(new_end..old_end))
-        };
-        if changed.is_ok() {
-            space.brk = new;
-        }
-        let now = space.brk;
-        drop(space);
-        self.notify(changed.ok().flatten());
-        now
-    }
-
-    fn grow_heap(&self, space: &mut Space, range: Range<u64>) -> Result<Option<Range<u64>>, Errno> {
-        let clear = range.start..range.end.saturating_add(STACK_GAP);
-        if !space.vmas.is_free(&clear) {
-            return Err(Errno::ENOMEM);
-        }
-        let request = MapRequest { prot: Prot::RW, name: Some("[heap]"), ..MapRequest::default() };
-        self.map_at(space, &request, range).map_err(|(_, errno)| errno)
     }
 
     /// All mappings, in order of their addresses.

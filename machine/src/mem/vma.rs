@@ -179,6 +179,7 @@ pub(super) fn page_up(len: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of ranges that happen to have one")]
 mod tests {
     use super::*;
 
