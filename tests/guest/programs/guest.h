@@ -70,7 +70,7 @@ static inline size_t emit_add(void *at, int value)
     memcpy(at, code, sizeof code);
     return sizeof code;
 }
-#define ILLEGAL_INSTRUCTION() __asm__ volatile(".word 0x0000003b")
+#define ILLEGAL_INSTRUCTION() __asm__ volatile(".word 0x7000003e")
 #define CONTEXT_PC(context) (((ucontext_t *)(context))->uc_mcontext.pc)
 #define CONTEXT_SP(context) (((ucontext_t *)(context))->uc_mcontext.gregs[29])
 #elif defined __x86_64__

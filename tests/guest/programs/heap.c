@@ -49,7 +49,7 @@ int main(void)
         words[i] = strdup(text);
     }
     qsort(words, WORDS, sizeof *words, by_text);
-    unsigned long sum = 0;
+    uint64_t sum = 0;
     for (int i = 0; i < WORDS; i++) {
         CHECK(i == 0 || strcmp(words[i - 1], words[i]) <= 0);
         for (char *p = words[i]; *p; p++)
@@ -58,7 +58,7 @@ int main(void)
     char *wanted = words[WORDS / 3];
     char **found = bsearch(&wanted, words, WORDS, sizeof *words, by_text);
     CHECK(found && !strcmp(*found, wanted));
-    printf("sorted %lu\n", sum);
+    printf("sorted %llu\n", (unsigned long long)sum);
 
     FILE *f = tmpfile();
     for (int i = 0; i < WORDS; i++)

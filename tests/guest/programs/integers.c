@@ -17,6 +17,32 @@ static uint64_t next(void)
 static uint64_t sums[24];
 static void mix(int i, uint64_t x) { sums[i] = (sums[i] << 5 | sums[i] >> 59) ^ x; }
 
+#ifdef __SIZEOF_INT128__
+static uint64_t high_product(uint64_t a, uint64_t b) { return (uint64_t)((unsigned __int128)a * b >> 64); }
+static uint64_t high_product_signed(int64_t a, int64_t b) { return (uint64_t)((__int128)a * b >> 64); }
+#else
+static uint64_t high_product(uint64_t a, uint64_t b)
+{
+    uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
+    uint64_t middle = (al * bl >> 32) + (uint32_t)(ah * bl) + (uint32_t)(al * bh);
+    return ah * bh + (ah * bl >> 32) + (al * bh >> 32) + (middle >> 32);
+}
+static uint64_t high_product_signed(int64_t a, int64_t b)
+{
+    return high_product((uint64_t)a, (uint64_t)b) - (a < 0 ? (uint64_t)b : 0) - (b < 0 ? (uint64_t)a : 0);
+}
+#endif
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define LITTLE16(x) __builtin_bswap16(x)
+#define LITTLE32(x) __builtin_bswap32(x)
+#define LITTLE64(x) __builtin_bswap64(x)
+#else
+#define LITTLE16(x) (x)
+#define LITTLE32(x) (x)
+#define LITTLE64(x) (x)
+#endif
+
 int main(void)
 {
     for (int i = 0; i < 200000; i++) {
@@ -49,21 +75,14 @@ int main(void)
                 mix(16, (uint64_t)(int64_t)(swa / swb) ^ (uint64_t)(int64_t)(swa % swb) << 7);
         }
         mix(17, (uint64_t)swa * (uint64_t)(int64_t)swb ^ (uint64_t)wa * wb);
-#ifdef __SIZEOF_INT128__
-        mix(18, (uint64_t)((unsigned __int128)a * b >> 64));
-        mix(19, (uint64_t)((__int128)sa * sb >> 64));
-        if (b)
-            mix(20, (uint64_t)((((unsigned __int128)a << 64) | b) / (b | 1)));
-#endif
+        mix(18, high_product(a, b));
+        mix(19, high_product_signed(sa, sb));
+        mix(20, (uint64_t)(sa < 0 ? -(a >> 1) : a) ^ (uint64_t)(int64_t)(wa > wb ? swa : swb)); /* selects */
         mix(21, __builtin_bswap64(a) ^ __builtin_bswap32(wb) ^ (uint64_t)__builtin_popcountll(a));
         mix(22, a && wb ? (uint64_t)__builtin_clzll(a) * 64 + (uint64_t)__builtin_ctz(wb) : 0);
         mix(23, (uint64_t)(int64_t)(int8_t)a ^ (uint64_t)(int64_t)(int16_t)b ^ (uint8_t)b ^ (uint16_t)a);
     }
     for (int i = 0; i < 24; i++) {
-#ifndef __SIZEOF_INT128__
-        if (i >= 18 && i <= 20)
-            continue;
-#endif
         printf("%d %016llx\n", i, (unsigned long long)sums[i]);
     }
 
@@ -79,12 +98,10 @@ int main(void)
         memcpy(&h, bytes + at, 2);
         memcpy(&w, bytes + at + 1, 4);
         memcpy(&d, bytes + at + 2, 8);
-        d += w + h;
+        d = LITTLE64(LITTLE64(d) + (LITTLE32(w) + LITTLE16(h)));
         memcpy(bytes + (at ^ 5), &d, 8);
         sum = sum * 31 + bytes[at];
     }
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     printf("unaligned %llu\n", (unsigned long long)sum);
-#endif
     DONE();
 }

@@ -56,7 +56,7 @@ int main(void)
         if (signals[i] != SIGSEGV)
             CHECK(kill(pid, signals[i]) == 0);
         CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
-        printf("killed by %d\n", WTERMSIG(status));
+        printf("killed by %s\n", sigabbrev_np(WTERMSIG(status)));
     }
 
     pid = fork();

@@ -13,7 +13,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     faults++;
     code = number == SIGSEGV ? info->si_code : -1;
     address = info->si_addr;
-    pc_at_start = (unsigned char *)CONTEXT_PC(context) == start;
+    pc_at_start = (uintptr_t)CONTEXT_PC(context) == (uintptr_t)start;
     if (!mend)
         siglongjmp(escape, 1);
     mprotect(second, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC);
