@@ -1,0 +1,113 @@
+//! An optimised block does what the block did: same exit, registers, memory, flags, in the same order of accesses.
+
+mod common;
+#[path = "../../ir/tests/support/random.rs"]
+mod random;
+
+use common::{Memory, NoGuest};
+use emu_interp::{Code, run, run_limited};
+use emu_ir::opt::optimize;
+use emu_ir::verify::verify;
+use emu_ir::*;
+use proptest::prelude::*;
+
+/// All that a guest can see after a run.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    exit: Exit,
+    slots: Vec<u64>,
+    pc: u64,
+    insn_count: u64,
+    fp: (u32, u32),
+    reservation: (u64, u64),
+    memory: Memory,
+}
+
+fn start(values: &[u64]) -> (CpuState, Memory) {
+    let mut cpu = CpuState { pc: 0x1000, fp_round: (values[0] % 5) as u32, ..CpuState::default() };
+    for ((slot, ty), value) in random::SLOTS.iter().zip(values) {
+        cpu.set(*slot, value & ty.mask());
+    }
+    cpu.set(random::ADDRESS, Memory::BASE + 0x40);
+    (cpu, Memory::new(0x80))
+}
+
+fn seen(exit: Exit, cpu: &CpuState, memory: Memory) -> Seen {
+    Seen {
+        exit,
+        slots: cpu.slots[..128].to_vec(),
+        pc: cpu.pc,
+        insn_count: cpu.insn_count,
+        fp: (cpu.fp_flags, cpu.fp_round),
+        reservation: (cpu.reservation_addr, cpu.reservation_value),
+        memory,
+    }
+}
+
+fn run_block(block: &Block, values: &[u64]) -> Seen {
+    let (mut cpu, mut memory) = start(values);
+    let exit = run(&Code::new(block, &NoGuest), &mut cpu, &mut memory);
+    seen(exit, &cpu, memory)
+}
+
+/// The same, stopping after every instruction.
+fn step_block(block: &Block, values: &[u64]) -> Seen {
+    let (mut cpu, mut memory) = start(values);
+    let mut exit = Exit::Budget;
+    for n in 1..=block.insn_count() {
+        if exit == Exit::Budget {
+            (cpu, memory) = start(values);
+            exit = run_limited(&Code::new(block, &NoGuest), &mut cpu, &mut memory, n);
+        }
+    }
+    seen(exit, &cpu, memory)
+}
+
+fn values() -> impl Strategy<Value = Vec<u64>> {
+    let interesting = prop_oneof![
+        any::<u64>(),
+        any::<i8>().prop_map(|v| v as u64),
+        any::<i32>().prop_map(|v| v as u64),
+        prop::sample::select(vec![0x3ff8_0000_0000_0000, 0xffff_ffff_4040_0000, 0x7ff0_0000_0000_0001, 1 << 63]),
+    ];
+    prop::collection::vec(interesting, random::SLOTS.len())
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(3000))]
+
+    #[test]
+    fn optimising_changes_nothing_visible(
+        choices in prop::collection::vec(any::<u32>(), 0..250), values in values(), floats: bool,
+    ) {
+        let block = random::block(&choices, floats, true);
+        verify(&block).expect("a valid block");
+        let mut optimised = block.clone();
+        optimize(&mut optimised);
+        if let Err(e) = verify(&optimised) {
+            panic!("{e}\n{block}\n{optimised}");
+        }
+        prop_assert!(optimised.insts.len() <= block.insts.len() + 16, "{}\n{}", block, optimised);
+        prop_assert_eq!(run_block(&block, &values), run_block(&optimised, &values), "{}\n{}", block, optimised);
+    }
+
+    #[test]
+    fn optimising_twice_is_right_too(choices in prop::collection::vec(any::<u32>(), 0..250), values in values()) {
+        let block = random::block(&choices, false, true);
+        let mut optimised = block.clone();
+        optimize(&mut optimised);
+        optimize(&mut optimised);
+        prop_assert!(verify(&optimised).is_ok());
+        prop_assert_eq!(run_block(&block, &values), run_block(&optimised, &values), "{}\n{}", block, optimised);
+    }
+
+    #[test]
+    fn stepping_ends_where_running_does(choices in prop::collection::vec(any::<u32>(), 0..250), values in values()) {
+        let block = random::block(&choices, false, false);
+        prop_assert_eq!(run_block(&block, &values), step_block(&block, &values), "{}", block);
+    }
+}

@@ -1,0 +1,261 @@
+//! The optimiser: makes a block shorter without changing what a guest can see.
+//!
+//! [`optimize`] makes two passes, each linear in the length of the block:
+//!
+//! 1. Forwards (`Rewriter`): every instruction is simplified given the simplified ones before it: constants are folded
+//!    through [`crate::eval`], registers' values are forwarded, and the rules in `int`, `convert` and `compare` apply.
+//!    `width` knows how many low bits of a value matter.
+//! 2. Backwards (`sweep`): register writes that nobody can see and pure instructions without users go away.
+//!
+//! Nothing that can fault, and no floating-point op that may raise a flag, is moved, added or dropped. Registers are exact
+//! at every instruction that can fault and at the end, but no longer between any two guest instructions.
+
+mod compare;
+mod convert;
+mod int;
+pub mod liveness;
+mod sweep;
+mod width;
+
+use crate::block::{Block, InsnMark, Inst, Terminator, Value};
+use crate::eval;
+use crate::op::{BinaryOp, ConvertOp, FloatBinaryOp};
+use crate::state::{SLOTS, Slot};
+use crate::types::Type;
+use width::Width;
+
+/// Optimises a well-formed block.
+pub fn optimize(block: &mut Block) {
+    Rewriter::new(block).run(block);
+    sweep::sweep(block);
+}
+
+/// The forward pass. Values are those of the new block, except in `map` and `old_uses`.
+struct Rewriter {
+    out: Vec<Inst>,
+    widths: Vec<Width>,
+    /// How often each new value is used; an estimate (uses of the values it stands for), for choices of profit only.
+    uses: Vec<u32>,
+    /// The new value that stands for each old one.
+    map: Vec<Value>,
+    old_uses: Vec<u32>,
+    /// What each register holds, where that is known.
+    known: [Option<Value>; SLOTS],
+}
+
+/// Stands in `Rewriter::map` for instructions that define no value.
+const NO_VALUE: Value = Value(u32::MAX);
+
+impl Rewriter {
+    fn new(block: &Block) -> Rewriter {
+        let n = block.insts.len();
+        let mut old_uses = vec![0; n];
+        for arg in block.insts.iter().flat_map(Inst::args).chain(terminator_value(&block.term)) {
+            old_uses[arg.index()] += 1;
+        }
+        Rewriter {
+            out: Vec::with_capacity(n),
+            widths: Vec::with_capacity(n),
+            uses: Vec::with_capacity(n),
+            map: Vec::with_capacity(n),
+            old_uses,
+            known: [None; SLOTS],
+        }
+    }
+
+    fn run(mut self, block: &mut Block) {
+        let mut marks = block.marks.iter_mut().peekable();
+        for (i, inst) in block.insts.iter().enumerate() {
+            while let Some(mark) = marks.next_if(|m| m.first as usize <= i) {
+                mark.first = self.out.len() as u32;
+            }
+            let mut inst = *inst;
+            inst.for_each_arg(|arg| *arg = self.map[arg.index()]);
+            let value = self.inst(inst);
+            self.map.push(value.unwrap_or(NO_VALUE));
+            if let Some(value) = value {
+                self.uses[value.index()] += self.old_uses[i];
+            }
+        }
+        let end = self.out.len() as u32;
+        marks.for_each(|mark: &mut InsnMark| mark.first = end);
+        block.term = self.terminator(block.term);
+        block.insts = self.out;
+    }
+
+    /// Puts the instruction, simplified, at the end; its value if it has one.
+    fn inst(&mut self, inst: Inst) -> Option<Value> {
+        match inst {
+            Inst::Get { ty, slot } => Some(self.get(ty, slot)),
+            Inst::Set { slot, value, .. } => {
+                if self.known[slot.index()] != Some(value) {
+                    self.known[slot.index()] = Some(value);
+                    self.push(inst);
+                }
+                None
+            }
+            Inst::Load { ty, access, addr, offset } => {
+                let (addr, offset) = self.fold_address(addr, offset);
+                Some(self.push(Inst::Load { ty, access, addr, offset }))
+            }
+            Inst::Store { ty, access, addr, offset, value } => {
+                let (addr, offset) = self.fold_address(addr, offset);
+                self.push(Inst::Store { ty, access, addr, offset, value });
+                None
+            }
+            Inst::Call { .. } => {
+                self.known = [None; SLOTS];
+                Some(self.push(inst))
+            }
+            Inst::TrapIf { cond, .. } if self.constant(cond) == Some(0) => None,
+            _ if inst.result().is_some() => Some(self.emit(inst)),
+            _ => {
+                self.push(inst);
+                None
+            }
+        }
+    }
+
+    fn get(&mut self, ty: Type, slot: Slot) -> Value {
+        match self.known[slot.index()] {
+            Some(value) if self.ty(value) == ty => value,
+            _ => {
+                let value = self.push(Inst::Get { ty, slot });
+                self.known[slot.index()] = Some(value);
+                value
+            }
+        }
+    }
+
+    /// The value that the instruction computes: an older one, or that of new instructions.
+    fn emit(&mut self, inst: Inst) -> Value {
+        self.simplify(&inst).unwrap_or_else(|| self.push(inst))
+    }
+
+    fn simplify(&mut self, inst: &Inst) -> Option<Value> {
+        match *inst {
+            Inst::Unary { op, ty, arg } => self.unary(op, ty, arg),
+            Inst::Binary { op, ty, args } => self.binary(op, ty, args),
+            Inst::Compare { cond, ty, args } => self.compare(cond, ty, args),
+            Inst::Select { ty, cond, args } => self.select(ty, cond, args),
+            Inst::Convert { op, ty, arg } => self.convert(op, ty, arg),
+            Inst::FloatBinary { op: FloatBinaryOp::CopySign, args: [a, b], .. } if a == b => Some(a),
+            _ => None,
+        }
+    }
+
+    /// Appends the instruction as it is.
+    fn push(&mut self, inst: Inst) -> Value {
+        let value = Value(self.out.len() as u32);
+        let width = Width::of(&inst, |v| (self.widths[v.index()], self.ty(v)), |v| self.constant(v));
+        self.out.push(inst);
+        self.widths.push(width);
+        self.uses.push(0);
+        value
+    }
+
+    /// A constant, cut to the type.
+    fn iconst(&mut self, ty: Type, bits: u64) -> Value {
+        self.push(Inst::Const { ty, bits: bits & ty.mask() })
+    }
+
+    fn emit_binary(&mut self, op: BinaryOp, ty: Type, args: [Value; 2]) -> Value {
+        self.emit(Inst::Binary { op, ty, args })
+    }
+
+    /// `op(a, imm)`.
+    fn emit_imm(&mut self, op: BinaryOp, ty: Type, a: Value, imm: u64) -> Value {
+        let imm = self.iconst(ty, imm);
+        self.emit_binary(op, ty, [a, imm])
+    }
+
+    /// A conversion, or the value itself if it has the type.
+    fn emit_convert(&mut self, op: ConvertOp, ty: Type, arg: Value) -> Value {
+        if self.ty(arg) == ty { arg } else { self.emit(Inst::Convert { op, ty, arg }) }
+    }
+
+    fn def(&self, value: Value) -> &Inst {
+        &self.out[value.index()]
+    }
+
+    fn ty(&self, value: Value) -> Type {
+        self.def(value).result().expect("a value is defined by an instruction with a result")
+    }
+
+    fn constant(&self, value: Value) -> Option<u64> {
+        match self.def(value) {
+            Inst::Const { bits, .. } => Some(*bits),
+            _ => None,
+        }
+    }
+
+    /// The operand and the constant, where `value` is `op` of both.
+    fn op_with_constant(&self, op: BinaryOp, value: Value) -> Option<(Value, u64)> {
+        match *self.def(value) {
+            Inst::Binary { op: o, args: [a, b], .. } if o == op => Some((a, self.constant(b)?)),
+            _ => None,
+        }
+    }
+
+    /// The operand, where `value` is the conversion `op` of it.
+    fn converted(&self, op: ConvertOp, value: Value) -> Option<Value> {
+        match *self.def(value) {
+            Inst::Convert { op: o, arg, .. } if o == op => Some(arg),
+            _ => None,
+        }
+    }
+
+    /// Are these known to be the same, although perhaps computed twice?
+    fn same(&self, a: Value, b: Value) -> bool {
+        a == b || matches!(self.def(a), Inst::Convert { .. } | Inst::Const { .. }) && self.def(a) == self.def(b)
+    }
+
+    /// Is it no loss to look through `outer` at `inner`, from which it was computed? Not if that would keep both alive.
+    fn may_look_through(&self, outer: Value, inner: Value) -> bool {
+        let is_current =
+            |v: Value| matches!(self.def(v), Inst::Get { slot, .. } if self.known[slot.index()] == Some(v));
+        self.uses[outer.index()] <= 1 || is_current(inner)
+    }
+
+    /// Moves a constant part of an address into the offset, and an offset into a constant address.
+    fn fold_address(&mut self, addr: Value, offset: i32) -> (Value, i32) {
+        let ty = self.ty(addr);
+        if let Some(base) = self.constant(addr) {
+            let folded = eval::effective_address(ty, base, offset);
+            return if offset == 0 { (addr, 0) } else { (self.iconst(ty, folded), 0) };
+        }
+        let Some((base, add)) = self.op_with_constant(BinaryOp::Add, addr) else {
+            return (addr, offset);
+        };
+        let sum = match ty {
+            Type::I32 => Some(offset.wrapping_add(add as i32)),
+            _ => (add as i64).checked_add(offset.into()).and_then(|sum| sum.try_into().ok()),
+        };
+        match sum {
+            Some(sum) if self.may_look_through(addr, base) => (base, sum),
+            _ => (addr, offset),
+        }
+    }
+
+    fn terminator(&mut self, term: Terminator) -> Terminator {
+        match term {
+            Terminator::Branch { cond, taken, next } => {
+                let cond = self.map[cond.index()];
+                match (self.constant(cond), self.negated_bool(cond)) {
+                    (None, Some(cond)) => Terminator::Branch { cond, taken: next, next: taken },
+                    _ => Terminator::Branch { cond, taken, next },
+                }
+            }
+            Terminator::Indirect { target, kind } => Terminator::Indirect { target: self.map[target.index()], kind },
+            other => other,
+        }
+    }
+}
+
+/// The value that the terminator uses.
+fn terminator_value(term: &Terminator) -> Option<Value> {
+    match *term {
+        Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } => Some(v),
+        _ => None,
+    }
+}
