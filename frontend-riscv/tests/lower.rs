@@ -3,8 +3,8 @@
 mod common;
 
 use common::{ALL, Random, block, block_in_mode, guest};
+use emu_frontend_riscv::Riscv;
 use emu_frontend_riscv::table::table;
-use emu_frontend_riscv::{Riscv, regs};
 use emu_ir::*;
 
 /// No memory: the cases need none.
@@ -42,7 +42,7 @@ fn run(guest: &Riscv, cpu: &mut CpuState, words: &[u32]) -> Exit {
     emu_interp::run(&emu_interp::Code::new(&block, guest), cpu, &mut NoEnv)
 }
 
-/// Sets `a1=3 frm=2`, and calls `unknown` with what is no register.
+/// Sets what `a1=3 frm=2` says.
 fn assign(guest: &Riscv, cpu: &mut CpuState, text: &str) {
     for assignment in text.split_whitespace() {
         let (name, value) = assignment.split_once('=').unwrap();
@@ -136,9 +136,28 @@ fn x0_reads_as_zero_and_ignores_writes() {
     assert!(block(&guest, &[0x00b6_302f]).insts.iter().any(|i| matches!(i, Inst::AtomicRmw { .. })));
 }
 
-/// The IR of one instruction, a line each.
-fn ir(isa: &str, word: u32) -> String {
-    let block = block(&guest(isa), &[word]);
-    let insts = block.insts.iter().enumerate().map(|(n, inst)| format!("v{n} = {inst:?}"));
-    insts.chain([format!("{:?}", block.term)]).collect::<Vec<_>>().join("\n")
+/// Golden IR: in `golden.txt` each paragraph starts with an ISA and an encoding. `EMU_BLESS=1` writes it anew.
+#[test]
+fn golden_ir() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden.txt");
+    let golden = std::fs::read_to_string(path).unwrap();
+    let fresh: Vec<_> =
+        golden.split("\n\n").map(|paragraph| golden_paragraph(paragraph.lines().next().unwrap())).collect();
+    let fresh = fresh.join("\n");
+    if std::env::var_os("EMU_BLESS").is_some() {
+        std::fs::write(path, &fresh).unwrap();
+    }
+    assert_eq!(fresh, golden);
+}
+
+/// What follows the heading `rv64gc 00c58533 …`.
+fn golden_paragraph(heading: &str) -> String {
+    let mut words = heading.split_whitespace();
+    let guest = guest(words.next().unwrap());
+    let word = u32::from_str_radix(words.next().unwrap(), 16).unwrap();
+    let (text, len) = guest.disassemble(0x1000, &mut common::Code::new(0x1000, &[word])).unwrap();
+    let block = block(&guest, &[word]);
+    let insts = block.insts.iter().enumerate().map(|(n, inst)| format!("    v{n} = {inst:?}\n"));
+    let digits = 2 * usize::from(len);
+    format!("{} {word:0digits$x} {text}\n{}    {:?}\n", guest.name(), insts.collect::<String>(), block.term)
 }
