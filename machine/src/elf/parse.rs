@@ -53,6 +53,7 @@ struct Parser<'d, H: FileHeader<Endian = Endianness>, R: ReadRef<'d>> {
     len: u64,
     class: Class,
     endian: Endianness,
+    kind: Kind,
     header: &'d H,
     phdrs: &'d [H::ProgramHeader],
 }
@@ -66,6 +67,11 @@ impl<'d, H: FileHeader<Endian = Endianness>, R: ReadRef<'d>> Parser<'d, H, R> {
             return Err(ElfError::BadIdent);
         }
         let endian = header.endian().map_err(|_| ElfError::BadIdent)?;
+        let kind = match header.e_type(endian) {
+            elf::ET_EXEC => Kind::Exec,
+            elf::ET_DYN => Kind::Dyn,
+            other => return Err(ElfError::NotExecutable(other.0)),
+        };
         let (found, expected) = (header.e_phentsize(endian), size_of::<H::ProgramHeader>() as u16);
         if found != expected {
             return Err(ElfError::BadHeaderSize { found, expected });
@@ -76,16 +82,11 @@ impl<'d, H: FileHeader<Endian = Endianness>, R: ReadRef<'d>> Parser<'d, H, R> {
         }
         let offset = header.e_phoff(endian).into();
         let phdrs = data.read_slice_at(offset, usize::from(count)).map_err(|()| ElfError::Truncated)?;
-        Ok(Parser { data, len, class, endian, header, phdrs })
+        Ok(Parser { data, len, class, endian, kind, header, phdrs })
     }
 
     fn image(&self) -> Result<Image, ElfError> {
         let (header, endian) = (self.header, self.endian);
-        let kind = match header.e_type(endian) {
-            elf::ET_EXEC => Kind::Exec,
-            elf::ET_DYN => Kind::Dyn,
-            other => return Err(ElfError::NotExecutable(other.0)),
-        };
         let machine = match header.e_machine(endian) {
             elf::EM_RISCV => Machine::RiscV,
             elf::EM_MIPS => Machine::Mips,
@@ -96,7 +97,7 @@ impl<'d, H: FileHeader<Endian = Endianness>, R: ReadRef<'d>> Parser<'d, H, R> {
             class: self.class,
             endian: if header.is_big_endian() { Endian::Big } else { Endian::Little },
             machine,
-            kind,
+            kind: self.kind,
             flags: header.e_flags(endian).0,
             abi_version: header.e_ident().abi_version,
             entry: header.e_entry(endian).into(),

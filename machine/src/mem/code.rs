@@ -72,13 +72,17 @@ impl GuestMemory {
     }
 
     /// Counts the changes of memory that code was translated from; see [`GuestMemory::protect_code`]. It is counted
-    /// up after the change and before [`CodeWatch::invalidate`].
+    /// up after a mapping has changed or a page of code may be written, and before the translations are invalidated.
     pub fn code_epoch(&self) -> u64 {
         self.code_epoch.load(Ordering::SeqCst)
     }
 
     /// Reacts to a host fault (of generated code, on the thread that faulted) at `addr` for writing: true if the guest
     /// may write there, so that the store can run again. The caller invalidates the page's translations.
+    ///
+    /// Between this call and the invalidation other threads can write to the page too; the thread that stores has its
+    /// translations invalidated before its store. A thread that executes an instruction fence meanwhile may need to
+    /// wait for invalidations under way.
     ///
     /// May be called in the signal handler, by a thread that holds none of the memory's locks.
     pub fn on_write_fault(&self, addr: u64) -> bool {
@@ -187,6 +191,10 @@ impl GuestMemory {
                 }
             }
             at += PAGE_SIZE;
+        }
+        if stale.is_some() {
+            // Under the lock and after the marks are gone: a translator that saw them has an older epoch.
+            self.code_epoch.fetch_add(1, Ordering::SeqCst);
         }
         stale
     }

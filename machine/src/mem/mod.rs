@@ -171,23 +171,24 @@ impl GuestMemory {
         self.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a guarded access of `len` bytes until it succeeds or fails for a reason that is the guest's.
+    /// Runs a guarded access of `len` bytes, which has failed once, until it succeeds or fails for a reason that is the
+    /// guest's.
     #[cold]
     #[inline(never)]
     fn retry<T>(
         &self,
-        addr: u64,
-        len: u64,
-        access: AccessKind,
+        (addr, len, access): (u64, u64, AccessKind),
+        mut fault: HostFault,
         mut run: impl FnMut() -> Result<T, HostFault>,
     ) -> Result<T, Fault> {
+        if !self.window.contains(addr, len) {
+            return Err(self.first_fault(addr, len, access));
+        }
         for _ in 0..RETRIES {
-            if !self.window.contains(addr, len) {
-                return Err(self.first_fault(addr, len, access));
-            }
+            self.settle(addr, len, access, fault)?;
             match run() {
                 Ok(value) => return Ok(value),
-                Err(fault) => self.settle(addr, len, access, fault)?,
+                Err(again) => fault = again,
             }
         }
         Err(Fault { addr, access, cause: FaultCause::Protected })
@@ -201,14 +202,14 @@ impl GuestMemory {
     pub fn load(&self, addr: u64, bytes: u8) -> Result<u64, Fault> {
         match self.window.load(addr, bytes) {
             Ok(value) => Ok(value),
-            Err(_) => self.load_slow(addr, bytes),
+            Err(fault) => self.load_slow(addr, bytes, fault),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn load_slow(&self, addr: u64, bytes: u8) -> Result<u64, Fault> {
-        self.retry(addr, u64::from(bytes), AccessKind::Read, || self.window.load(addr, bytes))
+    fn load_slow(&self, addr: u64, bytes: u8, fault: HostFault) -> Result<u64, Fault> {
+        self.retry((addr, u64::from(bytes), AccessKind::Read), fault, || self.window.load(addr, bytes))
     }
 
     /// Writes the low 1, 2, 4 or 8 bytes of `value`, little endian: all of them, or none if it faults.
@@ -219,14 +220,14 @@ impl GuestMemory {
     pub fn store(&self, addr: u64, bytes: u8, value: u64) -> Result<(), Fault> {
         match self.window.store(addr, bytes, value) {
             Ok(()) => Ok(()),
-            Err(_) => self.store_slow(addr, bytes, value),
+            Err(fault) => self.store_slow(addr, bytes, value, fault),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn store_slow(&self, addr: u64, bytes: u8, value: u64) -> Result<(), Fault> {
-        self.retry(addr, u64::from(bytes), AccessKind::Write, || self.window.store(addr, bytes, value))
+    fn store_slow(&self, addr: u64, bytes: u8, value: u64, fault: HostFault) -> Result<(), Fault> {
+        self.retry((addr, u64::from(bytes), AccessKind::Write), fault, || self.window.store(addr, bytes, value))
     }
 
     /// Atomic compare and swap of 1, 2, 4 or 8 bytes, sequentially consistent; returns the old value.
@@ -238,7 +239,7 @@ impl GuestMemory {
             return Err(Fault { addr, access: AccessKind::Write, cause: FaultCause::Misaligned });
         }
         let run = || self.window.cas(addr, bytes, expected, new);
-        run().or_else(|_| self.retry(addr, u64::from(bytes), AccessKind::Write, run))
+        run().or_else(|fault| self.retry((addr, u64::from(bytes), AccessKind::Write), fault, run))
     }
 
     /// Atomic read-modify-write of 1, 2, 4 or 8 bytes, sequentially consistent; returns the old value.

@@ -60,7 +60,9 @@ fn faults_of_generated_code_are_resolved() {
     assert!(mem.protect_code(page(1)));
     let resolve = |addr, access| mem.resolve_fault(addr, 4, access, false);
     assert_eq!(resolve(page(1) + 8, AccessKind::Read), FaultAction::Retry);
+    let epoch = mem.code_epoch();
     assert_eq!(resolve(page(1) + 8, AccessKind::Write), FaultAction::CodeWritten(page(1)..page(2)));
+    assert!(mem.code_epoch() > epoch, "a translation that is being made is stale");
     assert_eq!(resolve(page(1) + 8, AccessKind::Write), FaultAction::Retry, "another thread was first");
     assert!(mem.on_write_fault(page(1)));
     assert!(!mem.on_write_fault(page(3)));
