@@ -157,7 +157,9 @@ fn golden_paragraph(heading: &str) -> String {
     let word = u32::from_str_radix(words.next().unwrap(), 16).unwrap();
     let (text, len) = guest.disassemble(0x1000, &mut common::Code::new(0x1000, &[word])).unwrap();
     let block = block(&guest, &[word]);
-    let insts = block.insts.iter().enumerate().map(|(n, inst)| format!("    v{n} = {inst:?}\n"));
     let digits = 2 * usize::from(len);
-    format!("{} {word:0digits$x} {text}\n{}    {:?}\n", guest.name(), insts.collect::<String>(), block.term)
+    let ir = emu_ir::text::print(&block, emu_ir::text::Names::of(&guest));
+    // The first two lines say where the block and the instruction start.
+    let ir: String = ir.lines().skip(2).map(|line| format!("{line}\n")).collect();
+    format!("{} {word:0digits$x} {text}\n{ir}", guest.name())
 }
