@@ -205,3 +205,45 @@ fn csr_reads_and_writes_happen_only_where_the_manual_has_them() {
     assert!(changes(csr(1, FRM, 0, 11)) && changes(csr(6, FCSR, 10, 3)));
     assert!(!changes(csr(2, FRM, 10, 0)) && !changes(csr(1, FFLAGS, 0, 11)));
 }
+
+#[test]
+fn branch_conditions() {
+    let cond = |funct3: u32| match block_of("rv64gc", 0x00b5_0463 | funct3 << 12).insts[2] {
+        Inst::Compare { cond, .. } => cond,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([0, 1, 4, 5, 6, 7].map(cond), [Cond::Eq, Cond::Ne, Cond::LtS, Cond::GeS, Cond::LtU, Cond::GeU]);
+}
+
+#[test]
+fn loads_and_stores_have_their_widths() {
+    let access = |word| {
+        block_of("rv64gc", word).insts.iter().find_map(|i| match i {
+            Inst::Load { access, offset, .. } | Inst::Store { access, offset, .. } => Some((*access, *offset)),
+            _ => None,
+        })
+    };
+    let load = |funct3: u32| access(0x8005_8503 | funct3 << 12).unwrap(); // imm = -2048
+    let widths = [Access::signed(1), Access::signed(2), Access::signed(4), Access::signed(8)];
+    assert_eq!([0, 1, 2, 3].map(load), widths.map(|w| (w, -2048)));
+    assert_eq!([4, 5, 6].map(load), [1, 2, 4].map(|n| (Access::unsigned(n), -2048)));
+    let store = |funct3: u32| access(0x7eb5_0fa3 | funct3 << 12).unwrap(); // imm = 2047
+    assert_eq!([0, 1, 2, 3].map(store), [1, 2, 4, 8].map(|n| (Access::unsigned(n), 2047)));
+}
+
+#[test]
+fn atomics_have_their_operations_and_widths() {
+    use AtomicOp::*;
+    let amo = |funct5: u32, funct3: u32| {
+        let block = block_of("rv64gc", 0x00c5_852f | funct5 << 27 | funct3 << 12);
+        let found = block.insts.iter().find_map(|i| match i {
+            Inst::AtomicRmw { op, ty, .. } => Some((*op, *ty)),
+            _ => None,
+        });
+        found.unwrap()
+    };
+    let ops = [(0, Add), (1, Swap), (4, Xor), (8, Or), (12, And), (16, MinS), (20, MaxS), (24, MinU), (28, MaxU)];
+    for (funct5, op) in ops {
+        assert_eq!((amo(funct5, 2), amo(funct5, 3)), ((op, Type::I32), (op, Type::I64)));
+    }
+}
