@@ -1,5 +1,7 @@
 //! placeholder
 
+pub mod disasm;
 pub mod elf;
 pub mod linux;
 pub mod mem;
+pub mod program;
