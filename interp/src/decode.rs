@@ -235,7 +235,7 @@ impl<'b> Decoder<'b> {
 
     fn sext(&mut self, i: usize, ty: Type, arg: Value) {
         match self.block.insts[arg.index()] {
-            Inst::Binary { op, args, .. } if self.plan.is_fused(arg) => self.binary(i, op, opcode::WORD, args),
+            Inst::Binary { op, args, .. } if self.plan.is_fused_into(i, arg) => self.binary(i, op, opcode::WORD, args),
             _ => self.emit(i, opcode::sext(self.block.ty(arg), ty), &[arg], 0),
         }
     }
@@ -260,7 +260,7 @@ impl<'b> Decoder<'b> {
 
     fn branch(&mut self, end: usize, cond: Value) {
         match self.block.insts[cond.index()] {
-            Inst::Compare { cond: c, ty, args } if self.plan.is_fused(cond) => {
+            Inst::Compare { cond: c, ty, args } if self.plan.is_fused_into(end, cond) => {
                 self.compare(end, c, args, |c, imm| opcode::branch(c, ty, imm));
             }
             _ => self.emit(end, opcode::BRANCH_IF, &[cond], 0),

@@ -13,7 +13,7 @@ pub(crate) enum Role {
     Const(u64),
     /// A register that is read where it stands.
     InPlace(u8),
-    /// Its only user computes it too.
+    /// Another op computes it too: that of its root, or the terminator.
     Fused,
     /// Nobody needs it.
     Dead,
@@ -58,9 +58,10 @@ impl<'b> Plan<'b> {
         }
     }
 
-    /// Is the instruction computed by its only user?
-    pub(crate) fn is_fused(&self, value: Value) -> bool {
-        self.role[value.index()] == Role::Fused
+    /// Does the op of the instruction at `user` (or the terminator) compute `value` as well?
+    pub(crate) fn is_fused_into(&self, user: usize, value: Value) -> bool {
+        let into = self.root(value);
+        self.role[value.index()] == Role::Fused && (into == value || into.index() == user)
     }
 
     fn choose_role(&mut self, i: usize, uses: &Uses) {
@@ -71,7 +72,7 @@ impl<'b> Plan<'b> {
             _ if inst.is_pure() && uses.count[i] == 0 => Role::Dead,
             Inst::Convert { op: ConvertOp::Zext | ConvertOp::Bitcast, arg, .. } => self.alias(i, arg),
             Inst::Convert { op: ConvertOp::Trunc, arg, .. } if !uses.whole[i] => self.alias(i, arg),
-            Inst::Convert { op: ConvertOp::Sext, ty: Type::I64, arg } => self.fuse_word_op(arg, uses),
+            Inst::Convert { op: ConvertOp::Sext, ty: Type::I64, arg } => self.fuse_word_op(i, arg, uses),
             Inst::Compare { ty: Type::I32 | Type::I64, .. } if uses.count[i] == 1 && self.decides_branch(i) => {
                 Role::Fused
             }
@@ -84,12 +85,14 @@ impl<'b> Plan<'b> {
         Role::Alias
     }
 
-    /// The sign extension of an `i32` binary op that has no other user is one op with it.
-    fn fuse_word_op(&mut self, arg: Value, uses: &Uses) -> Role {
-        if let Inst::Binary { ty: Type::I32, .. } = self.block.insts[arg.index()]
-            && uses.count[arg.index()] == 1
-        {
-            self.role[arg.index()] = Role::Fused;
+    /// The sign extension of an `i32` binary op is one op with it. Later users of the `i32` read the extended value, so
+    /// they must look at the low bits only.
+    fn fuse_word_op(&mut self, i: usize, arg: Value, uses: &Uses) -> Role {
+        let at = arg.index();
+        let is_binary = matches!(self.block.insts[at], Inst::Binary { ty: Type::I32, .. });
+        if is_binary && uses.first[at] == i as u32 && !uses.whole[at] {
+            self.role[at] = Role::Fused;
+            self.root[at] = Value(i as u32);
         }
         Role::Op
     }
@@ -108,7 +111,7 @@ impl<'b> Plan<'b> {
             None => [self.terminator_operand(), None, None],
         };
         for value in direct.into_iter().flatten() {
-            if self.is_fused(value) {
+            if self.is_fused_into(i, value) {
                 self.block.insts[value.index()].args().for_each(|v| f(self.root(v)));
             } else {
                 f(self.root(value));
@@ -145,7 +148,7 @@ impl<'b> Plan<'b> {
             match self.block.insts[i] {
                 Inst::Set { slot, value, .. } => {
                     let insn_start = insns.peek().map_or(0, |mark| mark.first as usize);
-                    let def = self.direct_definition(i, value, insn_start, next_write[slot.index()]);
+                    let def = self.direct_definition(i, value, insn_start, &next_write);
                     if let Some(def) = def {
                         self.home[def] = Some(slot.0 as u8);
                     }
@@ -159,15 +162,18 @@ impl<'b> Plan<'b> {
     }
 
     /// The instruction that may write the register of the `Set` at `i` itself: it belongs to the same guest
-    /// instruction, nothing between may fault or touches the register, and nobody reads the value later than `next_write`.
-    fn direct_definition(&self, i: usize, value: Value, insn_start: usize, next_write: u32) -> Option<usize> {
+    /// instruction, nothing between may fault or touches the register, and nobody reads the value after the register's
+    /// next write.
+    fn direct_definition(&self, i: usize, value: Value, insn_start: usize, next_write: &[u32; 256]) -> Option<usize> {
         let Inst::Set { slot, .. } = self.block.insts[i] else { return None };
         let def = self.root(value).index();
-        let fits = self.role[def] == Role::Op
-            && !matches!(self.block.insts[def], Inst::Get { .. })
-            && self.home[def].is_none()
-            && def >= insn_start
-            && self.last_use[def] <= next_write;
+        let has_op = match self.block.insts[def] {
+            // It will be copied: why not there.
+            Inst::Get { slot, .. } => self.last_use[def] > next_write[slot.index()],
+            _ => self.role[def] == Role::Op,
+        };
+        let fits =
+            has_op && self.home[def].is_none() && def >= insn_start && self.last_use[def] <= next_write[slot.index()];
         let disturbs = |inst: &Inst| match inst {
             Inst::Get { slot: s, .. } | Inst::Set { slot: s, .. } => *s == slot,
             _ => inst.can_fault(),
@@ -179,6 +185,8 @@ impl<'b> Plan<'b> {
 /// How the values of a block are used.
 struct Uses {
     count: Vec<u32>,
+    /// Index of the first user.
+    first: Vec<u32>,
     /// Some user looks at all 64 bits of the location, so that bits above the value's type must be zero.
     whole: Vec<bool>,
 }
@@ -186,20 +194,21 @@ struct Uses {
 impl Uses {
     fn of(block: &Block) -> Uses {
         let n = block.insts.len();
-        let mut uses = Uses { count: vec![0; n], whole: vec![false; n] };
-        for inst in &block.insts {
+        let mut uses = Uses { count: vec![0; n], first: vec![NEVER; n], whole: vec![false; n] };
+        for (i, inst) in block.insts.iter().enumerate() {
             let whole = !ignores_high_bits(inst);
-            inst.args().for_each(|arg| uses.add(arg, whole));
+            inst.args().for_each(|arg| uses.add(arg, i, whole));
         }
         match block.term {
-            Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } => uses.add(v, true),
+            Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } => uses.add(v, n, true),
             _ => {}
         }
         uses
     }
 
-    fn add(&mut self, value: Value, whole: bool) {
+    fn add(&mut self, value: Value, user: usize, whole: bool) {
         self.count[value.index()] += 1;
+        self.first[value.index()] = self.first[value.index()].min(user as u32);
         self.whole[value.index()] |= whole;
     }
 }

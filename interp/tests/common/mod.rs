@@ -1,6 +1,8 @@
 //! A small memory and a guest without a decoder, for tests of the engine.
 #![allow(dead_code)]
 
+pub(crate) mod naive;
+
 use emu_ir::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 
