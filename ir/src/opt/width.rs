@@ -102,3 +102,53 @@ impl Width {
         width.tightened(ty)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval;
+
+    impl Width {
+        fn holds(self, ty: Type, value: u64) -> bool {
+            let shift = 64 - self.signed;
+            let low = ((value << shift) as i64) >> shift;
+            let below = self.unsigned == 64 || value >> self.unsigned == 0;
+            below && low as u64 & ty.mask() == value && (1..=ty.bits()).contains(&self.signed)
+        }
+
+        fn of_constant(ty: Type, bits: u64) -> Width {
+            Width::of(&Inst::Const { ty, bits }, |_| unreachable!(), |_| None)
+        }
+    }
+
+    /// The bounds of two values bound the result; all bytes are tried.
+    #[test]
+    fn results_of_binary_ops_keep_their_bounds() {
+        let ty = Type::I8;
+        for (a, b) in (0..=255).flat_map(|a| (0..=255).map(move |b| (a, b))) {
+            let [x, y] = [a, b].map(|v| Width::of_constant(ty, v));
+            assert!(x.holds(ty, a));
+            for op in BinaryOp::ALL {
+                let result = eval::binary(op, ty, a, b);
+                assert!(x.binary(op, ty, y, None).holds(ty, result), "{op:?} {a:#x} {b:#x}");
+                assert!(x.binary(op, ty, y, Some(b)).holds(ty, result), "{op:?} {a:#x} {b:#x}");
+            }
+            let chosen = x.max(y);
+            assert!(chosen.holds(ty, a) && chosen.holds(ty, b));
+        }
+    }
+
+    #[test]
+    fn results_of_conversions_keep_their_bounds() {
+        for (from, to, op) in [
+            (Type::I8, Type::I16, ConvertOp::Zext),
+            (Type::I8, Type::I16, ConvertOp::Sext),
+            (Type::I16, Type::I8, ConvertOp::Trunc),
+        ] {
+            for a in 0..=from.mask() {
+                let result = eval::convert(op, from, to, a);
+                assert!(Width::of_constant(from, a).converted(op, from, to).holds(to, result), "{op:?} {a:#x}");
+            }
+        }
+    }
+}

@@ -81,6 +81,33 @@ pub(crate) fn block(choices: &[u32], floats: bool, calls: bool) -> Block {
     gen_.b.finish(term)
 }
 
+/// One instruction that computes something deep from few registers: all ops pure, each mostly from the one before.
+pub(crate) fn expression(choices: &[u32], floats: bool) -> Block {
+    let b = Builder::new(BlockKey { pc: 0x1000, mode: 0 });
+    let mut gen_ = Generator { b, c: Choices(choices), values: Vec::new(), floats, calls: false };
+    gen_.b.begin_insn(0x1000, 4);
+    for _ in 0..3 + gen_.c.below(6) {
+        let value = match gen_.c.below(8) {
+            0..=2 => gen_.binary(),
+            3 | 4 => gen_.convert(),
+            5 => gen_.idiom(),
+            6 => gen_.widened_bool(),
+            _ if gen_.c.flag() => gen_.unary(),
+            _ => gen_.select(),
+        };
+        gen_.values.push(value);
+    }
+    let last = *gen_.values.last().expect("at least three");
+    let ty = gen_.b.ty(last);
+    let (slot, _) = *SLOTS.iter().rev().find(|s| s.1 == ty).expect("a register of each type");
+    gen_.b.set(slot, last);
+    let flag = match gen_.b.ty(last) {
+        Type::I8 if gen_.c.flag() => last,
+        _ => gen_.bool(),
+    };
+    gen_.b.finish(Terminator::Branch { cond: flag, taken: 0x3000, next: 0x2000 })
+}
+
 struct Generator<'a> {
     b: Builder,
     c: Choices<'a>,
@@ -108,7 +135,7 @@ impl Generator<'_> {
     fn value(&mut self, ty: Type) -> Value {
         let old: Vec<Value> = self.values.iter().rev().copied().filter(|v| self.b.ty(*v) == ty).take(6).collect();
         if !old.is_empty() && self.c.below(4) != 0 {
-            return self.c.of(&old);
+            return if self.c.flag() { old[0] } else { self.c.of(&old) };
         }
         let slots: Vec<Slot> = SLOTS.iter().filter(|s| s.1 == ty).map(|s| s.0).collect();
         if self.c.flag() {
@@ -130,6 +157,10 @@ impl Generator<'_> {
     }
 
     fn bool(&mut self) -> Value {
+        if self.floats && self.c.below(4) == 0 {
+            let [a, b] = self.values2(Type::F64);
+            return self.b.float_compare(self.c.of(&FloatCond::ALL), self.c.flag(), a, b);
+        }
         let (cond, ty) = (self.c.of(&Cond::ALL), self.int());
         let [a, b] = self.values2(ty);
         self.b.compare(cond, a, b)
@@ -253,6 +284,7 @@ impl Generator<'_> {
                 let (a, b) = (self.b.trunc(Type::I32, wide), self.b.trunc(Type::I32, other));
                 let op = self.c.of(&[BinaryOp::Add, BinaryOp::Sub, BinaryOp::Shl, BinaryOp::ShrS]);
                 let narrow = self.b.binary(op, a, b);
+                self.values.push(narrow);
                 self.b.sext(Type::I64, narrow)
             }
         }
