@@ -129,7 +129,7 @@ impl Rewriter {
         if !matches!(op, Or | Xor | Add) {
             return None;
         }
-        match args.map(|v| self.converted(ConvertOp::Sext, v)) {
+        match args.map(|v| self.sign_extended(v)) {
             [Some(a), Some(b)] if self.ty(a) == self.ty(b) && op != Add => {
                 let narrow = self.rotation(op, self.ty(a), [a, b])?;
                 Some(self.emit_convert(ConvertOp::Sext, ty, narrow))
@@ -142,6 +142,13 @@ impl Rewriter {
                 Some(self.emit_binary(Rotl, ty, [x, n]))
             }
         }
+    }
+
+    /// The value whose sign extension `value` is (its zero extension too, if it is positive).
+    fn sign_extended(&self, value: Value) -> Option<Value> {
+        let positive = |v: &Value| self.widths[v.index()].unsigned < self.ty(*v).bits();
+        let zext = self.converted(ConvertOp::Zext, value).filter(positive);
+        self.converted(ConvertOp::Sext, value).or(zext)
     }
 
     /// The operands of the rotation to the left that the two shifts make together.
