@@ -1,8 +1,45 @@
-//! Linux user mode.
+//! Linux user mode: the system calls, signals and processes of a guest, on the host's kernel.
+//!
+//! A guest thread is a host thread, a guest process a host process, file descriptors are the host's. The principal types:
+//!
+//! - [`Process`]: what the threads of a guest process share; [`Thread`]: one thread and its run loop.
+//! - [`abi::Abi`]: all that differs between guests. [`table::SYSCALLS`]: the handlers by name.
+//! - [`host`]: raw system calls and the host's signal handler, the only unsafe code here.
+//!
+//! Signals: the guest's dispositions and masks are set on the host as they are, so that the host's kernel does queueing,
+//! default actions and the choice of a thread. Only what the guest wants to handle is caught (see [`host::SignalQueue`]).
 
+pub mod abi;
+pub mod data;
+pub mod errno;
+mod exec;
+mod files;
+mod fs;
+mod futex;
+#[allow(unsafe_code)]
+pub mod host;
 pub mod image;
-mod stack;
-pub mod vdso;
-
 #[cfg(test)]
 mod image_tests;
+mod ioctl;
+mod misc;
+mod mman;
+mod net;
+mod path;
+mod poll;
+mod proc;
+mod process;
+mod procfs;
+mod siginfo;
+mod signal;
+mod stack;
+mod strace;
+pub mod table;
+pub mod thread;
+mod time;
+mod user;
+pub mod vdso;
+
+pub use exec::Handoff;
+pub use process::{Config, ExitHook, Process, Running};
+pub use thread::{Thread, Vcpu};

@@ -214,7 +214,7 @@ pub fn handle_host_fault(rip: u64) -> Option<u64> {
 /// reason, so that the instruction can run again).
 pub type JitFaultHook = fn(&mut libc::ucontext_t, &libc::siginfo_t) -> bool;
 /// Takes a SIGSEGV or SIGBUS that is no fault but was sent (by kill(2) and its kin): true if it has queued it.
-pub type SentSignalHook = fn(libc::c_int, &libc::siginfo_t) -> bool;
+pub type SentSignalHook = fn(libc::c_int, &libc::siginfo_t, &mut libc::ucontext_t) -> bool;
 
 static JIT_HOOK: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 static SENT_HOOK: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
@@ -282,7 +282,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
     // SAFETY: the kernel passes valid pointers to a handler with SA_SIGINFO, and nobody else uses them meanwhile.
     let (info, context) = unsafe { (&*info, &mut *context.cast::<libc::ucontext_t>()) };
     if info.si_code <= 0 {
-        if !sent_hook().is_some_and(|hook| hook(signal, info)) {
+        if !sent_hook().is_some_and(|hook| hook(signal, info, context)) {
             restore_previous(signal);
             // SAFETY: raise has no preconditions; the signal is blocked until we return, then the old action runs.
             unsafe { libc::raise(signal) };

@@ -1,0 +1,173 @@
+//! Futexes: the host's, at the guest's addresses; and robust lists, which are ours to walk.
+
+use super::errno::Errno;
+use super::host::{self, Arg};
+use super::table::{Args, SysResult};
+use super::thread::Thread;
+
+const COMMAND: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+const LOCK_PI2: i32 = 13;
+const WAITERS: u32 = 0x8000_0000;
+const OWNER_DIED: u32 = 0x4000_0000;
+const TID: u32 = 0x3fff_ffff;
+/// The longest robust list that is walked (`ROBUST_LIST_LIMIT`).
+const ROBUST_LIMIT: usize = 2048;
+
+/// What an operation does with its fourth argument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fourth {
+    Timeout,
+    Number,
+    Nothing,
+}
+
+/// What the fourth argument is, and whether the word is compared with the third.
+fn shape(command: i32) -> Result<(Fourth, bool), Errno> {
+    Ok(match command {
+        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET | libc::FUTEX_WAIT_REQUEUE_PI => (Fourth::Timeout, true),
+        libc::FUTEX_LOCK_PI | LOCK_PI2 => (Fourth::Timeout, false),
+        libc::FUTEX_REQUEUE | libc::FUTEX_CMP_REQUEUE | libc::FUTEX_CMP_REQUEUE_PI | libc::FUTEX_WAKE_OP => {
+            (Fourth::Number, false)
+        }
+        libc::FUTEX_WAKE | libc::FUTEX_WAKE_BITSET | libc::FUTEX_UNLOCK_PI | libc::FUTEX_TRYLOCK_PI => {
+            (Fourth::Nothing, false)
+        }
+        _ => return Err(Errno::ENOSYS),
+    })
+}
+
+/// A number that the kernel compares with a word of memory, in the byte order of the guest's memory.
+fn in_memory_order(t: &Thread, value: u32) -> u32 {
+    if t.layout().big { value.swap_bytes() } else { value }
+}
+
+/// `futex`.
+pub(super) fn futex(t: &mut Thread, a: &Args) -> SysResult {
+    let operation = a.int(1);
+    let command = operation & COMMAND;
+    let (fourth, compares) = shape(command)?;
+    let works_on_tids = matches!(command, 6..=8 | 11..=13);
+    if t.layout().big && (works_on_tids || command == libc::FUTEX_WAKE_OP) {
+        // The host would do arithmetic on a word in the wrong order.
+        return Err(Errno::ENOSYS);
+    }
+    let timeout = match fourth {
+        Fourth::Timeout => t.read_timespec_opt(a.get(3), a.time64)?,
+        _ => None,
+    };
+    let fourth = match fourth {
+        Fourth::Timeout => Arg::opt(timeout.as_ref()),
+        Fourth::Number => a.uint(3).into(),
+        Fourth::Nothing => Arg::NULL,
+    };
+    let value = if compares { in_memory_order(t, a.uint(2)) } else { a.uint(2) };
+    let compared = command == libc::FUTEX_CMP_REQUEUE || command == libc::FUTEX_CMP_REQUEUE_PI;
+    let last = if compared { in_memory_order(t, a.uint(5)) } else { a.uint(5) };
+    let word = if works_on_tids { t.target(a.get(0), 4)? } else { t.source(a.get(0), 4)? };
+    let second = t.target(a.get(4), 4).unwrap_or(Arg::NULL);
+    host::blocking(libc::SYS_futex, &[word, operation.into(), value.into(), fourth, second, last.into()])
+}
+
+/// `futex_waitv`: entries of value, address, flags.
+pub(super) fn futex_waitv(t: &mut Thread, a: &Args) -> SysResult {
+    const ENTRY: usize = 24;
+    let count = a.uint(1) as usize;
+    if count == 0 || count > 128 || a.uint(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let entries = t.with_struct(a.get(0), count * ENTRY, |r| {
+        (0..count).map(|_| (r.u64(), r.u64(), r.u32(), r.u32())).collect::<Vec<_>>()
+    })?;
+    let mut list = Vec::with_capacity(3 * count);
+    for (value, addr, flags, reserved) in entries {
+        let value = u64::from(in_memory_order(t, value as u32));
+        let flags = u64::from(flags) | u64::from(reserved) << 32;
+        list.extend([value, t.source(addr, 4)?.raw() as u64, flags]);
+    }
+    let timeout = t.read_timespec_opt(a.get(3), true)?;
+    let args = [Arg::slice(&list), count.into(), 0.into(), Arg::opt(timeout.as_ref()), a.int(4).into()];
+    host::blocking(libc::SYS_futex_waitv, &args)
+}
+
+/// `set_robust_list`.
+pub(super) fn set_robust_list(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(1) != 3 * t.layout().long as u64 {
+        return Err(Errno::EINVAL);
+    }
+    t.robust = (a.get(0), a.get(1));
+    Ok(0)
+}
+
+/// `get_robust_list`, of the calling thread.
+pub(super) fn get_robust_list(t: &mut Thread, a: &Args) -> SysResult {
+    if a.int(0) != 0 && a.int(0) != t.tid {
+        return Err(Errno::EPERM);
+    }
+    t.write_long(a.get(1), t.robust.0)?;
+    t.write_long(a.get(2), t.robust.1)?;
+    Ok(0)
+}
+
+impl Thread {
+    /// Wakes waiters of a word.
+    pub(super) fn futex_wake(&self, addr: u64, count: i32) -> SysResult {
+        let word = self.source(addr, 4)?;
+        host::call(libc::SYS_futex, &[word, libc::FUTEX_WAKE.into(), count.into()])
+    }
+
+    /// Marks the locks that the ending thread still holds, as the kernel does.
+    pub(super) fn release_robust_list(&mut self) {
+        let (head, _) = std::mem::take(&mut self.robust);
+        if head != 0 {
+            let _ = self.walk_robust_list(head);
+        }
+    }
+
+    fn walk_robust_list(&self, head: u64) -> Result<(), Errno> {
+        let long = self.layout().long as u64;
+        let offset = self.read_long(head + long)?;
+        let offset = if long == 4 { offset as i32 as u64 } else { offset };
+        let pending = self.read_long(head + 2 * long)?;
+        let mut entry = self.read_long(head)?;
+        for _ in 0..ROBUST_LIMIT {
+            if entry & !1 == head {
+                break;
+            }
+            // The entry may be gone once the lock is released.
+            let next = self.read_long(entry & !1);
+            if entry & !1 != pending & !1 {
+                self.owner_died((entry & !1).wrapping_add(offset), entry & 1 != 0, false)?;
+            }
+            entry = next?;
+        }
+        if pending & !1 != 0 {
+            self.owner_died((pending & !1).wrapping_add(offset), pending & 1 != 0, true)?;
+        }
+        Ok(())
+    }
+
+    fn owner_died(&self, addr: u64, is_pi: bool, pending: bool) -> Result<(), Errno> {
+        if !addr.is_multiple_of(4) {
+            return Err(Errno::EINVAL);
+        }
+        let mem = &self.process.mem;
+        loop {
+            let raw = mem.load(addr, 4).map_err(|_| Errno::EFAULT)? as u32;
+            let word = in_memory_order(self, raw);
+            if pending && !is_pi && word & TID == 0 {
+                let _ = self.futex_wake(addr, 1);
+                return Ok(());
+            }
+            if word & TID != self.tid as u32 {
+                return Ok(());
+            }
+            let new = in_memory_order(self, word & WAITERS | OWNER_DIED);
+            if mem.atomic_cas(addr, 4, raw.into(), new.into()).map_err(|_| Errno::EFAULT)? == u64::from(raw) {
+                if word & WAITERS != 0 && !is_pi {
+                    let _ = self.futex_wake(addr, 1);
+                }
+                return Ok(());
+            }
+        }
+    }
+}

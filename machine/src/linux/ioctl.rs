@@ -1,0 +1,147 @@
+//! ioctl: a table of the requests that are known, with the layout of what they point to.
+
+use super::errno::Errno;
+use super::fs::{HOST, transcode};
+use super::host::{self, Arg};
+use super::table::{Args, SysResult};
+use super::thread::Thread;
+
+/// What the argument of a request is. The widths are those of the structure's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Data {
+    /// A number, or nothing.
+    Number,
+    /// Read by the kernel.
+    In(&'static [u8]),
+    /// Written by the kernel.
+    Out(&'static [u8]),
+    /// Both.
+    Both(&'static [u8]),
+}
+
+use Data::{Both, In, Number, Out};
+
+const INT: &[u8] = &[4];
+const WINSIZE: &[u8] = &[2; 4];
+/// Flags, the line discipline, 19 control characters.
+const TERMIOS: &[u8] = &{
+    let mut widths = [1; 24];
+    (widths[0], widths[1], widths[2], widths[3]) = (4, 4, 4, 4);
+    widths
+};
+/// The same and two speeds.
+const TERMIOS2: &[u8] = &{
+    let mut widths = [1; 26];
+    (widths[0], widths[1], widths[2], widths[3], widths[24], widths[25]) = (4, 4, 4, 4, 4, 4);
+    widths
+};
+/// Name and 24 bytes of a union, whose members are in network order or small.
+const IFREQ: &[u8] = &[1; 40];
+const U64: &[u8] = &[8];
+const CLONE_RANGE: &[u8] = &[8; 4];
+const FSXATTR: &[u8] = &[4, 4, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1];
+
+/// Requests of the host. A file or device with others answers `ENOTTY`.
+#[rustfmt::skip]
+const REQUESTS: &[(u32, &str, Data)] = &[
+    (0x5401, "TCGETS",       Out(TERMIOS)),  (0x5402, "TCSETS",      In(TERMIOS)),   (0x5403, "TCSETSW",    In(TERMIOS)),
+    (0x5404, "TCSETSF",      In(TERMIOS)),   (0x5409, "TCSBRK",      Number),        (0x540a, "TCXONC",     Number),
+    (0x540b, "TCFLSH",       Number),        (0x540c, "TIOCEXCL",    Number),        (0x540d, "TIOCNXCL",   Number),
+    (0x540e, "TIOCSCTTY",    Number),        (0x540f, "TIOCGPGRP",   Out(INT)),      (0x5410, "TIOCSPGRP",  In(INT)),
+    (0x5411, "TIOCOUTQ",     Out(INT)),      (0x5412, "TIOCSTI",     In(&[1])),      (0x5413, "TIOCGWINSZ", Out(WINSIZE)),
+    (0x5414, "TIOCSWINSZ",   In(WINSIZE)),   (0x5415, "TIOCMGET",    Out(INT)),      (0x5416, "TIOCMBIS",   In(INT)),
+    (0x5417, "TIOCMBIC",     In(INT)),       (0x5418, "TIOCMSET",    In(INT)),       (0x5419, "TIOCGSOFTCAR", Out(INT)),
+    (0x541a, "TIOCSSOFTCAR", In(INT)),       (0x541b, "FIONREAD",    Out(INT)),      (0x5420, "TIOCPKT",    In(INT)),
+    (0x5421, "FIONBIO",      In(INT)),       (0x5422, "TIOCNOTTY",   Number),        (0x5423, "TIOCSETD",   In(INT)),
+    (0x5424, "TIOCGETD",     Out(INT)),      (0x5425, "TCSBRKP",     Number),        (0x5427, "TIOCSBRK",   Number),
+    (0x5428, "TIOCCBRK",     Number),        (0x5429, "TIOCGSID",    Out(INT)),      (0x5450, "FIONCLEX",   Number),
+    (0x5451, "FIOCLEX",      Number),        (0x5452, "FIOASYNC",    In(INT)),       (0x5460, "FIOQSIZE",   Out(U64)),
+    (0x802c_542a, "TCGETS2", Out(TERMIOS2)), (0x402c_542b, "TCSETS2", In(TERMIOS2)), (0x402c_542c, "TCSETSW2", In(TERMIOS2)),
+    (0x402c_542d, "TCSETSF2", In(TERMIOS2)), (0x8004_5430, "TIOCGPTN", Out(INT)),    (0x4004_5431, "TIOCSPTLCK", In(INT)),
+    (0x8004_5432, "TIOCGDEV", Out(INT)),     (0x8004_5438, "TIOCGPKT", Out(INT)),    (0x8004_5439, "TIOCGPTLCK", Out(INT)),
+    (0x5441, "TIOCGPTPEER",  Number),        (0x8004_5440, "TIOCGEXCL", Out(INT)),
+    (0x8901, "FIOSETOWN",    In(INT)),       (0x8902, "SIOCSPGRP",   In(INT)),       (0x8903, "FIOGETOWN",  Out(INT)),
+    (0x8904, "SIOCGPGRP",    Out(INT)),      (0x8905, "SIOCATMARK",  Out(INT)),
+    (0x8910, "SIOCGIFNAME",  Both(IFREQ)),   (0x8913, "SIOCGIFFLAGS", Both(IFREQ)),  (0x8915, "SIOCGIFADDR", Both(IFREQ)),
+    (0x8917, "SIOCGIFDSTADDR", Both(IFREQ)), (0x8919, "SIOCGIFBRDADDR", Both(IFREQ)),(0x891b, "SIOCGIFNETMASK", Both(IFREQ)),
+    (0x891d, "SIOCGIFMETRIC", Both(IFREQ)),  (0x8921, "SIOCGIFMTU",  Both(IFREQ)),   (0x8927, "SIOCGIFHWADDR", Both(IFREQ)),
+    (0x8933, "SIOCGIFINDEX", Both(IFREQ)),   (0x8942, "SIOCGIFTXQLEN", Both(IFREQ)),
+    (0x0001, "FIBMAP",       Both(INT)),     (0x0002, "FIGETBSZ",    Out(INT)),
+    (0x4004_9409, "FICLONE", Number),        (0x4020_940d, "FICLONERANGE", In(CLONE_RANGE)),
+    (0xc004_5877, "FIFREEZE", Both(INT)),    (0xc004_5878, "FITHAW", Both(INT)),
+    (0x801c_581f, "FS_IOC_FSGETXATTR", Out(FSXATTR)), (0x401c_5820, "FS_IOC_FSSETXATTR", In(FSXATTR)),
+    (0x1260, "BLKGETSIZE",   Out(U64)),      (0x125d, "BLKROSET",    In(INT)),       (0x125e, "BLKROGET",   Out(INT)),
+    (0x125f, "BLKRRPART",    Number),        (0x1261, "BLKFLSBUF",   Number),        (0x1268, "BLKSSZGET",  Out(INT)),
+    (0x127b, "BLKPBSZGET",   Out(INT)),      (0x8008_1272, "BLKGETSIZE64", Out(U64)),
+    (0x8004_5200, "RNDGETENTCNT", Out(INT)), (0x4004_5201, "RNDADDTOENTCNT", In(INT)),
+    (0x4b33, "KDGKBTYPE",    Out(&[1])),     (0x4b3b, "KDGETMODE",   Out(INT)),      (0x4b44, "KDGKBMODE",  Out(INT)),
+];
+
+/// `FS_IOC_GETFLAGS` and `FS_IOC_SETFLAGS`: the size in the request is `long`'s, the data is an `int`.
+const FS_IOC_GETFLAGS: u32 = 0x8008_6601;
+const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
+
+fn size(widths: &[u8]) -> usize {
+    let end = widths.iter().fold(0usize, |at, &w| at.next_multiple_of(w.into()) + usize::from(w));
+    end.next_multiple_of(widths.iter().copied().max().unwrap_or(1).into())
+}
+
+/// A request with the size of a 32-bit `long` as the host has it.
+fn as_the_hosts(t: &Thread, request: u32) -> u32 {
+    let request = t.process.abi.ioctl_to_host(request);
+    match request {
+        0x8004_6601 if t.layout().long == 4 => FS_IOC_GETFLAGS,
+        0x4004_6602 if t.layout().long == 4 => FS_IOC_SETFLAGS,
+        other => other,
+    }
+}
+
+/// `ioctl`.
+pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
+    let request = as_the_hosts(t, a.uint(1));
+    let data = match request {
+        FS_IOC_GETFLAGS => Out(INT),
+        FS_IOC_SETFLAGS => In(INT),
+        _ => match REQUESTS.iter().find(|(r, ..)| *r == request) {
+            Some((.., data)) => *data,
+            None => {
+                // The errors for a bad descriptor come first.
+                host::call(libc::SYS_fcntl, &[a.int(0).into(), libc::F_GETFD.into()])?;
+                return Err(Errno::ENOTTY);
+            }
+        },
+    };
+    let (widths, reads, writes) = match data {
+        Number => return host::blocking(libc::SYS_ioctl, &[a.int(0).into(), request.into(), a.get(2).into()]),
+        In(widths) => (widths, true, false),
+        Out(widths) => (widths, false, true),
+        Both(widths) => (widths, true, true),
+    };
+    let mut bytes = vec![0; size(widths).max(64)];
+    if reads {
+        let given = t.read(a.get(2), size(widths))?;
+        let given = transcode(widths, &given, t.layout(), HOST);
+        bytes[..given.len()].copy_from_slice(&given);
+    }
+    let result = host::blocking(libc::SYS_ioctl, &[a.int(0).into(), request.into(), Arg::output(&mut bytes)])?;
+    if writes {
+        let answer = transcode(widths, &bytes, HOST, t.layout());
+        t.write(a.get(2), &answer)?;
+    }
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_the_kernels() {
+        assert_eq!((size(TERMIOS), size(TERMIOS2), size(WINSIZE), size(IFREQ), size(FSXATTR)), (36, 44, 8, 40, 28));
+        for (request, name, data) in REQUESTS {
+            let (In(widths) | Out(widths) | Both(widths)) = data else { continue };
+            let encoded = request >> 16 & 0x3fff;
+            assert!(encoded == 0 || encoded as usize == size(widths), "{name}");
+        }
+    }
+}

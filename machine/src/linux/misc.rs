@@ -1,0 +1,338 @@
+//! What describes the system and its limits: uname, sysinfo, prctl, limits, riscv_hwprobe.
+
+use super::errno::Errno;
+use super::host::{self, Arg};
+use super::process::{Process, lock};
+use super::table::{Args, SysResult};
+use super::thread::Thread;
+use crate::mem::TIME_FREQUENCY;
+
+/// `uname`: the host's, with the guest's machine.
+pub(super) fn uname(t: &mut Thread, a: &Args) -> SysResult {
+    const FIELD: usize = 65;
+    let mut names = [0u8; 6 * FIELD];
+    host::call(libc::SYS_uname, &[Arg::output(&mut names)])?;
+    let machine = &mut names[4 * FIELD..5 * FIELD];
+    machine.fill(0);
+    let name = t.process.abi.machine().as_bytes();
+    machine[..name.len()].copy_from_slice(name);
+    t.write(a.get(0), &names)?;
+    Ok(0)
+}
+
+/// `sysinfo`: sizes that do not fit a 32-bit long are told in pages.
+pub(super) fn sysinfo(t: &mut Thread, a: &Args) -> SysResult {
+    let mut info: libc::sysinfo = host::zeroed();
+    host::call(libc::SYS_sysinfo, &[Arg::from_mut(&mut info)])?;
+    let narrow = t.layout().long == 4;
+    let shift = if narrow { 12 } else { 0 };
+    let mut w = t.writer();
+    w.long(info.uptime as u64);
+    w.longs(&info.loads);
+    let sizes = [info.totalram, info.freeram, info.sharedram, info.bufferram, info.totalswap, info.freeswap];
+    w.longs(&sizes.map(|size| size >> shift));
+    w.u16(info.procs).u16(0).long(info.totalhigh >> shift).long(info.freehigh >> shift);
+    let bytes = w.u32(info.mem_unit << shift).pad_to(if narrow { 64 } else { 0 }).align(t.layout().long).finish();
+    t.write(a.get(0), &bytes)?;
+    Ok(0)
+}
+
+/// What the second argument of a `prctl` option is.
+#[derive(Clone, Copy)]
+enum Second {
+    /// A number; the answer is the result.
+    Number,
+    /// A signal.
+    Signal,
+    /// Where to store an `int`.
+    Int,
+    /// Where to store an `int` that is a signal.
+    SignalOut,
+    /// Where to store a `long`: the address of `set_tid_address`.
+    TidAddress,
+    /// 16 bytes.
+    Name,
+    /// Where to store 16 bytes.
+    NameOut,
+}
+
+/// The options that are known; all others are `EINVAL`, as for a kernel without them.
+const PRCTL: &[(i32, Second)] = &[
+    (libc::PR_SET_PDEATHSIG, Second::Signal),
+    (libc::PR_GET_PDEATHSIG, Second::SignalOut),
+    (libc::PR_GET_DUMPABLE, Second::Number),
+    (libc::PR_SET_DUMPABLE, Second::Number),
+    (libc::PR_GET_KEEPCAPS, Second::Number),
+    (libc::PR_SET_KEEPCAPS, Second::Number),
+    (libc::PR_GET_TIMING, Second::Number),
+    (libc::PR_SET_TIMING, Second::Number),
+    (libc::PR_SET_NAME, Second::Name),
+    (libc::PR_GET_NAME, Second::NameOut),
+    (libc::PR_GET_SECCOMP, Second::Number),
+    (libc::PR_CAPBSET_READ, Second::Number),
+    (libc::PR_CAPBSET_DROP, Second::Number),
+    (libc::PR_GET_SECUREBITS, Second::Number),
+    (libc::PR_SET_SECUREBITS, Second::Number),
+    (libc::PR_SET_TIMERSLACK, Second::Number),
+    (libc::PR_GET_TIMERSLACK, Second::Number),
+    (libc::PR_SET_CHILD_SUBREAPER, Second::Number),
+    (libc::PR_GET_CHILD_SUBREAPER, Second::Int),
+    (libc::PR_SET_NO_NEW_PRIVS, Second::Number),
+    (libc::PR_GET_NO_NEW_PRIVS, Second::Number),
+    (libc::PR_GET_TID_ADDRESS, Second::TidAddress),
+    (libc::PR_SET_THP_DISABLE, Second::Number),
+    (libc::PR_GET_THP_DISABLE, Second::Number),
+    (libc::PR_CAP_AMBIENT, Second::Number),
+    (libc::PR_SET_PTRACER, Second::Number),
+];
+
+/// `prctl`.
+pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
+    let option = a.int(0);
+    let (_, second) = PRCTL.iter().find(|(o, _)| *o == option).ok_or(Errno::EINVAL)?;
+    let rest: [Arg<'_>; 3] = [a.get(2).into(), a.get(3).into(), a.get(4).into()];
+    let call = |arg: Arg<'_>| host::call(libc::SYS_prctl, &[option.into(), arg, rest[0], rest[1], rest[2]]);
+    let mut word = 0i32;
+    match second {
+        Second::Number => call(a.get(1).into()),
+        Second::Signal => call(t.process.abi.signal_to_host(a.int(1)).into()),
+        Second::Int | Second::SignalOut => {
+            let result = call(Arg::from_mut(&mut word))?;
+            if matches!(second, Second::SignalOut) {
+                word = t.process.abi.signal_to_guest(word);
+            }
+            t.write_u32(a.get(1), word as u32)?;
+            Ok(result)
+        }
+        Second::TidAddress => {
+            t.write_long(a.get(1), t.clear_tid)?;
+            Ok(0)
+        }
+        Second::Name => {
+            let mut name = [0u8; 16];
+            let given = t.process.mem.read_cstr(a.get(1), 15).map_err(|_| Errno::EFAULT)?;
+            name[..given.len()].copy_from_slice(&given);
+            call(Arg::input(&name))
+        }
+        Second::NameOut => {
+            let mut name = [0u8; 16];
+            let result = call(Arg::output(&mut name))?;
+            t.write(a.get(1), &name)?;
+            Ok(result)
+        }
+    }
+}
+
+/// Limits that are kept but not set on the host, where they would hit the emulator: resource, soft, hard.
+#[derive(Clone, Debug)]
+pub(super) struct Limits(Vec<(i32, [u64; 2])>);
+
+fn host_limit(pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
+    let mut old = [0u64; 2];
+    let new = new.as_ref().map_or(Arg::NULL, Arg::from_ref);
+    host::call(libc::SYS_prlimit64, &[pid.into(), resource.into(), new, Arg::from_mut(&mut old)])?;
+    Ok(old)
+}
+
+impl Limits {
+    /// The host's limits; from now on the host makes no core files, which would be the emulator's.
+    pub(super) fn inherited() -> Limits {
+        let kept = [libc::RLIMIT_CORE, libc::RLIMIT_AS, libc::RLIMIT_DATA].map(|r| r as i32);
+        let limits = Limits(kept.iter().filter_map(|&r| Some((r, host_limit(0, r, None).ok()?))).collect());
+        let core = libc::RLIMIT_CORE as i32;
+        if let Some(&(_, [_, hard])) = limits.0.iter().find(|(r, _)| *r == core) {
+            let _ = host_limit(0, core, Some([0, hard]));
+        }
+        limits
+    }
+
+    fn find(&mut self, resource: i32) -> Option<&mut [u64; 2]> {
+        self.0.iter_mut().find(|(r, _)| *r == resource).map(|(_, limit)| limit)
+    }
+}
+
+impl Process {
+    /// `RLIMIT_CORE`'s soft limit as the guest has set it.
+    pub(super) fn core_limit(&self) -> u64 {
+        lock(&self.limits).find(libc::RLIMIT_CORE as i32).map_or(0, |limit| limit[0])
+    }
+
+    /// Sets what an executing program had as `RLIMIT_CORE`.
+    pub(super) fn set_core_limit(&self, soft: u64) {
+        if let Some(limit) = lock(&self.limits).find(libc::RLIMIT_CORE as i32) {
+            limit[0] = soft.min(limit[1]);
+        }
+    }
+
+    /// Gives the host the limits that it has not, for a program of its own.
+    pub(super) fn restore_limits(&self) {
+        for (resource, limit) in &lock(&self.limits).0 {
+            let _ = host_limit(0, *resource, Some(*limit));
+        }
+    }
+
+    /// Gets and sets a limit.
+    fn limit(&self, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
+        let own = pid == 0 || pid == host::pid();
+        let mut limits = lock(&self.limits);
+        let Some(limit) = limits.find(resource).filter(|_| own) else {
+            drop(limits);
+            return host_limit(pid, resource, new);
+        };
+        let old = *limit;
+        if let Some(new) = new {
+            if new[0] > new[1] {
+                return Err(Errno::EINVAL);
+            }
+            if new[1] > old[1] {
+                return Err(Errno::EPERM);
+            }
+            *limit = new;
+        }
+        Ok(old)
+    }
+}
+
+/// `prlimit64`.
+pub(super) fn prlimit64(t: &mut Thread, a: &Args) -> SysResult {
+    let new = match a.get(2) {
+        0 => None,
+        addr => Some(t.with_struct(addr, 16, |r| [r.u64(), r.u64()])?),
+    };
+    let old = t.process.limit(a.int(0), a.int(1), new)?;
+    let bytes = t.writer().u64(old[0]).u64(old[1]).finish();
+    t.write_opt(a.get(3), &bytes)?;
+    Ok(0)
+}
+
+/// `getrlimit`: what does not fit a 32-bit long is without limit.
+pub(super) fn getrlimit(t: &mut Thread, a: &Args) -> SysResult {
+    let limit = t.process.limit(0, a.int(0), None)?;
+    let most = if t.layout().long == 4 { 0xffff_ffff } else { u64::MAX };
+    let bytes = t.writer().long(limit[0].min(most)).long(limit[1].min(most)).finish();
+    t.write(a.get(1), &bytes)?;
+    Ok(0)
+}
+
+/// `setrlimit`.
+pub(super) fn setrlimit(t: &mut Thread, a: &Args) -> SysResult {
+    let narrow = t.layout().long == 4;
+    let wide = |v: u64| if narrow && v == 0xffff_ffff { u64::MAX } else { v };
+    let new = t.with_struct(a.get(1), 2 * t.layout().long, |r| [wide(r.long()), wide(r.long())])?;
+    t.process.limit(0, a.int(0), Some(new))?;
+    Ok(0)
+}
+
+/// `personality`: only `PER_LINUX` with its harmless flags, which are not kept.
+pub(super) fn personality(_: &mut Thread, a: &Args) -> SysResult {
+    const ASK: u32 = 0xffff_ffff;
+    const KIND: u32 = 0xff;
+    if a.uint(0) != ASK && a.uint(0) & KIND != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(0)
+}
+
+/// Extensions and their bits of `RISCV_HWPROBE_KEY_IMA_EXT_0`.
+#[rustfmt::skip]
+const EXTENSIONS: &[(&str, u32)] = &[
+    ("d", 0), ("c", 1), ("v", 2), ("zba", 3), ("zbb", 4), ("zbs", 5), ("zicboz", 6), ("zbc", 7), ("zbkb", 8),
+    ("zbkc", 9), ("zbkx", 10), ("zknd", 11), ("zkne", 12), ("zknh", 13), ("zksed", 14), ("zksh", 15), ("zkt", 16),
+    ("zvbb", 17), ("zvbc", 18), ("zvkb", 19), ("zvkg", 20), ("zvkned", 21), ("zvknha", 22), ("zvknhb", 23),
+    ("zvksed", 24), ("zvksh", 25), ("zvkt", 26), ("zfh", 27), ("zfhmin", 28), ("zihintntl", 29), ("zvfh", 30),
+    ("zvfhmin", 31), ("zfa", 32), ("ztso", 33), ("zacas", 34), ("zicond", 35), ("zihintpause", 36), ("zimop", 42),
+    ("zca", 43), ("zcb", 44), ("zcd", 45), ("zcf", 46), ("zcmop", 47), ("zawrs", 48), ("zicntr", 50),
+    ("zaamo", 56), ("zalrsc", 57), ("zabha", 58),
+];
+
+/// The names in an ISA string, with what the letters stand for.
+fn extensions(isa: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut parts = isa.trim_start_matches("rv32").trim_start_matches("rv64").split('_');
+    for letter in parts.next().unwrap_or_default().chars() {
+        match letter {
+            'g' => names.extend(["i", "m", "a", "f", "d", "zaamo", "zalrsc", "zicntr"].map(String::from)),
+            'a' => names.extend(["a", "zaamo", "zalrsc"].map(String::from)),
+            'b' => names.extend(["zba", "zbb", "zbs"].map(String::from)),
+            'c' => names.extend(["c", "zca"].map(String::from)),
+            other => names.push(other.to_string()),
+        }
+    }
+    names.extend(parts.map(String::from));
+    names
+}
+
+/// The value of a `riscv_hwprobe` key; `None` for a key that is not known.
+fn probe(process: &Process, key: i64) -> Option<u64> {
+    const IMA: u64 = 1;
+    const FAST: u64 = 3;
+    const UNSUPPORTED: u64 = 4;
+    Some(match key {
+        // Vendor, architecture, implementation.
+        0..=2 => 0,
+        3 => IMA,
+        4 => {
+            let names = extensions(&process.config.isa);
+            let bit = |&(name, bit): &(&str, u32)| if names.iter().any(|n| n == name) { 1 << bit } else { 0 };
+            EXTENSIONS.iter().map(bit).sum()
+        }
+        5 | 9 => FAST,
+        6 => 0,
+        7 => process.mem.task_size() - 1,
+        8 => TIME_FREQUENCY,
+        10 => UNSUPPORTED,
+        _ => return None,
+    })
+}
+
+/// `riscv_hwprobe`: pairs of key and value; all harts are alike.
+pub(super) fn riscv_hwprobe(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(4) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if a.get(2) == 0 && a.get(3) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    for i in 0..a.get(1) {
+        let at = a.get(0).wrapping_add(16 * i);
+        let key = t.read_u64(at)? as i64;
+        let (key, value) = probe(&t.process, key).map_or((-1, 0), |value| (key, value));
+        let bytes = t.writer().i64(key).u64(value).finish();
+        t.write(at, &bytes)?;
+    }
+    Ok(0)
+}
+
+/// `rseq`: C libraries do without.
+pub(super) fn rseq(_: &mut Thread, _: &Args) -> SysResult {
+    Err(Errno::ENOSYS)
+}
+
+/// `seccomp`: filters are programs over the host's numbers.
+pub(super) fn seccomp(_: &mut Thread, _: &Args) -> SysResult {
+    Err(Errno::EINVAL)
+}
+
+/// Calls that need a privilege that no guest is given.
+pub(super) fn not_permitted(_: &mut Thread, _: &Args) -> SysResult {
+    Err(Errno::EPERM)
+}
+
+/// `rt_sigreturn`'s counterpart for interrupted sleeps: none is ever pending.
+pub(super) fn restart_syscall(_: &mut Thread, _: &Args) -> SysResult {
+    Err(Errno::EINTR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn isa_strings() {
+        let names = extensions("rv64imafdc_zba_zicond");
+        for name in ["i", "d", "c", "zca", "zaamo", "zba", "zicond"] {
+            assert!(names.iter().any(|n| n == name), "{name}");
+        }
+        assert!(extensions("rv64gcb").iter().any(|n| n == "zbs"));
+    }
+}

@@ -1,0 +1,179 @@
+//! Memory: the calls on the guest's mappings. What they mean is in [`crate::mem`].
+
+use super::errno::Errno;
+use super::table::{Args, SysResult};
+use super::thread::Thread;
+use crate::mem::{self, Backing, Fixed, MapRequest, MremapFlags, PAGE_SIZE, Prot};
+
+impl From<mem::Errno> for Errno {
+    fn from(e: mem::Errno) -> Errno {
+        Errno(e.0)
+    }
+}
+
+fn prot(bits: u64) -> Result<Prot, Errno> {
+    u32::try_from(bits).ok().and_then(Prot::from_bits).ok_or(Errno::EINVAL)
+}
+
+fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
+    let flags = t.process.abi.mmap_flags_to_host(a.int(3));
+    let shared = match flags & libc::MAP_TYPE {
+        libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE => true,
+        libc::MAP_PRIVATE => false,
+        _ => return Err(Errno::EINVAL),
+    };
+    let has = |flag| flags & flag != 0;
+    if has(libc::MAP_HUGETLB) {
+        return Err(Errno::ENOMEM);
+    }
+    if !offset.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    let fixed = match (has(libc::MAP_FIXED_NOREPLACE), has(libc::MAP_FIXED)) {
+        (true, _) => Fixed::NoReplace,
+        (_, true) => Fixed::Replace,
+        _ => Fixed::No,
+    };
+    // Linux ignores bits that it does not know here.
+    let prot = prot(a.get(2) & 7)?;
+    let backing = if has(libc::MAP_ANONYMOUS) { Backing::Anonymous } else { Backing::File { fd: a.int(4), offset } };
+    let request = MapRequest {
+        addr_hint: a.get(0),
+        len: a.get(1),
+        prot,
+        fixed,
+        shared,
+        backing,
+        grows_down: has(libc::MAP_GROWSDOWN),
+        noreserve: has(libc::MAP_NORESERVE),
+        populate: has(libc::MAP_POPULATE),
+        locked: has(libc::MAP_LOCKED),
+        name: None,
+    };
+    Ok(t.process.mem.mmap(&request)?)
+}
+
+/// `mmap`.
+pub(super) fn mmap(t: &mut Thread, a: &Args) -> SysResult {
+    map(t, a, a.get(5))
+}
+
+/// `mmap2`: the offset counts units of 4096 bytes.
+pub(super) fn mmap2(t: &mut Thread, a: &Args) -> SysResult {
+    map(t, a, a.get(5) << 12)
+}
+
+/// `munmap`.
+pub(super) fn munmap(t: &mut Thread, a: &Args) -> SysResult {
+    t.process.mem.munmap(a.get(0), a.get(1))?;
+    Ok(0)
+}
+
+/// `mprotect`, `pkey_mprotect` without a key.
+pub(super) fn mprotect(t: &mut Thread, a: &Args) -> SysResult {
+    const GROWS: u64 = 0x0300_0000;
+    if a.get(2) & GROWS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    t.process.mem.mprotect(a.get(0), a.get(1), prot(a.get(2))?)?;
+    Ok(0)
+}
+
+/// `pkey_mprotect`: there are no keys but -1.
+pub(super) fn pkey_mprotect(t: &mut Thread, a: &Args) -> SysResult {
+    if a.int(3) == -1 { mprotect(t, a) } else { Err(Errno::EINVAL) }
+}
+
+/// `pkey_alloc`: as on a processor without keys.
+pub(super) fn pkey_alloc(_: &mut Thread, _: &Args) -> SysResult {
+    Err(Errno::ENOSPC)
+}
+
+/// `mremap`.
+pub(super) fn mremap(t: &mut Thread, a: &Args) -> SysResult {
+    let bits = a.int(3);
+    if bits & !(libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let flags = MremapFlags {
+        may_move: bits & libc::MREMAP_MAYMOVE != 0,
+        fixed: (bits & libc::MREMAP_FIXED != 0).then(|| a.get(4)),
+        dont_unmap: bits & libc::MREMAP_DONTUNMAP != 0,
+    };
+    Ok(t.process.mem.mremap(a.get(0), a.get(1), a.get(2), flags)?)
+}
+
+/// `brk`.
+pub(super) fn brk(t: &mut Thread, a: &Args) -> SysResult {
+    Ok(t.process.mem.brk(a.get(0)))
+}
+
+/// `madvise`.
+pub(super) fn madvise(t: &mut Thread, a: &Args) -> SysResult {
+    t.process.mem.madvise(a.get(0), a.get(1), a.int(2))?;
+    Ok(0)
+}
+
+/// `msync`.
+pub(super) fn msync(t: &mut Thread, a: &Args) -> SysResult {
+    t.process.mem.msync(a.get(0), a.get(1), a.int(2))?;
+    Ok(0)
+}
+
+/// `mlock`.
+pub(super) fn mlock(t: &mut Thread, a: &Args) -> SysResult {
+    t.process.mem.mlock(a.get(0), a.get(1), 0)?;
+    Ok(0)
+}
+
+/// `mlock2`.
+pub(super) fn mlock2(t: &mut Thread, a: &Args) -> SysResult {
+    t.process.mem.mlock(a.get(0), a.get(1), a.uint(2))?;
+    Ok(0)
+}
+
+/// `munlock`.
+pub(super) fn munlock(t: &mut Thread, a: &Args) -> SysResult {
+    t.process.mem.munlock(a.get(0), a.get(1))?;
+    Ok(0)
+}
+
+/// `mlockall`: the guest's mappings, not the emulator's. Future ones are not locked.
+pub(super) fn mlockall(t: &mut Thread, a: &Args) -> SysResult {
+    let flags = a.int(0);
+    if flags == 0 || flags & !(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & libc::MCL_CURRENT != 0 {
+        for vma in t.process.mem.maps().iter().filter(|vma| vma.prot != Prot::NONE) {
+            t.process.mem.mlock(vma.range.start, vma.range.end - vma.range.start, 0)?;
+        }
+    }
+    Ok(0)
+}
+
+/// `munlockall`.
+pub(super) fn munlockall(t: &mut Thread, _: &Args) -> SysResult {
+    for vma in t.process.mem.maps() {
+        t.process.mem.munlock(vma.range.start, vma.range.end - vma.range.start)?;
+    }
+    Ok(0)
+}
+
+/// `mincore`.
+pub(super) fn mincore(t: &mut Thread, a: &Args) -> SysResult {
+    let pages = t.process.mem.mincore(a.get(0), a.get(1))?;
+    t.write(a.get(2), &pages)?;
+    Ok(0)
+}
+
+/// `riscv_flush_icache`: the code of the range is stale, on all harts whatever the flags say.
+pub(super) fn riscv_flush_icache(t: &mut Thread, a: &Args) -> SysResult {
+    const LOCAL: u64 = 1;
+    if a.get(2) & !LOCAL != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (start, end) = (a.get(0), a.get(1));
+    t.vcpu.invalidate_code((start < end).then_some(start..end));
+    Ok(0)
+}

@@ -1,0 +1,435 @@
+//! Sockets. Addresses and options are the host's bytes, but for the order of an address's family.
+
+use super::data::{Layout, Reader, Writer};
+use super::errno::Errno;
+use super::fs::HOST;
+use super::host::{self, Arg};
+use super::table::{Args, SysResult};
+use super::thread::Thread;
+
+/// The longest address (`sockaddr_storage`).
+const ADDRESS: usize = 128;
+/// The longest control data that a message may carry.
+const CONTROL: usize = 1 << 16;
+/// The most messages of one call (`UIO_MAXIOV`).
+const MESSAGES: u32 = 1024;
+
+impl Thread {
+    /// A socket address for the host.
+    fn read_address(&self, addr: u64, len: i32) -> Result<Vec<u8>, Errno> {
+        let len = usize::try_from(len).ok().filter(|&n| n <= ADDRESS).ok_or(Errno::EINVAL)?;
+        let mut bytes = self.read(addr, len)?;
+        self.swap_family(&mut bytes);
+        Ok(bytes)
+    }
+
+    /// The family is in the machine's order, all else in the network's.
+    fn swap_family(&self, bytes: &mut [u8]) {
+        if self.layout().big && bytes.len() >= 2 {
+            bytes.swap(0, 1);
+        }
+    }
+
+    /// Gives an address of `len` bytes, cut to the room that the guest has; the length as it is.
+    fn give_address(&self, addr: u64, len_at: u64, room: u32, bytes: &mut [u8], len: u32) -> Result<(), Errno> {
+        self.swap_family(bytes);
+        let count = (len.min(room) as usize).min(bytes.len());
+        self.write(addr, &bytes[..count])?;
+        self.write_u32(len_at, len)
+    }
+}
+
+/// `socket`.
+pub(super) fn socket(t: &mut Thread, a: &Args) -> SysResult {
+    let kind = t.process.abi.socket_type_to_host(a.int(1));
+    host::call(libc::SYS_socket, &[a.int(0).into(), kind.into(), a.int(2).into()])
+}
+
+/// `socketpair`.
+pub(super) fn socketpair(t: &mut Thread, a: &Args) -> SysResult {
+    let kind = t.process.abi.socket_type_to_host(a.int(1));
+    let mut pair = [0i32; 2];
+    host::call(libc::SYS_socketpair, &[a.int(0).into(), kind.into(), a.int(2).into(), Arg::from_mut(&mut pair)])?;
+    super::files::give_pair(t, a.get(3), pair)
+}
+
+/// `bind`. The path of a local socket is the host's.
+pub(super) fn bind(t: &mut Thread, a: &Args) -> SysResult {
+    let address = t.read_address(a.get(1), a.int(2))?;
+    host::call(libc::SYS_bind, &[a.int(0).into(), Arg::input(&address), address.len().into()])
+}
+
+/// `connect`.
+pub(super) fn connect(t: &mut Thread, a: &Args) -> SysResult {
+    let address = t.read_address(a.get(1), a.int(2))?;
+    host::blocking(libc::SYS_connect, &[a.int(0).into(), Arg::input(&address), address.len().into()])
+}
+
+/// A call that gives an address: `(fd, address, length, flags)`.
+fn answers_address(t: &Thread, a: &Args, number: i64, flags: i32) -> SysResult {
+    if a.get(1) == 0 {
+        return host::blocking(number, &[a.int(0).into(), Arg::NULL, Arg::NULL, flags.into()]);
+    }
+    let room = t.read_u32(a.get(2))?;
+    if room > i32::MAX as u32 {
+        return Err(Errno::EINVAL);
+    }
+    let (mut bytes, mut len) = ([0; ADDRESS], ADDRESS as u32);
+    let args = [a.int(0).into(), Arg::output(&mut bytes), Arg::from_mut(&mut len), flags.into()];
+    let result = host::blocking(number, &args)?;
+    t.give_address(a.get(1), a.get(2), room, &mut bytes, len)?;
+    Ok(result)
+}
+
+/// `accept`.
+pub(super) fn accept(t: &mut Thread, a: &Args) -> SysResult {
+    answers_address(t, a, libc::SYS_accept4, 0)
+}
+
+/// `accept4`.
+pub(super) fn accept4(t: &mut Thread, a: &Args) -> SysResult {
+    let flags = t.process.abi.socket_type_to_host(a.int(3));
+    answers_address(t, a, libc::SYS_accept4, flags)
+}
+
+/// `getsockname`.
+pub(super) fn getsockname(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(1) == 0 { Err(Errno::EFAULT) } else { answers_address(t, a, libc::SYS_getsockname, 0) }
+}
+
+/// `getpeername`.
+pub(super) fn getpeername(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(1) == 0 { Err(Errno::EFAULT) } else { answers_address(t, a, libc::SYS_getpeername, 0) }
+}
+
+/// `sendto`.
+pub(super) fn sendto(t: &mut Thread, a: &Args) -> SysResult {
+    let data = t.source(a.get(1), a.get(2))?;
+    let address = if a.get(4) == 0 { Vec::new() } else { t.read_address(a.get(4), a.int(5))? };
+    let place = if a.get(4) == 0 { Arg::NULL } else { Arg::input(&address) };
+    let args = [a.int(0).into(), data, a.get(2).into(), a.int(3).into(), place, address.len().into()];
+    host::blocking(libc::SYS_sendto, &args)
+}
+
+/// `recvfrom`.
+pub(super) fn recvfrom(t: &mut Thread, a: &Args) -> SysResult {
+    let data = t.target(a.get(1), a.get(2))?;
+    let (mut bytes, mut len) = ([0; ADDRESS], ADDRESS as u32);
+    if a.get(4) == 0 {
+        return host::blocking(libc::SYS_recvfrom, &[a.int(0).into(), data, a.get(2).into(), a.int(3).into()]);
+    }
+    let room = t.read_u32(a.get(5))?;
+    let place = (Arg::output(&mut bytes), Arg::from_mut(&mut len));
+    let args = [a.int(0).into(), data, a.get(2).into(), a.int(3).into(), place.0, place.1];
+    let received = host::blocking(libc::SYS_recvfrom, &args)?;
+    t.give_address(a.get(4), a.get(5), room, &mut bytes, len)?;
+    Ok(received)
+}
+
+/// What an option's value is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// Words of 32 bits.
+    Words,
+    /// `struct timeval` of longs.
+    Time,
+    /// Bytes of no order.
+    Bytes,
+    /// `struct sock_fprog`: a length and a pointer to instructions.
+    Filter,
+}
+
+fn value_of(level: i32, name: i32) -> Value {
+    match (level, name) {
+        (libc::SOL_SOCKET, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) => Value::Time,
+        (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER) => Value::Filter,
+        (libc::SOL_SOCKET, libc::SO_BINDTODEVICE) => Value::Bytes,
+        (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => Value::Bytes,
+        (libc::SOL_SOCKET | libc::IPPROTO_TCP | libc::IPPROTO_UDP, _) => Value::Words,
+        _ => Value::Bytes,
+    }
+}
+
+/// The new names of `SO_RCVTIMEO` and `SO_SNDTIMEO`, with 64-bit times on every machine: the host's `timeval`.
+const SO_RCVTIMEO_NEW: i32 = 66;
+const SO_SNDTIMEO_NEW: i32 = 67;
+
+fn swap_words(bytes: &mut [u8], layout: Layout) {
+    if layout.big {
+        bytes.chunks_exact_mut(4).for_each(<[u8]>::reverse);
+    }
+}
+
+/// `setsockopt`.
+pub(super) fn setsockopt(t: &mut Thread, a: &Args) -> SysResult {
+    let (level, name) = t.process.abi.socket_option_to_host(a.int(1), a.int(2));
+    let len = usize::try_from(a.int(4)).map_err(|_| Errno::EINVAL)?;
+    if len > CONTROL {
+        return Err(Errno::ENOMEM);
+    }
+    let layout = t.layout();
+    let timeout = matches!((level, name), (libc::SOL_SOCKET, SO_RCVTIMEO_NEW | SO_SNDTIMEO_NEW));
+    let mut bytes = if a.get(3) == 0 { Vec::new() } else { t.read(a.get(3), len)? };
+    let mut filter = Vec::new();
+    match value_of(level, name) {
+        _ if timeout => bytes = super::fs::transcode(&[8, 8], &bytes, layout, HOST),
+        Value::Time if len >= 2 * layout.long => {
+            let mut r = Reader::new(layout, &bytes);
+            bytes = Writer::new(HOST).i64(r.slong()).i64(r.slong()).finish();
+        }
+        Value::Time => return Err(Errno::EINVAL),
+        Value::Filter => {
+            let mut r = Reader::new(layout, &bytes);
+            let (count, at) = (r.u16(), r.long());
+            let code = t.read(at, usize::from(count) * 8)?;
+            let widths = [2, 1, 1, 4].repeat(usize::from(count));
+            filter = super::fs::transcode(&widths, &code, layout, HOST);
+            bytes = Writer::new(HOST).u16(count).long(Arg::input(&filter).raw() as u64).finish();
+        }
+        Value::Words => swap_words(&mut bytes, layout),
+        Value::Bytes => {}
+    }
+    let place = if a.get(3) == 0 { Arg::NULL } else { Arg::input(&bytes) };
+    let len = if a.get(3) == 0 { len } else { bytes.len() };
+    let result = host::call(libc::SYS_setsockopt, &[a.int(0).into(), level.into(), name.into(), place, len.into()]);
+    drop(filter);
+    result
+}
+
+/// `getsockopt`.
+pub(super) fn getsockopt(t: &mut Thread, a: &Args) -> SysResult {
+    let (level, name) = t.process.abi.socket_option_to_host(a.int(1), a.int(2));
+    let layout = t.layout();
+    let room = t.read_u32(a.get(4))?;
+    if room > i32::MAX as u32 {
+        return Err(Errno::EINVAL);
+    }
+    let value = value_of(level, name);
+    let mut len = if value == Value::Time { 16 } else { room.min(CONTROL as u32) };
+    let mut bytes = vec![0; len.max(16) as usize];
+    let args = [a.int(0).into(), level.into(), name.into(), Arg::output(&mut bytes), Arg::from_mut(&mut len)];
+    let result = host::call(libc::SYS_getsockopt, &args)?;
+    bytes.truncate(len as usize);
+    match value {
+        Value::Time => {
+            let mut r = Reader::new(HOST, &bytes);
+            bytes = Writer::new(layout).long(r.u64()).long(r.u64()).finish();
+            bytes.truncate(room as usize);
+        }
+        Value::Words => swap_words(&mut bytes, layout),
+        Value::Bytes | Value::Filter => {}
+    }
+    t.write(a.get(3), &bytes)?;
+    t.write_u32(a.get(4), bytes.len() as u32)?;
+    Ok(result)
+}
+
+/// A guest's `struct msghdr`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Message {
+    name: u64,
+    name_len: u32,
+    iov: u64,
+    iov_len: u64,
+    control: u64,
+    control_len: u64,
+    flags: u32,
+}
+
+fn message_size(layout: Layout) -> usize {
+    7 * layout.long
+}
+
+impl Thread {
+    fn read_message(&self, addr: u64) -> Result<Message, Errno> {
+        self.with_struct(addr, message_size(self.layout()), |r| Message {
+            name: r.long(),
+            name_len: r.u32(),
+            iov: r.long(),
+            iov_len: r.long(),
+            control: r.long(),
+            control_len: r.long(),
+            flags: r.u32(),
+        })
+    }
+
+    /// Control data between two layouts: each header is a length (a long), a level and a type, aligned to longs.
+    fn convert_control(&self, bytes: &[u8], from: Layout, to: Layout, room: usize) -> (Vec<u8>, bool) {
+        let (head_from, head_to) = (from.long + 8, to.long + 8);
+        let mut all = Vec::new();
+        let mut at = 0;
+        while at + head_from <= bytes.len() {
+            let mut r = Reader::new(from, &bytes[at..]);
+            let (len, level, kind) = (r.long() as usize, r.i32(), r.i32());
+            if len < head_from || at + len > bytes.len() {
+                break;
+            }
+            let mut data = bytes[at + head_from..at + len].to_vec();
+            if from.big != to.big {
+                data.chunks_exact_mut(4).for_each(<[u8]>::reverse);
+            }
+            let fits = room.saturating_sub(all.len() + head_to);
+            if all.len() + head_to > room || data.len() > fits && fits < 4 {
+                return (all, true);
+            }
+            let cut = data.len() > fits;
+            data.truncate(fits);
+            let mut w = Writer::new(to);
+            w.long((head_to + data.len()) as u64).i32(level).i32(kind).raw(&data);
+            all.extend(w.finish());
+            if cut {
+                return (all, true);
+            }
+            let padded = all.len().next_multiple_of(to.long).min(room);
+            all.resize(padded, 0);
+            at += len.next_multiple_of(from.long);
+        }
+        (all, false)
+    }
+
+    fn send_message(&self, fd: i32, addr: u64, flags: i32) -> SysResult {
+        let m = self.read_message(addr)?;
+        let name =
+            if m.name == 0 { Vec::new() } else { self.read_address(m.name, m.name_len.min(ADDRESS as u32) as i32)? };
+        if m.control_len > CONTROL as u64 {
+            return Err(Errno::ENOBUFS);
+        }
+        if m.iov_len > u64::from(MESSAGES) {
+            return Err(Errno::EMSGSIZE);
+        }
+        let control = if m.control == 0 { Vec::new() } else { self.read(m.control, m.control_len as usize)? };
+        let (control, _) = self.convert_control(&control, self.layout(), HOST, 2 * CONTROL);
+        let iov = self.iovec(m.iov, m.iov_len, false)?;
+        let part = |bytes: &[u8]| if bytes.is_empty() { 0 } else { Arg::input(bytes).raw() as u64 };
+        let header = [
+            part(&name),
+            name.len() as u64,
+            Arg::slice(&iov).raw() as u64,
+            iov.len() as u64,
+            part(&control),
+            control.len() as u64,
+            0,
+        ];
+        host::blocking(libc::SYS_sendmsg, &[fd.into(), Arg::slice(&header), flags.into()])
+    }
+
+    fn receive_message(&self, fd: i32, addr: u64, flags: i32) -> SysResult {
+        let layout = self.layout();
+        let m = self.read_message(addr)?;
+        if m.iov_len > u64::from(MESSAGES) {
+            return Err(Errno::EMSGSIZE);
+        }
+        let iov = self.iovec(m.iov, m.iov_len, true)?;
+        let mut name = [0u8; ADDRESS];
+        // The host's headers are larger than a 32-bit guest's: what it does not take is cut below.
+        let room = m.control_len.min(CONTROL as u64) as usize;
+        let host_room = if layout == HOST || m.control == 0 { room } else { room * 2 + 16 };
+        let mut control = vec![0; host_room];
+        let name_at = if m.name == 0 { Arg::NULL } else { Arg::output(&mut name) };
+        let control_at = if m.control == 0 { Arg::NULL } else { Arg::output(&mut control) };
+        let mut header = [
+            name_at.raw() as u64,
+            if m.name == 0 { 0 } else { ADDRESS as u64 },
+            Arg::slice(&iov).raw() as u64,
+            iov.len() as u64,
+            control_at.raw() as u64,
+            if m.control == 0 { 0 } else { host_room as u64 },
+            0,
+        ];
+        let received = host::blocking(libc::SYS_recvmsg, &[fd.into(), Arg::slice_mut(&mut header), flags.into()])?;
+        control.truncate(header[5] as usize);
+        let (control, cut) = self.convert_control(&control, HOST, layout, room);
+        let name_len = header[1] as u32;
+        if m.name != 0 {
+            self.swap_family(&mut name);
+            let count = name_len.min(m.name_len).min(ADDRESS as u32) as usize;
+            self.write(m.name, &name[..count])?;
+        }
+        if m.control != 0 {
+            self.write(m.control, &control)?;
+        }
+        let flags = header[6] as u32 | if cut { libc::MSG_CTRUNC as u32 } else { 0 };
+        let result = Message {
+            name_len: if m.name == 0 { m.name_len } else { name_len },
+            control_len: if m.control == 0 { header[5] } else { control.len() as u64 },
+            flags: flags & !(libc::MSG_CMSG_CLOEXEC as u32),
+            ..m
+        };
+        self.write_message(addr, &result)?;
+        Ok(received)
+    }
+
+    fn write_message(&self, addr: u64, m: &Message) -> Result<(), Errno> {
+        let mut w = self.writer();
+        w.long(m.name).u32(m.name_len).long(m.iov).long(m.iov_len).long(m.control).long(m.control_len).u32(m.flags);
+        self.write(addr, &w.finish())
+    }
+}
+
+/// `sendmsg`.
+pub(super) fn sendmsg(t: &mut Thread, a: &Args) -> SysResult {
+    t.send_message(a.int(0), a.get(1), a.int(2))
+}
+
+/// `recvmsg`.
+pub(super) fn recvmsg(t: &mut Thread, a: &Args) -> SysResult {
+    t.receive_message(a.int(0), a.get(1), a.int(2))
+}
+
+/// `struct mmsghdr`: a message, then how many bytes it moved.
+fn entry(t: &Thread, a: &Args, i: u32) -> (u64, u64) {
+    let layout = t.layout();
+    let size = message_size(layout) as u64;
+    let addr = a.get(1).wrapping_add(u64::from(i) * (size + 4).next_multiple_of(layout.long as u64));
+    (addr, addr + size)
+}
+
+/// `sendmmsg`.
+pub(super) fn sendmmsg(t: &mut Thread, a: &Args) -> SysResult {
+    let count = a.uint(2).min(MESSAGES);
+    for i in 0..count {
+        let (message, len_at) = entry(t, a, i);
+        match t.send_message(a.int(0), message, a.int(3)) {
+            Ok(sent) => t.write_u32(len_at, sent as u32)?,
+            Err(e) if i == 0 => return Err(e),
+            Err(_) => return Ok(i.into()),
+        }
+    }
+    Ok(count.into())
+}
+
+/// `recvmmsg`: the time-out is looked at after each message, as in the kernel.
+pub(super) fn recvmmsg(t: &mut Thread, a: &Args) -> SysResult {
+    const WAIT_FOR_ONE: i32 = libc::MSG_WAITFORONE;
+    let count = a.uint(2).min(MESSAGES);
+    let timeout = t.read_timespec_opt(a.get(4), a.time64)?;
+    let limit = match timeout {
+        Some(time) if time.tv_sec < 0 || !(0..1_000_000_000).contains(&time.tv_nsec) => return Err(Errno::EINVAL),
+        Some(time) => Some(std::time::Duration::new(time.tv_sec as u64, time.tv_nsec as u32)),
+        None => None,
+    };
+    let start = std::time::Instant::now();
+    let mut flags = a.int(3) & !WAIT_FOR_ONE;
+    let mut done = 0;
+    while done < count {
+        let (message, len_at) = entry(t, a, done);
+        match t.receive_message(a.int(0), message, flags) {
+            Ok(received) => t.write_u32(len_at, received as u32)?,
+            Err(e) if done == 0 => return Err(e),
+            Err(_) => break,
+        }
+        done += 1;
+        if a.int(3) & WAIT_FOR_ONE != 0 {
+            flags |= libc::MSG_DONTWAIT;
+        }
+        if limit.is_some_and(|limit| start.elapsed() >= limit) {
+            break;
+        }
+    }
+    if let Some(limit) = limit {
+        let left = limit.saturating_sub(start.elapsed());
+        let left = libc::timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        t.write_timespec(a.get(4), &left, a.time64)?;
+    }
+    Ok(done.into())
+}

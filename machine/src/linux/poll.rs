@@ -1,0 +1,134 @@
+//! Waiting for descriptors: poll, select, epoll.
+
+use super::data::Reader;
+use super::errno::Errno;
+use super::host::{self, Arg, SigSet};
+use super::table::{Args, SysResult};
+use super::thread::Thread;
+
+impl Thread {
+    /// A signal mask that may be null.
+    fn read_sigset_opt(&self, addr: u64, size: u64) -> Result<Option<SigSet>, Errno> {
+        if addr == 0 { Ok(None) } else { self.read_sigset(addr, size).map(Some) }
+    }
+}
+
+/// `ppoll`: the remaining time is told, as the kernel does.
+pub(super) fn ppoll(t: &mut Thread, a: &Args) -> SysResult {
+    let count = a.uint(1) as usize;
+    if count > 1 << 20 {
+        return Err(Errno::EINVAL);
+    }
+    let mut fds: Vec<libc::pollfd> = t.with_struct(a.get(0), count * 8, |r| {
+        (0..count).map(|_| libc::pollfd { fd: r.i32(), events: r.u16() as i16, revents: r.u16() as i16 }).collect()
+    })?;
+    let mut timeout = t.read_timespec_opt(a.get(2), a.time64)?;
+    let mask = t.read_sigset_opt(a.get(3), a.get(4))?;
+    let result = t.with_mask(mask, |_, mask| {
+        let time = Arg::opt_mut(timeout.as_mut());
+        host::blocking_once(libc::SYS_ppoll, &[Arg::slice_mut(&mut fds), count.into(), time, mask, 8.into()])
+    });
+    if let Some(timeout) = timeout {
+        // Not an error if it cannot be written (a constant).
+        let _ = t.write_timespec(a.get(2), &timeout, a.time64);
+    }
+    let ready = result?;
+    let mut w = t.writer();
+    for fd in &fds {
+        w.i32(fd.fd).u16(fd.events as u16).u16(fd.revents as u16);
+    }
+    t.write(a.get(0), &w.finish())?;
+    Ok(ready)
+}
+
+/// The descriptors of a set, in the guest's longs.
+fn read_set(t: &Thread, addr: u64, words: usize) -> Result<Option<Vec<u64>>, Errno> {
+    if addr == 0 {
+        return Ok(None);
+    }
+    let narrow = t.layout().long == 4;
+    let read = |r: &mut Reader<'_>| if narrow { r.long() | r.long() << 32 } else { r.long() };
+    t.with_struct(addr, words * 8, |r| Some((0..words).map(|_| read(r)).collect()))
+}
+
+fn write_set(t: &Thread, addr: u64, set: &Option<Vec<u64>>) -> Result<(), Errno> {
+    let Some(set) = set else { return Ok(()) };
+    let mut w = t.writer();
+    for word in set {
+        if t.layout().long == 4 {
+            w.u32(*word as u32).u32((word >> 32) as u32);
+        } else {
+            w.u64(*word);
+        }
+    }
+    t.write(addr, &w.finish())
+}
+
+/// `pselect6`.
+pub(super) fn pselect6(t: &mut Thread, a: &Args) -> SysResult {
+    let count = usize::try_from(a.int(0)).map_err(|_| Errno::EINVAL)?.min(1 << 20);
+    // The kernel touches whole longs of the guest's; a 32-bit guest's last one may stand alone.
+    let words = count.div_ceil(64);
+    let mut sets = [read_set(t, a.get(1), words)?, read_set(t, a.get(2), words)?, read_set(t, a.get(3), words)?];
+    let mut timeout = t.read_timespec_opt(a.get(4), a.time64)?;
+    let mask = match a.get(5) {
+        0 => None,
+        addr => {
+            let (mask, size) = t.with_struct(addr, 2 * t.layout().long, |r| (r.long(), r.long()))?;
+            t.read_sigset_opt(mask, size)?
+        }
+    };
+    let result = t.with_mask(mask, |_, mask| {
+        let mask = [mask.raw(), 8];
+        let [reads, writes, excepts] = sets.each_mut().map(|set| set.as_mut().map_or(Arg::NULL, |s| Arg::slice_mut(s)));
+        let time = Arg::opt_mut(timeout.as_mut());
+        host::blocking_once(libc::SYS_pselect6, &[count.into(), reads, writes, excepts, time, Arg::slice(&mask)])
+    });
+    if let Some(timeout) = timeout {
+        let _ = t.write_timespec(a.get(4), &timeout, a.time64);
+    }
+    let ready = result?;
+    for (i, set) in sets.iter().enumerate() {
+        write_set(t, a.get(1 + i), set)?;
+    }
+    Ok(ready)
+}
+
+/// `epoll_ctl`.
+pub(super) fn epoll_ctl(t: &mut Thread, a: &Args) -> SysResult {
+    let mut event: libc::epoll_event = host::zeroed();
+    if a.int(1) != libc::EPOLL_CTL_DEL {
+        let bytes = t.read(a.get(3), t.process.abi.epoll_event_size())?;
+        let (events, data) = t.process.abi.read_epoll_event(&bytes);
+        event = libc::epoll_event { events, u64: data };
+    }
+    let args = [a.int(0).into(), a.int(1).into(), a.int(2).into(), Arg::from_ref(&event)];
+    host::call(libc::SYS_epoll_ctl, &args)
+}
+
+fn wait(t: &mut Thread, a: &Args, number: i64, timeout: Arg<'_>) -> SysResult {
+    let most = usize::try_from(a.int(2)).ok().filter(|&n| n > 0).ok_or(Errno::EINVAL)?.min(4096);
+    let mask = t.read_sigset_opt(a.get(4), a.get(5))?;
+    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most];
+    let ready = t.with_mask(mask, |_, mask| {
+        let place = Arg::slice_mut(&mut events);
+        host::blocking_once(number, &[a.int(0).into(), place, most.into(), timeout, mask, 8.into()])
+    })?;
+    let mut bytes = Vec::new();
+    for event in &events[..ready as usize] {
+        bytes.extend(t.process.abi.epoll_event(event.events, event.u64));
+    }
+    t.write(a.get(1), &bytes)?;
+    Ok(ready)
+}
+
+/// `epoll_pwait`.
+pub(super) fn epoll_pwait(t: &mut Thread, a: &Args) -> SysResult {
+    wait(t, a, libc::SYS_epoll_pwait, a.int(3).into())
+}
+
+/// `epoll_pwait2`.
+pub(super) fn epoll_pwait2(t: &mut Thread, a: &Args) -> SysResult {
+    let timeout = t.read_timespec_opt(a.get(3), true)?;
+    wait(t, a, libc::SYS_epoll_pwait2, Arg::opt(timeout.as_ref()))
+}

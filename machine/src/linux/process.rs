@@ -1,0 +1,229 @@
+//! What the threads of a guest process share, and how threads begin and end.
+
+use super::abi::Abi;
+use super::errno::Errno;
+use super::host::{self, Interrupt};
+use super::misc::Limits;
+use super::path::Sysroot;
+use super::signal::Dispositions;
+use super::table::Table;
+use super::thread::{Thread, Vcpu};
+use crate::mem::GuestMemory;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{CString, OsString};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Called with the exit status when the guest process ends by itself (not by a signal), before the host process does.
+pub type ExitHook = Box<dyn Fn(i32) + Send + Sync>;
+
+/// Settings that do not change while the process runs.
+#[derive(Default)]
+pub struct Config {
+    /// Directory in which absolute paths are looked up first.
+    pub sysroot: Option<PathBuf>,
+    /// The emulator's own arguments (after its name) for the programs that the guest executes: options only.
+    pub reexec: Vec<OsString>,
+    /// Print each system call to the standard error.
+    pub strace: bool,
+    /// The ISA string, for `riscv_hwprobe` and `/proc/cpuinfo`.
+    pub isa: String,
+    /// What to do at the end.
+    pub on_exit: Option<ExitHook>,
+}
+
+/// The program that was loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Running {
+    /// Its file, an absolute path of the host.
+    pub host_path: PathBuf,
+    /// Its file as the guest names it (`/proc/self/exe`).
+    pub path: Vec<u8>,
+    /// Arguments.
+    pub argv: Vec<CString>,
+    /// Environment.
+    pub envp: Vec<CString>,
+    /// The auxiliary vector's bytes.
+    pub auxv: Vec<u8>,
+    /// Address of the code that calls `rt_sigreturn`.
+    pub sigreturn: u64,
+    /// Address of the highest byte of the stack and one, and of the initial stack pointer.
+    pub stack_top: u64,
+}
+
+/// A guest process.
+pub struct Process {
+    /// Its memory.
+    pub mem: Arc<GuestMemory>,
+    /// Its ABI.
+    pub abi: Arc<dyn Abi>,
+    /// Settings.
+    pub config: Arc<Config>,
+    /// What it runs.
+    pub program: Arc<Running>,
+    pub(super) table: Arc<Table>,
+    pub(super) sysroot: Arc<Sysroot>,
+    pub(super) signals: Mutex<Dispositions>,
+    threads: Mutex<Threads>,
+    precise: AtomicBool,
+    /// Is the working directory in the sysroot?
+    cwd_inside: AtomicBool,
+    unknown: Mutex<BTreeMap<u32, u64>>,
+    pub(super) limits: Mutex<Limits>,
+    /// Status that the first thread ended with.
+    leader_status: AtomicI32,
+}
+
+#[derive(Default)]
+struct Threads {
+    live: HashMap<i32, Arc<dyn Interrupt>>,
+}
+
+/// A lock whose holder has panicked is still consistent enough: all updates here are single stores.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Process {
+    /// A process for a loaded program. Takes over the host's signals: the ignored ones stay so.
+    pub fn new(mem: Arc<GuestMemory>, abi: Arc<dyn Abi>, config: Config, program: Running) -> Arc<Process> {
+        host::catch_traps();
+        crate::mem::access::set_sent_signal_hook(host::catch_sent);
+        let sysroot = Arc::new(Sysroot::new(config.sysroot.clone()));
+        let cwd_inside = std::env::current_dir().is_ok_and(|cwd| sysroot.contains(&cwd));
+        Arc::new(Process {
+            table: Arc::new(Table::new(&*abi)),
+            sysroot,
+            signals: Mutex::new(Dispositions::inherited()),
+            threads: Mutex::default(),
+            precise: AtomicBool::new(false),
+            cwd_inside: AtomicBool::new(cwd_inside),
+            unknown: Mutex::default(),
+            limits: Mutex::new(Limits::inherited()),
+            leader_status: AtomicI32::new(0),
+            mem,
+            abi,
+            config: Arc::new(config),
+            program: Arc::new(program),
+        })
+    }
+
+    /// Runs the first thread on the calling host thread, which has to be the main one. The process ends in it.
+    pub fn run(self: &Arc<Self>, vcpu: Box<dyn Vcpu>) -> ! {
+        let mask = host::set_mask(u64::MAX);
+        super::exec::restore_start_state();
+        self.enlist(host::tid(), vcpu.interrupter());
+        Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS).run();
+        host::exit_process(0)
+    }
+
+    /// A copy with the same memory and the same state, as a vfork child needs it.
+    pub(super) fn copy_for_vfork(&self) -> Arc<Process> {
+        Arc::new(Process {
+            mem: Arc::clone(&self.mem),
+            abi: Arc::clone(&self.abi),
+            config: Arc::clone(&self.config),
+            program: Arc::clone(&self.program),
+            table: Arc::clone(&self.table),
+            sysroot: Arc::clone(&self.sysroot),
+            signals: Mutex::new(lock(&self.signals).clone()),
+            threads: Mutex::default(),
+            precise: AtomicBool::new(self.is_precise()),
+            cwd_inside: AtomicBool::new(self.cwd_is_inside()),
+            unknown: Mutex::default(),
+            limits: Mutex::new(lock(&self.limits).clone()),
+            leader_status: AtomicI32::new(0),
+        })
+    }
+
+    /// Forks the host process with all locks free in the child.
+    ///
+    /// `fork` is one of the host's forms of it. In the child only the calling thread is left.
+    pub(super) fn fork_with(
+        &self,
+        thread_vcpu: &mut dyn Vcpu,
+        fork: impl FnOnce() -> Result<host::Forked, Errno>,
+    ) -> Result<host::Forked, Errno> {
+        thread_vcpu.before_fork();
+        let guards = (self.mem.lock_for_fork(), lock(&self.signals), lock(&self.unknown), lock(&self.limits));
+        let mut threads = lock(&self.threads);
+        let side = fork();
+        if side == Ok(host::Forked::Child) {
+            threads.live.clear();
+            threads.live.insert(host::tid(), thread_vcpu.interrupter());
+        }
+        drop(threads);
+        drop(guards);
+        thread_vcpu.after_fork(side == Ok(host::Forked::Child));
+        side
+    }
+
+    pub(super) fn enlist(&self, tid: i32, interrupt: Arc<dyn Interrupt>) {
+        lock(&self.threads).live.insert(tid, interrupt);
+    }
+
+    /// Takes a thread off the list; true if it was the last.
+    pub(super) fn delist(&self, tid: i32, status: i32) -> bool {
+        let mut threads = lock(&self.threads);
+        threads.live.remove(&tid);
+        if tid == host::pid() {
+            self.leader_status.store(status, Ordering::Relaxed);
+        }
+        threads.live.is_empty()
+    }
+
+    /// The status of a process whose threads have all ended: the leader's.
+    pub(super) fn leader_status(&self) -> i32 {
+        self.leader_status.load(Ordering::Relaxed)
+    }
+
+    /// How many threads there are.
+    pub fn thread_count(&self) -> usize {
+        lock(&self.threads).live.len()
+    }
+
+    /// Must registers be exact at faults?
+    pub fn is_precise(&self) -> bool {
+        self.precise.load(Ordering::Relaxed)
+    }
+
+    /// A handler for a synchronous signal was installed: all harts take note at their next poll.
+    pub(super) fn set_precise(&self) {
+        if !self.precise.swap(true, Ordering::Relaxed) {
+            for interrupt in lock(&self.threads).live.values() {
+                interrupt.interrupt();
+            }
+        }
+    }
+
+    /// Is the working directory in the sysroot?
+    pub(super) fn cwd_is_inside(&self) -> bool {
+        self.cwd_inside.load(Ordering::Relaxed)
+    }
+
+    /// The working directory has changed.
+    pub(super) fn note_cwd(&self) {
+        let inside = std::env::current_dir().is_ok_and(|cwd| self.sysroot.contains(&cwd));
+        self.cwd_inside.store(inside, Ordering::Relaxed);
+    }
+
+    /// A call that has no handler was made.
+    pub(super) fn count_unknown(&self, number: u32) {
+        *lock(&self.unknown).entry(number).or_insert(0) += 1;
+    }
+
+    /// The unimplemented system calls that were made: name or number, and how often.
+    pub fn unknown_syscalls(&self) -> Vec<(String, u64)> {
+        let name = |n: &u32| self.table.get(*n).map_or_else(|| n.to_string(), |s| s.name.to_string());
+        lock(&self.unknown).iter().map(|(n, count)| (name(n), *count)).collect()
+    }
+
+    /// Ends the process with all its threads.
+    pub(super) fn exit(&self, status: i32) -> ! {
+        if let Some(hook) = &self.config.on_exit {
+            hook(status);
+        }
+        host::exit_process(status)
+    }
+}

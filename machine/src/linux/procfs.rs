@@ -1,0 +1,178 @@
+//! The files of `/proc` that would show the emulator instead of the guest: made when they are opened.
+
+use super::errno::Errno;
+use super::host::{self, Arg};
+use super::table::SysResult;
+use super::thread::Thread;
+use crate::mem::{Prot, Vma};
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+/// The rest of a path below this process's directory in `/proc`, under one of its names.
+pub(super) fn own_entry(path: &Path) -> Option<PathBuf> {
+    let mut parts = path.strip_prefix("/proc").ok()?.components();
+    let Component::Normal(first) = parts.next()? else { return None };
+    let own = |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n == "self" || n == host::pid().to_string());
+    if !own(first) && first != "thread-self" {
+        return None;
+    }
+    let mut rest = parts.as_path();
+    if let Ok(task) = rest.strip_prefix("task") {
+        // /proc/self/task/TID/...: the process has one memory.
+        let mut parts = task.components();
+        parts.next()?;
+        rest = parts.as_path();
+    }
+    Some(rest.to_path_buf())
+}
+
+/// Opens a file that is made here; `None` for all others.
+pub(super) fn open(t: &Thread, path: &Path, flags: i32) -> Option<SysResult> {
+    let make: fn(&Thread) -> Vec<u8> = if path == Path::new("/proc/cpuinfo") {
+        cpuinfo
+    } else {
+        match own_entry(path)?.to_str()? {
+            "maps" => maps,
+            "smaps" => smaps,
+            "cmdline" => cmdline,
+            "environ" => environ,
+            "auxv" => auxv,
+            "stat" => stat,
+            // It would be the emulator's memory at the guest's addresses.
+            "mem" | "pagemap" => return Some(Err(Errno::EACCES)),
+            _ => return None,
+        }
+    };
+    Some(if flags & libc::O_ACCMODE == libc::O_RDONLY { file_with(&make(t), flags) } else { Err(Errno::EACCES) })
+}
+
+/// A descriptor with this content.
+fn file_with(content: &[u8], flags: i32) -> SysResult {
+    let close = if flags & libc::O_CLOEXEC != 0 { libc::MFD_CLOEXEC } else { 0 };
+    let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"proc"), close.into()])?;
+    let mut done = 0;
+    while done < content.len() {
+        let rest = &content[done..];
+        let args = [fd.into(), Arg::input(rest), rest.len().into(), done.into()];
+        done += host::call(libc::SYS_pwrite64, &args)? as usize;
+    }
+    Ok(fd)
+}
+
+fn flags_of(vma: &Vma) -> String {
+    let letter = |on: bool, c: char| if on { c } else { '-' };
+    let prot = vma.prot;
+    [
+        letter(prot.contains(Prot::READ), 'r'),
+        letter(prot.contains(Prot::WRITE), 'w'),
+        letter(prot.contains(Prot::EXEC), 'x'),
+        if vma.shared { 's' } else { 'p' },
+    ]
+    .iter()
+    .collect()
+}
+
+/// A line of maps, padded to the name as in the kernel.
+fn map_line(t: &Thread, vma: &Vma) -> String {
+    let (dev, ino) = vma.file.as_ref().map_or((0, 0), |f| (f.dev, f.ino));
+    let (major, minor) = (libc::major(dev), libc::minor(dev));
+    let mut line = format!(
+        "{:08x}-{:08x} {} {:08x} {major:02x}:{minor:02x} {ino} ",
+        vma.range.start,
+        vma.range.end,
+        flags_of(vma),
+        vma.offset
+    );
+    let name = match (&vma.file, vma.name) {
+        (_, Some(name)) => name.to_string(),
+        (Some(file), None) => {
+            let path = Path::new(std::ffi::OsStr::from_bytes(&file.path));
+            t.process.sysroot.to_guest(path).display().to_string()
+        }
+        (None, None) => String::new(),
+    };
+    if !name.is_empty() {
+        let _ = write!(line, "{:width$}{name}", "", width = 73usize.saturating_sub(line.len()));
+    }
+    line.push('\n');
+    line
+}
+
+fn maps(t: &Thread) -> Vec<u8> {
+    t.process.mem.maps().iter().map(|vma| map_line(t, vma)).collect::<String>().into_bytes()
+}
+
+/// Sizes without the counts of what is resident, which nobody keeps.
+fn smaps(t: &Thread) -> Vec<u8> {
+    let entry = |vma: &Vma| {
+        let kib = (vma.range.end - vma.range.start) / 1024;
+        format!("{}Size: {kib:>18} kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", map_line(t, vma))
+    };
+    t.process.mem.maps().iter().map(entry).collect::<String>().into_bytes()
+}
+
+fn strings(list: &[std::ffi::CString]) -> Vec<u8> {
+    list.iter().flat_map(|s| s.as_bytes_with_nul()).copied().collect()
+}
+
+fn cmdline(t: &Thread) -> Vec<u8> {
+    strings(&t.process.program.argv)
+}
+
+fn environ(t: &Thread) -> Vec<u8> {
+    strings(&t.process.program.envp)
+}
+
+fn auxv(t: &Thread) -> Vec<u8> {
+    t.process.program.auxv.clone()
+}
+
+/// The host's line with the guest's stack, without the addresses of the emulator.
+fn stat(t: &Thread) -> Vec<u8> {
+    let line = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let Some((head, tail)) = line.rsplit_once(") ") else { return line.into_bytes() };
+    let mut fields: Vec<String> = tail.split_whitespace().map(str::to_string).collect();
+    // proc(5) counts from 1, and the first two are in `head`.
+    let mut set = |number: usize, value: u64| {
+        if let Some(field) = fields.get_mut(number - 3) {
+            *field = value.to_string();
+        }
+    };
+    let size: u64 = t.process.mem.maps().iter().map(|vma| vma.range.end - vma.range.start).sum();
+    set(23, size);
+    for address in [26, 27, 29, 30, 45, 46, 47, 48, 49, 50, 51] {
+        set(address, 0);
+    }
+    set(28, t.process.program.stack_top);
+    format!("{head}) {}\n", fields.join(" ")).into_bytes()
+}
+
+fn cpuinfo(t: &Thread) -> Vec<u8> {
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let isa = &t.process.config.isa;
+    let mmu = if t.process.abi.layout().long == 4 { "sv32" } else { "sv39" };
+    let hart = |n| {
+        format!(
+            "processor\t: {n}\nhart\t\t: {n}\nisa\t\t: {isa}\nmmu\t\t: {mmu}\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\n\
+             mimpid\t\t: 0x0\nhart isa\t: {isa}\n\n"
+        )
+    };
+    (0..count).map(hart).collect::<String>().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_ones_own_directory() {
+        let entry = |path: &str| own_entry(Path::new(path));
+        assert_eq!(entry("/proc/self/maps"), Some("maps".into()));
+        assert_eq!(entry("/proc/thread-self/stat"), Some("stat".into()));
+        assert_eq!(entry(&format!("/proc/{}/exe", std::process::id())), Some("exe".into()));
+        assert_eq!(entry("/proc/self/task/77/maps"), Some("maps".into()));
+        assert_eq!(entry("/proc/1x/maps"), None);
+        assert_eq!(entry("/etc/passwd"), None);
+    }
+}

@@ -1,0 +1,556 @@
+//! Signals: dispositions, delivery to handlers, default actions, and the system calls on them.
+
+use super::abi::{AltStack, Frame};
+use super::errno::Errno;
+use super::host::{self, Action, Arg, RawInfo, SYNCHRONOUS, SigSet};
+use super::process::lock;
+use super::table::{Args, SysResult};
+use super::thread::Thread;
+use std::sync::Arc;
+
+/// Signals are numbered from 1 to this.
+const LAST: usize = 64;
+const SIG_DFL: u64 = 0;
+const SIG_IGN: u64 = 1;
+const SA_NODEFER: u64 = libc::SA_NODEFER as u64;
+const SA_ONSTACK: u64 = libc::SA_ONSTACK as u64;
+const SA_RESETHAND: u64 = 0x8000_0000;
+const SA_RESTART: u64 = libc::SA_RESTART as u64;
+/// Flags that the host has to know of too.
+const HOST_FLAGS: u64 = (libc::SA_NOCLDSTOP | libc::SA_NOCLDWAIT) as u64;
+/// Flags that Linux keeps; others are cleared, so that programs can ask what is supported.
+const KNOWN_FLAGS: u64 = HOST_FLAGS | SA_NODEFER | SA_ONSTACK | SA_RESETHAND | SA_RESTART | 4 | 0x800;
+/// `SS_AUTODISARM`.
+const AUTODISARM: i32 = i32::MIN;
+/// `MINSIGSTKSZ` of the generic ABI.
+const MIN_STACK: u64 = 2048;
+
+const fn bit(signal: i32) -> SigSet {
+    1 << (signal - 1)
+}
+
+const UNBLOCKABLE: SigSet = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
+
+/// What the guest wants to be done with a signal; flags in the host's numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Disposition {
+    handler: u64,
+    flags: u64,
+    mask: SigSet,
+    restorer: u64,
+}
+
+/// The dispositions of a process.
+#[derive(Clone, Debug)]
+pub(super) struct Dispositions([Disposition; LAST + 1]);
+
+impl Dispositions {
+    /// Those that an executed program has: default, or still ignored.
+    pub(super) fn inherited() -> Self {
+        let mut all = [Disposition::default(); LAST + 1];
+        for signal in 1..=LAST as i32 {
+            let ignored = match signal {
+                libc::SIGPIPE => host::start_state().sigpipe_ignored,
+                _ => host::is_ignored(signal),
+            };
+            if ignored {
+                all[signal as usize].handler = SIG_IGN;
+            }
+        }
+        // The Rust runtime ignores it in any case.
+        let action = if all[libc::SIGPIPE as usize].handler == SIG_IGN { Action::Ignore } else { Action::Default };
+        let _ = host::set_action(libc::SIGPIPE, action, 0);
+        Dispositions(all)
+    }
+
+    fn get(&self, signal: i32) -> Disposition {
+        self.0[signal as usize]
+    }
+
+    /// Sets one, here and on the host.
+    fn set(&mut self, signal: i32, new: Disposition) -> Result<(), Errno> {
+        // The host always catches what the processor raises.
+        if SYNCHRONOUS & bit(signal) == 0 {
+            let action = match new.handler {
+                SIG_DFL => Action::Default,
+                SIG_IGN => Action::Ignore,
+                _ => Action::Catch,
+            };
+            host::set_action(signal, action, new.flags & HOST_FLAGS)?;
+        }
+        self.0[signal as usize] = new;
+        Ok(())
+    }
+
+    /// `CLONE_CLEAR_SIGHAND`: what has a handler becomes default.
+    pub(super) fn reset_handlers(&mut self) {
+        for signal in 1..=LAST as i32 {
+            if self.get(signal).handler > SIG_IGN {
+                let _ = self.set(signal, Disposition::default());
+            }
+        }
+    }
+
+    /// The synchronous signals that are ignored, which the host does not know.
+    pub(super) fn ignored_synchronous(&self) -> impl Iterator<Item = i32> + '_ {
+        let synchronous = (1..=LAST as i32).filter(|s| SYNCHRONOUS & bit(*s) != 0);
+        synchronous.filter(|s| self.get(*s).handler == SIG_IGN)
+    }
+}
+
+/// What happens by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DefaultAction {
+    Terminate,
+    Ignore,
+    Stop,
+}
+
+fn default_action(signal: i32) -> DefaultAction {
+    match signal {
+        libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => DefaultAction::Ignore,
+        libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => DefaultAction::Stop,
+        _ => DefaultAction::Terminate,
+    }
+}
+
+fn valid(signal: i32) -> Result<i32, Errno> {
+    if (1..=LAST as i32).contains(&signal) { Ok(signal) } else { Err(Errno::EINVAL) }
+}
+
+impl Thread {
+    /// Blocks on the host what the guest blocks.
+    pub(super) fn set_host_mask(&self) {
+        host::set_mask(self.mask);
+    }
+
+    /// Delivers what was caught, and settles what becomes of an interrupted system call.
+    pub(super) fn deliver_signals(&mut self) {
+        if !self.queue.is_pending() && self.held.is_empty() && self.restart.is_none() && self.saved_mask.is_none() {
+            return;
+        }
+        let caught = self.queue.is_pending();
+        while let Some(info) = self.next_signal() {
+            self.deliver(info);
+            // Lets the next one in: Linux stacks the frames of all pending signals before the first handler runs.
+            self.set_host_mask();
+        }
+        if let Some(restart) = self.restart.take() {
+            self.vcpu.cpu_mut().pc = restart.insn;
+        }
+        if let Some(mask) = self.saved_mask.take() {
+            self.mask = mask;
+            self.set_host_mask();
+        } else if caught {
+            self.set_host_mask();
+        }
+    }
+
+    /// The next signal that the guest does not block. One that it has blocked since it was caught goes back.
+    fn next_signal(&mut self) -> Option<RawInfo> {
+        let blocked = self.mask;
+        if let Some(at) = self.held.iter().position(|info| blocked & bit(info.signal()) == 0) {
+            return Some(self.held.remove(at));
+        }
+        loop {
+            let info = self.queue.take()?;
+            let signal = info.signal();
+            if blocked & bit(signal) == 0 {
+                return Some(info);
+            }
+            if SYNCHRONOUS & bit(signal) != 0 {
+                self.held.push(info);
+            } else {
+                self.send_back(&info);
+            }
+        }
+    }
+
+    /// Queues a caught signal in the kernel again.
+    fn send_back(&self, info: &RawInfo) {
+        let (pid, tid, signal) = (host::pid(), self.tid, info.signal());
+        let bytes = Arg::input(&info.0);
+        let _ = if info.code() == libc::SI_TKILL {
+            host::call(libc::SYS_rt_tgsigqueueinfo, &[pid.into(), tid.into(), signal.into(), bytes])
+        } else {
+            host::call(libc::SYS_rt_sigqueueinfo, &[pid.into(), signal.into(), bytes])
+        };
+    }
+
+    /// A signal that the processor raised: a guest that blocks or ignores it ends.
+    pub(super) fn force_signal(&mut self, info: RawInfo) {
+        let signal = info.signal();
+        let disposition = lock(&self.process.signals).get(signal);
+        if self.mask & bit(signal) != 0 || disposition.handler <= SIG_IGN {
+            self.die_by(signal);
+        }
+        self.deliver(info);
+        self.set_host_mask();
+    }
+
+    fn die_by(&self, signal: i32) -> ! {
+        if let (false, Some(hook)) = (self.is_vfork_child, &self.process.config.on_exit) {
+            hook(128 + signal);
+        }
+        host::die_by(signal)
+    }
+
+    fn deliver(&mut self, info: RawInfo) {
+        let signal = info.signal();
+        let disposition = {
+            let mut all = lock(&self.process.signals);
+            let disposition = all.get(signal);
+            if disposition.handler > SIG_IGN && disposition.flags & SA_RESETHAND != 0 {
+                let _ = all.set(signal, Disposition { handler: SIG_DFL, ..disposition });
+            }
+            disposition
+        };
+        match (disposition.handler, default_action(signal)) {
+            (SIG_IGN, _) | (SIG_DFL, DefaultAction::Ignore) => {}
+            (SIG_DFL, DefaultAction::Terminate) => self.die_by(signal),
+            (SIG_DFL, DefaultAction::Stop) => {
+                let _ = host::call(libc::SYS_kill, &[host::pid().into(), libc::SIGSTOP.into()]);
+            }
+            _ => {
+                if self.process.config.strace {
+                    super::strace::signal(self, &info);
+                }
+                self.call_handler(&disposition, info);
+            }
+        }
+    }
+
+    fn call_handler(&mut self, disposition: &Disposition, info: RawInfo) {
+        let signal = info.signal();
+        let abi = Arc::clone(&self.process.abi);
+        self.settle_restart(disposition.flags);
+        let old_sp = abi.sp(self.vcpu.cpu());
+        let Some(address) = self.frame_address(disposition.flags, abi.frame_size(), old_sp) else {
+            return self.frame_failed(signal);
+        };
+        let restorer = disposition.restorer;
+        let trampoline = if abi.has_restorer() && restorer != 0 { restorer } else { self.process.program.sigreturn };
+        let frame = Frame {
+            signal,
+            info,
+            mask: self.saved_mask.take().unwrap_or(self.mask),
+            altstack: AltStack { flags: self.altstack_flags(old_sp), ..self.altstack },
+            handler: disposition.handler,
+            flags: disposition.flags,
+            trampoline,
+        };
+        let cpu = self.vcpu.cpu_mut();
+        cpu.clear_reservation();
+        let before = cpu.clone();
+        let bytes = abi.enter_handler(cpu, &frame, address);
+        if self.write(address, &bytes).is_err() {
+            *self.vcpu.cpu_mut() = before;
+            return self.frame_failed(signal);
+        }
+        if self.altstack.flags & AUTODISARM != 0 {
+            self.altstack = AltStack { base: 0, flags: libc::SS_DISABLE, size: 0 };
+        }
+        let itself = if disposition.flags & SA_NODEFER == 0 { bit(signal) } else { 0 };
+        self.mask = (self.mask | disposition.mask | itself) & !UNBLOCKABLE;
+    }
+
+    /// An interrupted call fails before the handler runs, or runs again after it.
+    fn settle_restart(&mut self, flags: u64) {
+        let Some(restart) = self.restart.take() else { return };
+        if restart.after_handler && flags & SA_RESTART != 0 {
+            self.vcpu.cpu_mut().pc = restart.insn;
+        } else {
+            let abi = Arc::clone(&self.process.abi);
+            abi.set_result(self.vcpu.cpu_mut(), Err(Errno::EINTR));
+        }
+    }
+
+    /// Where a frame goes; `None` if it would leave the alternate stack that the thread is on.
+    fn frame_address(&self, flags: u64, size: u64, sp: u64) -> Option<u64> {
+        let on_stack = self.is_on_altstack(sp);
+        let top = if flags & SA_ONSTACK != 0 && !on_stack && self.altstack.flags & libc::SS_DISABLE == 0 {
+            self.altstack.base.wrapping_add(self.altstack.size)
+        } else {
+            sp
+        };
+        let address = top.wrapping_sub(size) & !15;
+        if on_stack && !self.is_on_altstack(address) { None } else { Some(address) }
+    }
+
+    /// The frame cannot be written: `SIGSEGV`, and no handler for it if it was that already.
+    fn frame_failed(&mut self, signal: i32) {
+        const SI_KERNEL: i32 = 0x80;
+        if signal == libc::SIGSEGV {
+            self.die_by(signal);
+        }
+        self.force_signal(RawInfo::fault(libc::SIGSEGV, SI_KERNEL, 0));
+    }
+
+    fn is_on_altstack(&self, sp: u64) -> bool {
+        let stack = &self.altstack;
+        stack.flags & AUTODISARM == 0 && sp > stack.base && sp - stack.base <= stack.size
+    }
+
+    /// `ss_flags` as the guest reads them.
+    fn altstack_flags(&self, sp: u64) -> i32 {
+        let state = match (self.altstack.size, self.is_on_altstack(sp)) {
+            (0, _) => libc::SS_DISABLE,
+            (_, true) => libc::SS_ONSTACK,
+            _ => 0,
+        };
+        state | self.altstack.flags & AUTODISARM
+    }
+
+    /// Sets `sigaltstack`'s state.
+    fn set_altstack(&mut self, new: AltStack) -> Result<(), Errno> {
+        if self.is_on_altstack(self.process.abi.sp(self.vcpu.cpu())) {
+            return Err(Errno::EPERM);
+        }
+        self.altstack = match new.flags & !AUTODISARM {
+            libc::SS_DISABLE => AltStack { base: 0, flags: libc::SS_DISABLE, size: 0 },
+            0 | libc::SS_ONSTACK if new.size < MIN_STACK => return Err(Errno::ENOMEM),
+            0 | libc::SS_ONSTACK => AltStack { flags: new.flags & AUTODISARM, ..new },
+            _ => return Err(Errno::EINVAL),
+        };
+        Ok(())
+    }
+
+    /// Reads a guest's `sigset_t`; `size` is the one that the guest gives.
+    pub(super) fn read_sigset(&self, addr: u64, size: u64) -> Result<SigSet, Errno> {
+        if size != 8 {
+            return Err(Errno::EINVAL);
+        }
+        // An array of long.
+        let narrow = self.layout().long == 4;
+        let mask = self
+            .with_struct(addr, 8, |r| if narrow { u64::from(r.u32()) | u64::from(r.u32()) << 32 } else { r.u64() })?;
+        Ok(self.process.abi.mask_to_host(mask))
+    }
+
+    fn write_sigset(&self, addr: u64, set: SigSet) -> Result<(), Errno> {
+        let mask = self.process.abi.mask_to_guest(set);
+        let mut w = self.writer();
+        if self.layout().long == 4 {
+            w.u32(mask as u32).u32((mask >> 32) as u32)
+        } else {
+            w.u64(mask)
+        };
+        self.write(addr, &w.finish())
+    }
+
+    /// Changes the mask for one call that waits; the handler's frame, or the end of the call, brings the old one back.
+    pub(super) fn with_mask(
+        &mut self,
+        mask: Option<SigSet>,
+        call: impl FnOnce(&mut Thread, Arg<'_>) -> SysResult,
+    ) -> SysResult {
+        let Some(mask) = mask else { return call(self, Arg::NULL) };
+        let host_mask = mask & !SYNCHRONOUS & !UNBLOCKABLE;
+        let result = call(self, Arg::from_ref(&host_mask));
+        let interrupted = matches!(result, Err(Errno::RESTART | Errno::RESTART_NO_HANDLER | Errno::EINTR));
+        if interrupted {
+            self.saved_mask = Some(std::mem::replace(&mut self.mask, mask & !UNBLOCKABLE));
+        }
+        result
+    }
+}
+
+/// `rt_sigaction`.
+pub(super) fn rt_sigaction(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(3) != 8 {
+        return Err(Errno::EINVAL);
+    }
+    let signal = valid(t.process.abi.signal_to_host(a.int(0)))?;
+    let long = t.layout().long;
+    let has_restorer = t.process.abi.has_restorer();
+    let mask_at = (2 + usize::from(has_restorer)) * long;
+    let new = match a.get(1) {
+        0 => None,
+        addr => {
+            let mask = t.read_sigset(addr + mask_at as u64, 8)? & !UNBLOCKABLE;
+            let (handler, flags, restorer) =
+                t.with_struct(addr, mask_at, |r| (r.long(), r.long() & KNOWN_FLAGS, r.long()))?;
+            Some(Disposition { handler, flags, mask, restorer: if has_restorer { restorer } else { 0 } })
+        }
+    };
+    if new.is_some() && UNBLOCKABLE & bit(signal) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let old = {
+        let mut all = lock(&t.process.signals);
+        let old = all.get(signal);
+        if let Some(new) = new {
+            all.set(signal, new)?;
+        }
+        old
+    };
+    if new.is_some_and(|n| n.handler > SIG_IGN) && SYNCHRONOUS & bit(signal) != 0 {
+        t.process.set_precise();
+        t.vcpu.set_precise(true);
+    }
+    if a.get(2) != 0 {
+        let mut w = t.writer();
+        w.long(old.handler).long(old.flags);
+        if has_restorer {
+            w.long(old.restorer);
+        }
+        t.write(a.get(2), &w.finish())?;
+        t.write_sigset(a.get(2) + mask_at as u64, old.mask)?;
+    }
+    Ok(0)
+}
+
+/// `rt_sigprocmask`.
+pub(super) fn rt_sigprocmask(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(3) != 8 {
+        return Err(Errno::EINVAL);
+    }
+    let old = t.mask;
+    if a.get(1) != 0 {
+        let set = t.read_sigset(a.get(1), 8)?;
+        let new = match a.int(0) {
+            libc::SIG_BLOCK => old | set,
+            libc::SIG_UNBLOCK => old & !set,
+            libc::SIG_SETMASK => set,
+            _ => return Err(Errno::EINVAL),
+        };
+        t.mask = new & !UNBLOCKABLE;
+        // A signal that was caught just before and is blocked now goes back to the kernel (`next_signal`).
+        if t.mask != old {
+            t.set_host_mask();
+        }
+    }
+    if a.get(2) != 0 {
+        t.write_sigset(a.get(2), old)?;
+    }
+    Ok(0)
+}
+
+/// `rt_sigpending`.
+pub(super) fn rt_sigpending(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(1) > 8 {
+        return Err(Errno::EINVAL);
+    }
+    let mut set = 0u64;
+    host::call(libc::SYS_rt_sigpending, &[Arg::from_mut(&mut set), 8.into()])?;
+    let held = t.held.iter().fold(0, |all, info| all | bit(info.signal()));
+    t.write_sigset(a.get(0), (set | held) & t.mask)?;
+    Ok(0)
+}
+
+/// `rt_sigsuspend`.
+pub(super) fn rt_sigsuspend(t: &mut Thread, a: &Args) -> SysResult {
+    let mask = t.read_sigset(a.get(0), a.get(1))?;
+    if t.held.iter().any(|info| mask & bit(info.signal()) == 0) {
+        t.saved_mask = Some(std::mem::replace(&mut t.mask, mask & !UNBLOCKABLE));
+        return Err(Errno::RESTART_NO_HANDLER);
+    }
+    t.with_mask(Some(mask), |_, host_mask| host::blocking_once(libc::SYS_rt_sigsuspend, &[host_mask, 8.into()]))
+}
+
+/// `rt_sigtimedwait`.
+pub(super) fn rt_sigtimedwait(t: &mut Thread, a: &Args) -> SysResult {
+    let set = t.read_sigset(a.get(0), a.get(3))?;
+    let timeout = t.read_timespec_opt(a.get(2), a.time64)?;
+    let mut info = RawInfo([0; 128]);
+    let signal = match t.held.iter().position(|held| set & bit(held.signal()) != 0) {
+        Some(at) => {
+            info = t.held.remove(at);
+            info.signal()
+        }
+        None => {
+            let set = set & !SYNCHRONOUS;
+            let args = [Arg::from_ref(&set), Arg::output(&mut info.0), Arg::opt(timeout.as_ref()), 8.into()];
+            host::blocking_once(libc::SYS_rt_sigtimedwait, &args)? as i32
+        }
+    };
+    if a.get(1) != 0 {
+        let bytes = t.process.abi.siginfo(&info);
+        t.write(a.get(1), &bytes)?;
+    }
+    Ok(t.process.abi.signal_to_guest(signal) as u64)
+}
+
+/// A `siginfo_t` of the guest, for one of the host's processes.
+fn given_info(t: &Thread, addr: u64, signal: i32) -> Result<RawInfo, Errno> {
+    let bytes = t.read(addr, 128)?;
+    let mut info = t.process.abi.read_siginfo(&bytes);
+    info.0[..4].copy_from_slice(&signal.to_le_bytes());
+    Ok(info)
+}
+
+/// `rt_sigqueueinfo`.
+pub(super) fn rt_sigqueueinfo(t: &mut Thread, a: &Args) -> SysResult {
+    let signal = t.process.abi.signal_to_host(a.int(1));
+    let info = given_info(t, a.get(2), signal)?;
+    host::call(libc::SYS_rt_sigqueueinfo, &[a.int(0).into(), signal.into(), Arg::input(&info.0)])
+}
+
+/// `rt_tgsigqueueinfo`.
+pub(super) fn rt_tgsigqueueinfo(t: &mut Thread, a: &Args) -> SysResult {
+    let signal = t.process.abi.signal_to_host(a.int(2));
+    let info = given_info(t, a.get(3), signal)?;
+    let args = [a.int(0).into(), a.int(1).into(), signal.into(), Arg::input(&info.0)];
+    host::call(libc::SYS_rt_tgsigqueueinfo, &args)
+}
+
+/// `pidfd_send_signal`.
+pub(super) fn pidfd_send_signal(t: &mut Thread, a: &Args) -> SysResult {
+    let signal = t.process.abi.signal_to_host(a.int(1));
+    let info = match a.get(2) {
+        0 => None,
+        addr => Some(given_info(t, addr, signal)?),
+    };
+    let bytes = info.as_ref().map_or(Arg::NULL, |info| Arg::input(&info.0));
+    host::call(libc::SYS_pidfd_send_signal, &[a.int(0).into(), signal.into(), bytes, a.uint(3).into()])
+}
+
+/// `kill`.
+pub(super) fn kill(t: &mut Thread, a: &Args) -> SysResult {
+    let signal = t.process.abi.signal_to_host(a.int(1));
+    host::call(libc::SYS_kill, &[a.int(0).into(), signal.into()])
+}
+
+/// `tkill`.
+pub(super) fn tkill(t: &mut Thread, a: &Args) -> SysResult {
+    let signal = t.process.abi.signal_to_host(a.int(1));
+    host::call(libc::SYS_tkill, &[a.int(0).into(), signal.into()])
+}
+
+/// `tgkill`.
+pub(super) fn tgkill(t: &mut Thread, a: &Args) -> SysResult {
+    let signal = t.process.abi.signal_to_host(a.int(2));
+    host::call(libc::SYS_tgkill, &[a.int(0).into(), a.int(1).into(), signal.into()])
+}
+
+/// `sigaltstack`.
+pub(super) fn sigaltstack(t: &mut Thread, a: &Args) -> SysResult {
+    let long = t.layout().long;
+    let new = match a.get(0) {
+        0 => None,
+        addr => Some(t.with_struct(addr, 3 * long, |r| AltStack { base: r.long(), flags: r.i32(), size: r.long() })?),
+    };
+    let old = t.altstack;
+    let flags = t.altstack_flags(t.process.abi.sp(t.vcpu.cpu()));
+    if let Some(new) = new {
+        t.set_altstack(new)?;
+    }
+    let bytes = t.writer().long(old.base).i32(flags).long(old.size).finish();
+    t.write_opt(a.get(1), &bytes)?;
+    Ok(0)
+}
+
+/// `rt_sigreturn`.
+pub(super) fn rt_sigreturn(t: &mut Thread, _: &Args) -> SysResult {
+    let abi = Arc::clone(&t.process.abi);
+    let address = abi.frame_address(t.vcpu.cpu());
+    let Ok(bytes) = t.read(address, abi.frame_size() as usize) else {
+        t.force_signal(RawInfo::fault(libc::SIGSEGV, 0x80, 0));
+        return Err(Errno::NO_RESULT);
+    };
+    let restored = abi.leave_handler(t.vcpu.cpu_mut(), &bytes);
+    t.mask = restored.mask & !UNBLOCKABLE;
+    let _ = t.set_altstack(restored.altstack);
+    t.set_host_mask();
+    Err(Errno::NO_RESULT)
+}

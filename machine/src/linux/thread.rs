@@ -1,0 +1,205 @@
+//! One guest thread: the contract with the engine, and the loop that answers its exits.
+
+use super::abi::AltStack;
+use super::errno::Errno;
+use super::host::{self, Interrupt, RawInfo, SigSet, SignalQueue};
+use super::process::Process;
+use super::strace;
+use super::table::Args;
+use crate::mem::access::ThreadStack;
+use emu_ir::{CpuState, Exit, Fault, FaultCause, Trap, TrapKind};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A hart and the engine that runs it.
+pub trait Vcpu: Send {
+    /// The registers.
+    fn cpu(&self) -> &CpuState;
+    /// The registers, to be changed.
+    fn cpu_mut(&mut self) -> &mut CpuState;
+    /// Runs guest code until something needs the operating system.
+    fn run(&mut self) -> Exit;
+    /// Another hart on the same memory with the same registers.
+    fn clone_for_thread(&self) -> Box<dyn Vcpu>;
+    /// Sets this hart's interrupt flag; usable from signal handlers as long as the hart lives.
+    fn interrupter(&self) -> Arc<dyn Interrupt>;
+    /// The guest can look at the registers of a fault from now on (or no longer).
+    fn set_precise(&mut self, precise: bool);
+    /// Forgets the translations of a range, or all of them.
+    fn invalidate_code(&mut self, range: Option<Range<u64>>);
+    /// Takes the engine's locks, so that a child forked now finds them free.
+    fn before_fork(&mut self) {}
+    /// Gives them back; in the child the calling thread is the only one left.
+    fn after_fork(&mut self, in_child: bool) {
+        let _ = in_child;
+    }
+}
+
+/// A guest thread.
+pub struct Thread {
+    /// What it shares with the other threads.
+    pub process: Arc<Process>,
+    /// Its hart.
+    pub vcpu: Box<dyn Vcpu>,
+    /// Its id, the host thread's.
+    pub tid: i32,
+    pub(super) queue: Box<SignalQueue>,
+    /// The guest's signal mask, host numbers.
+    pub(super) mask: SigSet,
+    /// The mask to go back to after `sigsuspend` and its kin.
+    pub(super) saved_mask: Option<SigSet>,
+    /// Synchronous signals that were sent while the guest blocks them.
+    pub(super) held: Vec<RawInfo>,
+    pub(super) altstack: AltStack,
+    /// Where to store 0 and wake a waiter at the end (`set_tid_address`, `CLONE_CHILD_CLEARTID`).
+    pub(super) clear_tid: u64,
+    /// `set_robust_list`: head and length.
+    pub(super) robust: (u64, u64),
+    /// Instruction to run again if no handler says otherwise, and whether a handler with `SA_RESTART` may.
+    pub(super) restart: Option<Restart>,
+    pub(super) ended: bool,
+    /// Status of `exit` (not of `exit_group`).
+    pub(super) exit_status: i32,
+    /// What a call in progress keeps for the host; a vfork child's is freed by its parent.
+    pub(super) scratch: Vec<std::ffi::CString>,
+    /// The vfork child's own end of the world: it never returns to the host thread's code.
+    pub(super) is_vfork_child: bool,
+}
+
+/// An interrupted system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Restart {
+    /// Address of its instruction.
+    pub(super) insn: u64,
+    /// Also after a handler, if that has `SA_RESTART`.
+    pub(super) after_handler: bool,
+}
+
+impl Thread {
+    /// A thread for `vcpu`; call [`Thread::run`] on the host thread that shall run it.
+    pub fn new(process: Arc<Process>, vcpu: Box<dyn Vcpu>, mask: SigSet) -> Thread {
+        let queue = SignalQueue::new(vcpu.interrupter());
+        Thread {
+            process,
+            vcpu,
+            tid: 0,
+            queue,
+            mask,
+            saved_mask: None,
+            held: Vec::new(),
+            altstack: AltStack { base: 0, flags: libc::SS_DISABLE, size: 0 },
+            clear_tid: 0,
+            robust: (0, 0),
+            restart: None,
+            ended: false,
+            exit_status: 0,
+            scratch: Vec::new(),
+            is_vfork_child: false,
+        }
+    }
+
+    /// Runs the guest's thread to its end, which it announces; the process may end in it.
+    ///
+    /// Host signals are blocked when it is called and when it returns.
+    pub fn run(&mut self) {
+        let _stack = ThreadStack::new();
+        self.tid = host::tid();
+        let previous = self.queue.enter();
+        self.set_host_mask();
+        self.vcpu.set_precise(self.process.is_precise());
+        self.turn();
+        host::set_mask(SigSet::MAX);
+        self.end();
+        SignalQueue::leave(previous);
+    }
+
+    /// The run loop.
+    pub(super) fn turn(&mut self) {
+        while !self.ended {
+            self.deliver_signals();
+            match self.vcpu.run() {
+                Exit::Syscall { insn } => self.syscall(insn),
+                Exit::Trap(trap) => self.trap(trap),
+                Exit::Fault(fault) => self.fault(fault),
+                Exit::InsnFence => self.vcpu.invalidate_code(None),
+                Exit::Yield => drop(host::call(libc::SYS_sched_yield, &[])),
+                Exit::Interrupted => self.interrupted(),
+                Exit::Next | Exit::ModeChange | Exit::Budget => {}
+            }
+        }
+    }
+
+    fn interrupted(&mut self) {
+        self.vcpu.cpu().interrupt.store(0, Ordering::Relaxed);
+        let precise = self.process.is_precise();
+        self.vcpu.set_precise(precise);
+    }
+
+    fn syscall(&mut self, insn: u64) {
+        let process = Arc::clone(&self.process);
+        let number = process.abi.number(self.vcpu.cpu());
+        self.vcpu.cpu_mut().clear_reservation();
+        let Some(entry) = process.table.get(number) else {
+            process.count_unknown(number);
+            return self.finish_syscall(insn, Err(Errno::ENOSYS));
+        };
+        let args = Args::decode(&*process.abi, self.vcpu.cpu(), entry);
+        let started = process.config.strace.then(|| strace::before(self, entry, &args));
+        let result = entry.invoke(self, &args).unwrap_or_else(|| {
+            process.count_unknown(number);
+            Err(Errno::ENOSYS)
+        });
+        if let Some(line) = started {
+            strace::after(self, entry, &args, result, line);
+        }
+        self.finish_syscall(insn, result);
+    }
+
+    fn finish_syscall(&mut self, insn: u64, result: Result<u64, Errno>) {
+        match result {
+            Err(Errno::NO_RESULT) => {}
+            Err(Errno::RESTART) => self.restart = Some(Restart { insn, after_handler: true }),
+            Err(Errno::RESTART_NO_HANDLER) => self.restart = Some(Restart { insn, after_handler: false }),
+            result => {
+                let process = Arc::clone(&self.process);
+                process.abi.set_result(self.vcpu.cpu_mut(), result);
+            }
+        }
+    }
+
+    fn trap(&mut self, trap: Trap) {
+        const TRAP_BRKPT: i32 = 1;
+        const ILL_ILLOPC: i32 = 1;
+        const FPE_INTDIV: i32 = 1;
+        const FPE_INTOVF: i32 = 2;
+        const FPE_FLTINV: i32 = 7;
+        const BUS_ADRALN: i32 = 1;
+        let (signal, code) = match trap.kind {
+            TrapKind::IllegalInstruction { .. } => (libc::SIGILL, ILL_ILLOPC),
+            // The codes of MIPS compilers for a division by zero and an overflow (arch/mips do_trap_or_bp).
+            TrapKind::Breakpoint { code: 7 } | TrapKind::Conditional { code: 7 } => (libc::SIGFPE, FPE_INTDIV),
+            TrapKind::Breakpoint { code: 6 } | TrapKind::Conditional { code: 6 } => (libc::SIGFPE, FPE_INTOVF),
+            TrapKind::Breakpoint { .. } | TrapKind::Conditional { .. } => (libc::SIGTRAP, TRAP_BRKPT),
+            TrapKind::MisalignedTarget => (libc::SIGBUS, BUS_ADRALN),
+            TrapKind::IntegerOverflow => (libc::SIGFPE, FPE_INTOVF),
+            TrapKind::FloatException => (libc::SIGFPE, FPE_FLTINV),
+        };
+        let pc = self.vcpu.cpu().pc;
+        self.force_signal(RawInfo::fault(signal, code, pc));
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        const SEGV_MAPERR: i32 = 1;
+        const SEGV_ACCERR: i32 = 2;
+        const BUS_ADRALN: i32 = 1;
+        const BUS_ADRERR: i32 = 2;
+        let (signal, code) = match fault.cause {
+            FaultCause::Unmapped => (libc::SIGSEGV, SEGV_MAPERR),
+            FaultCause::Protected => (libc::SIGSEGV, SEGV_ACCERR),
+            FaultCause::Misaligned => (libc::SIGBUS, BUS_ADRALN),
+            FaultCause::Bus => (libc::SIGBUS, BUS_ADRERR),
+        };
+        self.force_signal(RawInfo::fault(signal, code, fault.addr));
+    }
+}
