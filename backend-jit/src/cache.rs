@@ -81,7 +81,7 @@ impl CodeCache {
                 stats: Stats::default(),
             }),
             harts: Mutex::default(),
-            stubs: Stubs::new()?,
+            stubs: Stubs::get()?,
             generation: AtomicU64::new(0),
         })
     }

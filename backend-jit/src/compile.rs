@@ -114,7 +114,8 @@ fn relocate(bytes: &mut [u8], code: &CompiledCode, func: &Function, slots_offset
         let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = reloc.target else {
             return Err(JitError::Relocation(format!("{reloc:?}")));
         };
-        if reloc.kind != Reloc::X86PCRel4 {
+        // Both are "distance from the end of these four bytes"; Cranelift uses either for a nearby symbol.
+        if !matches!(reloc.kind, Reloc::X86PCRel4 | Reloc::X86CallPCRel4) {
             return Err(JitError::Relocation(format!("{reloc:?}")));
         }
         let index = func.params.user_named_funcs()[name].index as usize;

@@ -56,6 +56,8 @@ pub struct Hart {
     _guest: Arc<dyn Guest>,
     generation: u64,
     mode: u32,
+    /// The guest pc that `Context::link`, if set, stands for.
+    link_target: u64,
 }
 
 thread_local! {
@@ -88,7 +90,7 @@ impl Hart {
         let shared = Arc::new(HartShared { epoch: AtomicU64::new(0), ctx: UnsafeCell::new(ctx) });
         cache.add_hart(Arc::clone(&shared));
         let generation = cache.generation();
-        Hart { shared, cache, _guest: guest, generation, mode: 0 }
+        Hart { shared, cache, _guest: guest, generation, mode: 0, link_target: 0 }
     }
 
     /// The guest's registers.
@@ -137,7 +139,8 @@ impl Hart {
         ctx.remember(key.pc, code);
         ctx.helper_trapped = 0;
         let link = std::mem::take(&mut ctx.link);
-        if link != 0 {
+        // The interpreter may have run since the hart left through the slot, and gone elsewhere.
+        if link != 0 && self.link_target == key.pc {
             self.cache.link(link, key, code);
         }
         let before = RUNNING.replace(self);
@@ -145,6 +148,7 @@ impl Hart {
         // by `new` for this cache.
         let exit = unsafe { enter::enter(self.context(), code, env) };
         RUNNING.set(before);
+        self.link_target = self.cpu().pc;
         Some(exit)
     }
 }

@@ -8,28 +8,29 @@ use cranelift_codegen::ir::{Function, InstBuilder, MemFlagsData, UserFuncName, V
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module, default_libcall_names};
+use std::sync::{Mutex, PoisonError};
 
 /// Addresses of the stubs.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Stubs {
     /// `(ctx, slot)`: where an exit's slot points while it is not linked. Returns to the machine at the slot's pc.
     pub(crate) exit: u64,
     /// `(ctx, target)`: jumps to the code for `target` if the jump cache knows it, else returns to the machine.
     pub(crate) indirect: u64,
-    /// Keeps the code mapped.
-    _module: Module_,
-}
-
-struct Module_(#[allow(dead_code)] JITModule);
-
-impl std::fmt::Debug for Module_ {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("JITModule")
-    }
 }
 
 impl Stubs {
-    pub(crate) fn new() -> Result<Stubs, JitError> {
+    /// The stubs of this process, made at the first call.
+    pub(crate) fn get() -> Result<Stubs, JitError> {
+        static STUBS: Mutex<Option<Stubs>> = Mutex::new(None);
+        let mut stubs = STUBS.lock().unwrap_or_else(PoisonError::into_inner);
+        match *stubs {
+            Some(made) => Ok(made),
+            None => Ok(*stubs.insert(Stubs::new()?)),
+        }
+    }
+
+    fn new() -> Result<Stubs, JitError> {
         let isa = cranelift_native::builder()
             .map_err(|e| JitError::Host(e.into()))?
             .finish(isa_flags(false)?)
@@ -38,11 +39,13 @@ impl Stubs {
         let exit = define(&mut module, "exit", build_exit)?;
         let indirect = define(&mut module, "indirect", build_indirect)?;
         module.finalize_definitions().map_err(|e| JitError::Module(Box::new(e)))?;
-        Ok(Stubs {
+        let stubs = Stubs {
             exit: module.get_finalized_function(exit) as u64,
             indirect: module.get_finalized_function(indirect) as u64,
-            _module: Module_(module),
-        })
+        };
+        // The code stays for the life of the process.
+        std::mem::forget(module);
+        Ok(stubs)
     }
 }
 

@@ -125,6 +125,11 @@ impl GuestMemory {
         found
     }
 
+    /// Tells the watch of what [`FaultAction::CodeWritten`] named, before the store runs again.
+    pub fn code_written(&self, range: Range<u64>) {
+        self.notify(Some(range));
+    }
+
     /// Tells the watch of stale code. The caller holds no lock.
     pub(super) fn notify(&self, stale: Option<Range<u64>>) {
         let Some(range) = stale else { return };

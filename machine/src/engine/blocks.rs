@@ -1,0 +1,240 @@
+//! The block cache: translated blocks by guest address and mode, dropped by guest page.
+
+use super::BLOCK_INSNS;
+use crate::mem::{GuestMemory, UserEnv};
+use emu_interp::Code;
+use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, opt};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+const PAGE: u64 = emu_backend_jit::PAGE;
+
+/// A translated block.
+pub struct Entry {
+    /// Its optimised IR, which regions are made of.
+    pub block: Arc<Block>,
+    /// The same for the interpreter.
+    pub code: Code,
+    /// Executions by the interpreter.
+    pub runs: AtomicU32,
+    /// There was compiled code for it when last looked.
+    pub compiled: AtomicBool,
+}
+
+/// Numbers of the block cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockStats {
+    /// Blocks translated.
+    pub blocks: u64,
+    /// Guest instructions in them.
+    pub insns: u64,
+    /// Blocks dropped because their bytes changed.
+    pub dropped: u64,
+}
+
+/// All blocks of one program.
+#[derive(Default)]
+pub(super) struct BlockCache {
+    map: RwLock<Map>,
+    /// Rises when blocks are dropped: harts forget those they remember.
+    generation: AtomicU64,
+}
+
+#[derive(Default)]
+pub(super) struct Map {
+    by_key: HashMap<BlockKey, Arc<Entry>>,
+    by_page: HashMap<u64, Vec<BlockKey>>,
+    stats: BlockStats,
+}
+
+impl BlockCache {
+    fn read(&self) -> RwLockReadGuard<'_, Map> {
+        self.map.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps everybody else out.
+    pub(super) fn lock(&self) -> RwLockWriteGuard<'_, Map> {
+        self.map.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(super) fn stats(&self) -> BlockStats {
+        self.read().stats
+    }
+
+    pub(super) fn get(&self, key: BlockKey) -> Option<Arc<Entry>> {
+        self.read().by_key.get(&key).cloned()
+    }
+
+    /// Translates the block at `key` and keeps it, unless its page cannot be watched for changes.
+    pub(super) fn translate(
+        &self,
+        key: BlockKey,
+        guest: &dyn Guest,
+        mem: &Arc<GuestMemory>,
+    ) -> Result<Arc<Entry>, Fault> {
+        loop {
+            let epoch = mem.code_epoch();
+            let mut fetch = WatchedFetch::new(mem);
+            let block = translate(key, guest, &mut fetch, BLOCK_INSNS)?;
+            let code = Code::new(&block, guest);
+            let entry = Arc::new(Entry {
+                block: Arc::new(block),
+                code,
+                runs: AtomicU32::new(0),
+                compiled: AtomicBool::new(false),
+            });
+            if !fetch.all_watched {
+                return Ok(entry);
+            }
+            self.insert(key, &entry);
+            // A change that came before the insertion has not found the block.
+            if mem.code_epoch() == epoch {
+                return Ok(entry);
+            }
+            self.remove(key);
+        }
+    }
+
+    fn insert(&self, key: BlockKey, entry: &Arc<Entry>) {
+        let mut map = self.lock();
+        map.stats.blocks += 1;
+        map.stats.insns += u64::from(entry.block.insn_count());
+        map.by_key.insert(key, Arc::clone(entry));
+        for page in pages_of(key.pc..entry.block.end()) {
+            map.by_page.entry(page).or_default().push(key);
+        }
+    }
+
+    fn remove(&self, key: BlockKey) {
+        self.lock().by_key.remove(&key);
+    }
+
+    /// Drops all blocks with a byte in `range`.
+    pub(super) fn invalidate(&self, range: Range<u64>) {
+        let mut map = self.lock();
+        let pages = pages_of(range);
+        let hit: Vec<u64> = if pages.clone().count() > map.by_page.len() {
+            let span = pages.start_end();
+            map.by_page.keys().copied().filter(|p| span.contains(p)).collect()
+        } else {
+            pages.filter(|p| map.by_page.contains_key(p)).collect()
+        };
+        for page in hit {
+            for key in map.by_page.remove(&page).unwrap_or_default() {
+                map.stats.dropped += u64::from(map.by_key.remove(&key).is_some());
+            }
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The code cache was emptied: blocks start to count anew.
+    pub(super) fn forget_compiled(&self) {
+        for entry in self.read().by_key.values() {
+            entry.compiled.store(false, Ordering::Relaxed);
+            entry.runs.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Page addresses of a range of bytes (at least one).
+fn pages_of(range: Range<u64>) -> Pages {
+    let first = range.start / PAGE * PAGE;
+    Pages { next: first, end: range.end.max(range.start + 1) }
+}
+
+#[derive(Clone)]
+struct Pages {
+    next: u64,
+    end: u64,
+}
+
+impl Pages {
+    fn start_end(&self) -> Range<u64> {
+        self.next..self.end
+    }
+}
+
+impl Iterator for Pages {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let page = self.next;
+        (page < self.end).then(|| {
+            self.next += PAGE;
+            page
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let n = (self.end.saturating_sub(self.next)).div_ceil(PAGE) as usize;
+        (n, Some(n))
+    }
+
+    fn count(self) -> usize {
+        self.size_hint().0
+    }
+}
+
+/// Decodes and optimises.
+pub(super) fn translate(
+    key: BlockKey,
+    guest: &dyn Guest,
+    fetch: &mut dyn Fetch,
+    max_insns: usize,
+) -> Result<Block, Fault> {
+    let mut block = guest.translate(key, fetch, max_insns)?;
+    if cfg!(debug_assertions) {
+        emu_ir::verify::verify(&block).unwrap_or_else(|e| panic!("decoder made a bad block at {:#x}: {e}", key.pc));
+    }
+    opt::optimize(&mut block);
+    if cfg!(debug_assertions) {
+        emu_ir::verify::verify(&block).unwrap_or_else(|e| panic!("optimiser broke the block at {:#x}: {e}", key.pc));
+    }
+    Ok(block)
+}
+
+/// Reads guest code and has each page watched before the first byte is read from it.
+pub(super) struct WatchedFetch {
+    env: UserEnv,
+    /// The page watched last.
+    watched: Option<u64>,
+    /// Every page that was read could be watched.
+    pub(super) all_watched: bool,
+}
+
+impl WatchedFetch {
+    pub(super) fn new(mem: &Arc<GuestMemory>) -> WatchedFetch {
+        WatchedFetch { env: UserEnv::new(Arc::clone(mem)), watched: None, all_watched: true }
+    }
+
+    fn watch(&mut self, addr: u64) {
+        let page = addr / PAGE;
+        if self.watched != Some(page) {
+            self.watched = Some(page);
+            self.all_watched &= self.env.memory().protect_code(addr);
+        }
+    }
+}
+
+impl Fetch for WatchedFetch {
+    fn fetch16(&mut self, addr: u64) -> Result<u16, Fault> {
+        self.watch(addr);
+        self.env.fetch16(addr)
+    }
+
+    fn fetch32(&mut self, addr: u64) -> Result<u32, Fault> {
+        self.watch(addr);
+        if addr % PAGE <= PAGE - 4 {
+            return self.env.fetch32(addr);
+        }
+        let low = self.fetch16(addr)?;
+        let high = self.fetch16(addr.wrapping_add(2))?;
+        Ok(u32::from(high) << 16 | u32::from(low))
+    }
+}

@@ -1,0 +1,177 @@
+//! Running guest code: translated blocks, tiers, and the run loop of a hart.
+//!
+//! A block is translated when it is first reached and run by the interpreter. When it has been run often enough it is
+//! handed to a background thread, which compiles the region around it; from then on the hart enters compiled code
+//! there. Everything is indexed by guest page: a change of a page's bytes drops what was made from it.
+
+mod blocks;
+mod compile;
+mod fault;
+mod vcpu;
+
+pub use blocks::{BlockStats, Entry};
+pub use vcpu::EngineVcpu;
+
+use crate::mem::{CodeWatch, GuestMemory};
+use blocks::BlockCache;
+use compile::Worker;
+use emu_backend_jit::{CodeCache, CompileOptions, JitError};
+use emu_ir::{Fault, Guest};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Which engine runs guest code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// The interpreter alone.
+    Interp,
+    /// Compiled code from the first execution on; the interpreter only for what is not compiled.
+    Jit,
+    /// The interpreter first, compiled code for what is hot.
+    Tiered,
+}
+
+/// How to run guest code.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineConfig {
+    /// Which engine.
+    pub tier: Tier,
+    /// Executions of a block before the region around it is compiled.
+    pub threshold: u32,
+    /// Guest instructions of a region, at most.
+    pub region_insns: usize,
+    /// Bytes of compiled code, at most.
+    pub code_size: usize,
+    /// Run Cranelift's verifier on every region.
+    pub verify: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        EngineConfig {
+            tier: Tier::Tiered,
+            threshold: 60,
+            region_insns: 1500,
+            code_size: 128 << 20,
+            verify: cfg!(debug_assertions),
+        }
+    }
+}
+
+/// Guest instructions of a block, at most; longer straight-line code goes on in the next block.
+const BLOCK_INSNS: usize = 64;
+
+/// What the engine has done, for `--stats`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EngineStats {
+    /// Blocks translated.
+    pub blocks: BlockStats,
+    /// The code cache.
+    pub code: emu_backend_jit::Stats,
+    /// Time spent compiling, in nanoseconds.
+    pub compile_nanos: u64,
+    /// Regions that could not be compiled.
+    pub failed_regions: u64,
+    /// Guest instructions run by the interpreter.
+    pub interpreted: u64,
+}
+
+/// Translations of one guest program, shared by its harts.
+pub struct Engine {
+    guest: Arc<dyn Guest>,
+    mem: Arc<GuestMemory>,
+    config: EngineConfig,
+    blocks: BlockCache,
+    /// Made when first needed: short programs never compile.
+    code: OnceLock<Arc<CodeCache>>,
+    worker: Worker,
+    precise: AtomicBool,
+    interpreted: AtomicU64,
+}
+
+impl Engine {
+    /// An engine for programs of `guest` in `mem`.
+    ///
+    /// # Errors
+    /// If the host does not give memory for code, or is not supported by the code generator.
+    pub fn new(guest: Arc<dyn Guest>, mem: Arc<GuestMemory>, config: EngineConfig) -> Result<Arc<Engine>, JitError> {
+        let engine = Arc::new(Engine {
+            guest,
+            mem,
+            config,
+            blocks: BlockCache::default(),
+            code: OnceLock::new(),
+            worker: Worker::default(),
+            precise: AtomicBool::new(false),
+            interpreted: AtomicU64::new(0),
+        });
+        engine.code.set(Arc::new(CodeCache::new(config.code_size)?)).expect("set once");
+        engine.mem.set_code_watch(Arc::clone(&engine) as Arc<dyn CodeWatch>);
+        fault::install();
+        Ok(engine)
+    }
+
+    /// The guest architecture.
+    pub fn guest(&self) -> &Arc<dyn Guest> {
+        &self.guest
+    }
+
+    /// The guest's memory.
+    pub fn memory(&self) -> &Arc<GuestMemory> {
+        &self.mem
+    }
+
+    fn code(&self) -> &Arc<CodeCache> {
+        self.code.get().expect("set by new")
+    }
+
+    fn compile_options(&self) -> CompileOptions {
+        CompileOptions { precise_faults: self.precise.load(Ordering::SeqCst), ..CompileOptions::default() }
+    }
+
+    /// The guest can look at the registers of a fault from now on: code that loses them is dropped.
+    pub fn set_precise(&self) {
+        if !self.precise.swap(true, Ordering::SeqCst) {
+            self.code().invalidate_all();
+            self.blocks.forget_compiled();
+        }
+    }
+
+    /// The block at `pc` in the given mode, translated if need be.
+    ///
+    /// # Errors
+    /// The fault of fetching its first instruction.
+    fn block(&self, pc: u64, mode: u32) -> Result<Arc<Entry>, Fault> {
+        let key = emu_ir::BlockKey { pc, mode };
+        match self.blocks.get(key) {
+            Some(entry) => Ok(entry),
+            None => self.blocks.translate(key, &*self.guest, &self.mem),
+        }
+    }
+
+    /// Numbers for `--stats`.
+    pub fn stats(&self) -> EngineStats {
+        EngineStats {
+            blocks: self.blocks.stats(),
+            code: self.code().stats(),
+            compile_nanos: self.worker.nanos(),
+            failed_regions: self.worker.failed(),
+            interpreted: self.interpreted.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A `fence.i` or its like. Stores to pages of code have been noticed when they happened; only memory that is
+    /// mapped twice can have changed unseen.
+    fn insn_fence(&self) {
+        let shared: Vec<_> = self.mem.maps().into_iter().filter(|v| v.shared).map(|v| v.range).collect();
+        shared.into_iter().for_each(|range| self.invalidate(range));
+    }
+}
+
+impl CodeWatch for Engine {
+    fn invalidate(&self, range: Range<u64>) {
+        self.blocks.invalidate(range.clone());
+        self.code().invalidate(range);
+    }
+}
