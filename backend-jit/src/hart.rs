@@ -7,7 +7,7 @@ use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What other threads may know and do of a hart.
 pub struct HartShared {
@@ -43,8 +43,7 @@ impl HartShared {
     /// Makes the hart leave compiled code at its next poll. Async-signal-safe.
     pub fn interrupt(&self) {
         // SAFETY: the context lives as long as `self`; the field is only ever accessed atomically while shared.
-        let flag: &AtomicU32 = unsafe { &*(&raw const (*self.ctx.get()).cpu.interrupt) };
-        flag.store(1, Ordering::SeqCst);
+        unsafe { (*self.ctx.get()).cpu.interrupt.store(1, Ordering::SeqCst) };
     }
 }
 

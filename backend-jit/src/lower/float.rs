@@ -79,7 +79,7 @@ impl Lower<'_> {
             })
             .collect();
         let bits = self.helper(call, &args);
-        self.from_bits64(ty, bits)
+        self.value_of_bits(ty, bits)
     }
 
     pub(super) fn float_unary(&mut self, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) -> ClifValue {

@@ -52,7 +52,7 @@ impl Lower<'_> {
             BinaryOp::Clmul | BinaryOp::ClmulHi => {
                 let wide = [self.bits64(args[0]), self.bits64(args[1])];
                 let result = self.helper(HelperCall::Integer { op, ty }, &wide);
-                self.from_bits64(ty, result)
+                self.value_of_bits(ty, result)
             }
         }
     }

@@ -379,7 +379,7 @@ impl<'a> Lower<'a> {
         let result = self.helper(HelperCall::Guest { index: helper.0 }, &args);
         let trapped = self.load_ctx(types::I32, offset::HELPER_TRAPPED);
         self.leave_if(trapped);
-        self.from_bits64(ty, result)
+        self.value_of_bits(ty, result)
     }
 
     /// A value's bits, zero-extended to 64.
@@ -390,7 +390,7 @@ impl<'a> Lower<'a> {
     }
 
     /// The inverse of [`Self::bits64`].
-    fn from_bits64(&mut self, ty: Type, bits: ClifValue) -> ClifValue {
+    fn value_of_bits(&mut self, ty: Type, bits: ClifValue) -> ClifValue {
         let int = if ty.bits() == 64 { bits } else { self.b.ins().ireduce(clif_type(ty.as_int()), bits) };
         if ty.is_float() { self.bitcast(ty, int) } else { int }
     }
