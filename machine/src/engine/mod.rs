@@ -163,7 +163,7 @@ impl Engine {
 
     /// A `fence.i` or its like. Stores to pages of code have been noticed when they happened; only memory that is
     /// mapped twice can have changed unseen.
-    fn insn_fence(&self) {
+    pub(crate) fn insn_fence(&self) {
         let shared: Vec<_> = self.mem.maps().into_iter().filter(|v| v.shared).map(|v| v.range).collect();
         shared.into_iter().for_each(|range| self.invalidate(range));
     }

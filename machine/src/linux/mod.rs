@@ -38,8 +38,10 @@ pub mod table;
 pub mod thread;
 mod time;
 mod user;
+pub mod vcpu;
 pub mod vdso;
 
 pub use exec::Handoff;
 pub use process::{Config, ExitHook, Process, Running};
-pub use thread::{Thread, Vcpu};
+pub use thread::Thread;
+pub use vcpu::Vcpu;

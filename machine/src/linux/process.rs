@@ -7,7 +7,8 @@ use super::misc::Limits;
 use super::path::Sysroot;
 use super::signal::Dispositions;
 use super::table::Table;
-use super::thread::{Thread, Vcpu};
+use super::thread::Thread;
+use super::vcpu::Vcpu;
 use crate::mem::GuestMemory;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
@@ -66,7 +67,6 @@ pub struct Process {
     pub(super) sysroot: Arc<Sysroot>,
     pub(super) signals: Mutex<Dispositions>,
     threads: Mutex<Threads>,
-    precise: AtomicBool,
     /// Is the working directory in the sysroot?
     cwd_inside: AtomicBool,
     unknown: Mutex<BTreeMap<u32, u64>>,
@@ -97,7 +97,6 @@ impl Process {
             sysroot,
             signals: Mutex::new(Dispositions::inherited()),
             threads: Mutex::default(),
-            precise: AtomicBool::new(false),
             cwd_inside: AtomicBool::new(cwd_inside),
             unknown: Mutex::default(),
             limits: Mutex::new(Limits::inherited()),
@@ -129,7 +128,6 @@ impl Process {
             sysroot: Arc::clone(&self.sysroot),
             signals: Mutex::new(lock(&self.signals).clone()),
             threads: Mutex::default(),
-            precise: AtomicBool::new(self.is_precise()),
             cwd_inside: AtomicBool::new(self.cwd_is_inside()),
             unknown: Mutex::default(),
             limits: Mutex::new(lock(&self.limits).clone()),
@@ -142,20 +140,23 @@ impl Process {
     /// `fork` is one of the host's forms of it. In the child only the calling thread is left.
     pub(super) fn fork_with(
         &self,
-        thread_vcpu: &mut dyn Vcpu,
-        fork: impl FnOnce() -> Result<host::Forked, Errno>,
+        vcpu: &mut dyn Vcpu,
+        fork: impl Fn() -> Result<host::Forked, Errno>,
     ) -> Result<host::Forked, Errno> {
-        thread_vcpu.before_fork();
-        let guards = (self.mem.lock_for_fork(), lock(&self.signals), lock(&self.unknown), lock(&self.limits));
-        let mut threads = lock(&self.threads);
-        let side = fork();
-        if side == Ok(host::Forked::Child) {
-            threads.live.clear();
-            threads.live.insert(host::tid(), thread_vcpu.interrupter());
-        }
-        drop(threads);
-        drop(guards);
-        thread_vcpu.after_fork(side == Ok(host::Forked::Child));
+        let interrupter = vcpu.interrupter();
+        let mut side = Err(Errno::ENOMEM);
+        vcpu.fork(&mut || {
+            let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits));
+            let mut threads = lock(&self.threads);
+            side = fork();
+            let in_child = side == Ok(host::Forked::Child);
+            if in_child {
+                threads.live.clear();
+                threads.live.insert(host::tid(), Arc::clone(&interrupter));
+            }
+            drop((threads, guards));
+            in_child
+        })?;
         side
     }
 
@@ -181,20 +182,6 @@ impl Process {
     /// How many threads there are.
     pub fn thread_count(&self) -> usize {
         lock(&self.threads).live.len()
-    }
-
-    /// Must registers be exact at faults?
-    pub fn is_precise(&self) -> bool {
-        self.precise.load(Ordering::Relaxed)
-    }
-
-    /// A handler for a synchronous signal was installed: all harts take note at their next poll.
-    pub(super) fn set_precise(&self) {
-        if !self.precise.swap(true, Ordering::Relaxed) {
-            for interrupt in lock(&self.threads).live.values() {
-                interrupt.interrupt();
-            }
-        }
     }
 
     /// Is the working directory in the sysroot?

@@ -385,8 +385,7 @@ pub(super) fn rt_sigaction(t: &mut Thread, a: &Args) -> SysResult {
         old
     };
     if new.is_some_and(|n| n.handler > SIG_IGN) && SYNCHRONOUS & bit(signal) != 0 {
-        t.process.set_precise();
-        t.vcpu.set_precise(true);
+        t.vcpu.set_precise();
     }
     if a.get(2) != 0 {
         let mut w = t.writer();

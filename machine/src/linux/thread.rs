@@ -1,40 +1,16 @@
-//! One guest thread: the contract with the engine, and the loop that answers its exits.
+//! One guest thread: the loop that answers the engine's exits.
 
 use super::abi::AltStack;
 use super::errno::Errno;
-use super::host::{self, Interrupt, RawInfo, SigSet, SignalQueue};
+use super::host::{self, RawInfo, SigSet, SignalQueue};
 use super::process::Process;
 use super::strace;
 use super::table::Args;
+use super::vcpu::Vcpu;
 use crate::mem::access::ThreadStack;
-use emu_ir::{CpuState, Exit, Fault, FaultCause, Trap, TrapKind};
-use std::ops::Range;
+use emu_ir::{Exit, Fault, FaultCause, Trap, TrapKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// A hart and the engine that runs it.
-pub trait Vcpu: Send {
-    /// The registers.
-    fn cpu(&self) -> &CpuState;
-    /// The registers, to be changed.
-    fn cpu_mut(&mut self) -> &mut CpuState;
-    /// Runs guest code until something needs the operating system.
-    fn run(&mut self) -> Exit;
-    /// Another hart on the same memory with the same registers.
-    fn clone_for_thread(&self) -> Box<dyn Vcpu>;
-    /// Sets this hart's interrupt flag; usable from signal handlers as long as the hart lives.
-    fn interrupter(&self) -> Arc<dyn Interrupt>;
-    /// The guest can look at the registers of a fault from now on (or no longer).
-    fn set_precise(&mut self, precise: bool);
-    /// Forgets the translations of a range, or all of them.
-    fn invalidate_code(&mut self, range: Option<Range<u64>>);
-    /// Takes the engine's locks, so that a child forked now finds them free.
-    fn before_fork(&mut self) {}
-    /// Gives them back; in the child the calling thread is the only one left.
-    fn after_fork(&mut self, in_child: bool) {
-        let _ = in_child;
-    }
-}
 
 /// A guest thread.
 pub struct Thread {
@@ -107,7 +83,6 @@ impl Thread {
         self.tid = host::tid();
         let previous = self.queue.enter();
         self.set_host_mask();
-        self.vcpu.set_precise(self.process.is_precise());
         self.turn();
         host::set_mask(SigSet::MAX);
         self.end();
@@ -132,8 +107,6 @@ impl Thread {
 
     fn interrupted(&mut self) {
         self.vcpu.cpu().interrupt.store(0, Ordering::Relaxed);
-        let precise = self.process.is_precise();
-        self.vcpu.set_precise(precise);
     }
 
     fn syscall(&mut self, insn: u64) {
