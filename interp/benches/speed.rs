@@ -1,5 +1,5 @@
-//! Guest instructions a second of the engine alone: a counting loop, a mixed one and one through memory, chained
-//! as the machine would.
+//! Guest instructions a second of the engine alone: a counting loop, a mixed one, one through memory and one with
+//! floating point, chained as the machine would.
 
 use emu_interp::{Code, run};
 use emu_ir::*;
@@ -59,6 +59,12 @@ fn word(b: &mut Builder, op: BinaryOp, d: Slot, s: Slot, t: Slot) {
     b.set(d, result);
 }
 
+fn float(b: &mut Builder, op: FloatBinaryOp, d: Slot, s: Slot, t: Slot) {
+    let (s, t) = (b.get(Type::F64, s), b.get(Type::F64, t));
+    let result = b.float_binary(op, Round::Dynamic, s, t);
+    b.set(d, result);
+}
+
 /// A loop of the given instructions and a decrement and branch.
 fn looped(body: &[&dyn Fn(&mut Builder)]) -> Code {
     let mut b = Builder::new(BlockKey { pc: 0, mode: 0 });
@@ -80,6 +86,7 @@ fn measure(name: &str, code: &Code) {
     for _ in 0..5 {
         let mut cpu = CpuState::default();
         let mut env = Flat(vec![0; 1024]);
+        cpu.slots[1..8].fill(1.5f64.to_bits());
         cpu.slots[0] = 20_000_000 / u64::from(code.insn_count());
         let start = Instant::now();
         while cpu.pc == 0 {
@@ -117,6 +124,19 @@ fn main() {
             &|b| {
                 let (addr, v) = (b.get(Type::I64, X[4]), b.get(Type::I64, X[6]));
                 b.store(Access::unsigned(8), addr, 16, v);
+            },
+        ]),
+    );
+    measure(
+        "float",
+        &looped(&[
+            &|b| float(b, FloatBinaryOp::Add, X[1], X[1], X[2]),
+            &|b| float(b, FloatBinaryOp::Mul, X[3], X[3], X[2]),
+            &|b| float(b, FloatBinaryOp::Sub, X[4], X[1], X[3]),
+            &|b| {
+                let (x, y, z) = (b.get(Type::F64, X[1]), b.get(Type::F64, X[2]), b.get(Type::F64, X[3]));
+                let sum = b.fma(Round::Dynamic, x, y, z);
+                b.set(X[5], sum);
             },
         ]),
     );

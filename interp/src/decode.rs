@@ -77,6 +77,11 @@ impl Code {
         &self.targets[..self.target_count]
     }
 
+    /// Number of the interpreter's ops, for statistics.
+    pub fn op_count(&self) -> usize {
+        self.ops.len()
+    }
+
     /// The guest instruction that the op belongs to.
     pub(crate) fn insn_of(&self, op: usize) -> usize {
         self.marks.partition_point(|m| m.first_op as usize <= op) - 1
@@ -97,7 +102,8 @@ struct Decoder<'b> {
     helpers: &'b [HelperDef],
     plan: Plan<'b>,
     place: Vec<Place>,
-    free: Vec<u8>,
+    /// The temporaries that hold nothing, a bit each.
+    free: u128,
     next_staging: u8,
     next_pause: usize,
     code: Code,
@@ -124,7 +130,7 @@ impl<'b> Decoder<'b> {
             helpers,
             plan: Plan::new(block),
             place: vec![Place::Nowhere; block.insts.len()],
-            free: (FIRST_TEMP..STAGING).rev().collect(),
+            free: (1 << (STAGING - FIRST_TEMP)) - 1,
             next_staging: STAGING,
             next_pause: PAUSE_EVERY,
             code,
@@ -134,7 +140,7 @@ impl<'b> Decoder<'b> {
     fn run(mut self) -> Code {
         for i in 0..self.block.insts.len() {
             self.marks_up_to(i);
-            match self.plan.role[i] {
+            match self.plan.entry(i).role {
                 Role::Op => self.inst(i),
                 Role::InPlace(slot) => self.place[i] = Place::At(slot),
                 Role::Alias | Role::Const(_) | Role::Fused | Role::Dead => {}
@@ -198,7 +204,7 @@ impl<'b> Decoder<'b> {
 
     fn set(&mut self, i: usize, slot: u8, value: Value) {
         let root = self.plan.root(value).index();
-        if self.plan.home[root] == Some(slot) && matches!(self.place[root], Place::At(at) if at == slot) {
+        if self.plan.entry(root).home == Some(slot) && matches!(self.place[root], Place::At(at) if at == slot) {
             return;
         }
         match self.plan.constant(value) {
@@ -287,7 +293,7 @@ impl<'b> Decoder<'b> {
     /// The location of an operand; constants and far values are brought to one.
     fn operand(&mut self, value: Value) -> u8 {
         let root = self.plan.root(value).index();
-        match (self.place[root], self.plan.role[root]) {
+        match (self.place[root], self.plan.entry(root).role) {
             (Place::At(at), _) => at,
             (Place::Far(index), _) => {
                 let d = self.staging();
@@ -295,7 +301,7 @@ impl<'b> Decoder<'b> {
                 d
             }
             (Place::Nowhere, Role::Const(imm)) => {
-                let d = match self.free.pop() {
+                let d = match self.take_temp() {
                     Some(temp) => {
                         self.place[root] = Place::At(temp);
                         temp
@@ -309,6 +315,12 @@ impl<'b> Decoder<'b> {
         }
     }
 
+    fn take_temp(&mut self) -> Option<u8> {
+        let temp = self.free.trailing_zeros() as u8;
+        self.free &= self.free.wrapping_sub(1);
+        (temp < STAGING - FIRST_TEMP).then(|| FIRST_TEMP + temp)
+    }
+
     fn staging(&mut self) -> u8 {
         let at = self.next_staging;
         self.next_staging = if at + 1 == RESULT { STAGING } else { at + 1 };
@@ -317,13 +329,13 @@ impl<'b> Decoder<'b> {
 
     /// Frees the temporaries of the operands that the instruction at `i` is the last to use.
     fn release(&mut self, i: usize) {
-        let (place, free, last_use) = (&mut self.place, &mut self.free, &self.plan.last_use);
+        let (place, free) = (&mut self.place, &mut self.free);
         self.plan.for_each_operand(i, |root| {
-            if last_use[root.index()] == i as u32
+            if self.plan.entry(root.index()).last_use == i as u32
                 && let Place::At(temp) = place[root.index()]
             {
                 if temp >= FIRST_TEMP {
-                    free.push(temp);
+                    *free |= 1 << (temp - FIRST_TEMP);
                 }
                 place[root.index()] = Place::Nowhere;
             }
@@ -332,11 +344,11 @@ impl<'b> Decoder<'b> {
 
     /// Emits an op whose result is the value of the instruction at `i`.
     fn push_to_value(&mut self, i: usize, new: Op) {
-        let used = self.plan.last_use[i] > i as u32;
-        let place = match (self.plan.home[i], used) {
+        let used = self.plan.entry(i).last_use > i as u32;
+        let place = match (self.plan.entry(i).home, used) {
             (Some(slot), _) => Place::At(slot),
             (None, false) => Place::At(RESULT),
-            (None, true) => self.free.pop().map_or_else(|| self.far(), Place::At),
+            (None, true) => self.take_temp().map_or_else(|| self.far(), Place::At),
         };
         self.place[i] = place;
         match place {

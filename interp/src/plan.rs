@@ -22,24 +22,44 @@ pub(crate) enum Role {
 /// No such position: later than every instruction.
 const NEVER: u32 = u32::MAX;
 
-/// The plan for a block; the vectors are indexed by instruction.
+/// An op reads at most as many values.
+const MAX_OPERANDS: usize = 3;
+
+/// The plan for a block.
 pub(crate) struct Plan<'b> {
     block: &'b Block,
-    pub(crate) role: Vec<Role>,
-    root: Vec<Value>,
+    /// Of each instruction.
+    entries: Vec<Entry>,
+}
+
+/// The plan for an instruction.
+pub(crate) struct Entry {
+    pub(crate) role: Role,
+    root: Value,
     /// Index of the last instruction that reads the root's location; the terminator counts as the one past the end.
-    pub(crate) last_use: Vec<u32>,
+    pub(crate) last_use: u32,
     /// The guest register that the result is written to at once, so that its `Set` needs no op.
-    pub(crate) home: Vec<Option<u8>>,
+    pub(crate) home: Option<u8>,
+    uses: Uses,
+}
+
+/// How a value is used.
+#[derive(Clone, Copy)]
+struct Uses {
+    count: u32,
+    /// Index of the first user.
+    first: u32,
+    /// Some user looks at all 64 bits of the location, so that bits above the value's type must be zero.
+    whole: bool,
 }
 
 impl<'b> Plan<'b> {
     pub(crate) fn new(block: &'b Block) -> Plan<'b> {
-        let n = block.insts.len();
-        let root = (0..n as u32).map(Value).collect();
-        let mut plan = Plan { block, role: vec![Role::Op; n], root, last_use: vec![0; n], home: vec![None; n] };
-        let uses = Uses::of(block);
-        (0..n).for_each(|i| plan.choose_role(i, &uses));
+        let uses = Uses { count: 0, first: NEVER, whole: false };
+        let entry = |i| Entry { role: Role::Op, root: Value(i), last_use: 0, home: None, uses };
+        let mut plan = Plan { block, entries: (0..block.insts.len() as u32).map(entry).collect() };
+        plan.find_uses();
+        (0..block.insts.len()).for_each(|i| plan.choose_role(i));
         plan.find_last_uses();
         plan.place_registers();
         plan
@@ -47,12 +67,12 @@ impl<'b> Plan<'b> {
 
     /// The value whose location holds `value`.
     pub(crate) fn root(&self, value: Value) -> Value {
-        self.root[value.index()]
+        self.entries[value.index()].root
     }
 
     /// The constant that `value` is, if it is one.
     pub(crate) fn constant(&self, value: Value) -> Option<u64> {
-        match self.role[self.root(value).index()] {
+        match self.entries[self.root(value).index()].role {
             Role::Const(bits) => Some(bits),
             _ => None,
         }
@@ -61,38 +81,59 @@ impl<'b> Plan<'b> {
     /// Does the op of the instruction at `user` (or the terminator) compute `value` as well?
     pub(crate) fn is_fused_into(&self, user: usize, value: Value) -> bool {
         let into = self.root(value);
-        self.role[value.index()] == Role::Fused && (into == value || into.index() == user)
+        self.entries[value.index()].role == Role::Fused && (into == value || into.index() == user)
     }
 
-    fn choose_role(&mut self, i: usize, uses: &Uses) {
+    fn find_uses(&mut self) {
+        for (i, inst) in self.block.insts.iter().enumerate() {
+            let whole = !ignores_high_bits(inst);
+            inst.args().for_each(|arg| self.add_use(arg, i, whole));
+        }
+        if let Some(value) = self.terminator_operand() {
+            self.add_use(value, self.block.insts.len(), true);
+        }
+    }
+
+    fn add_use(&mut self, value: Value, user: usize, whole: bool) {
+        let uses = &mut self.entries[value.index()].uses;
+        uses.count += 1;
+        uses.first = uses.first.min(user as u32);
+        uses.whole |= whole;
+    }
+
+    /// The plan for the instruction at `i`.
+    pub(crate) fn entry(&self, i: usize) -> &Entry {
+        &self.entries[i]
+    }
+
+    fn choose_role(&mut self, i: usize) {
+        let uses = self.entries[i].uses;
         let inst = &self.block.insts[i];
-        self.role[i] = match *inst {
+        self.entries[i].role = match *inst {
             Inst::Const { bits, .. } => Role::Const(bits),
             Inst::Get { slot, .. } => Role::InPlace(slot.0 as u8),
-            _ if inst.is_pure() && uses.count[i] == 0 => Role::Dead,
+            _ if inst.is_pure() && uses.count == 0 => Role::Dead,
             Inst::Convert { op: ConvertOp::Zext | ConvertOp::Bitcast, arg, .. } => self.alias(i, arg),
-            Inst::Convert { op: ConvertOp::Trunc, arg, .. } if !uses.whole[i] => self.alias(i, arg),
-            Inst::Convert { op: ConvertOp::Sext, ty: Type::I64, arg } => self.fuse_word_op(i, arg, uses),
-            Inst::Compare { ty: Type::I32 | Type::I64, .. } if uses.count[i] == 1 && self.decides_branch(i) => {
-                Role::Fused
-            }
+            Inst::Convert { op: ConvertOp::Trunc, arg, .. } if !uses.whole => self.alias(i, arg),
+            Inst::Convert { op: ConvertOp::Sext, ty: Type::I64, arg } => self.fuse_word_op(i, arg),
+            Inst::Compare { ty: Type::I32 | Type::I64, .. } if uses.count == 1 && self.decides_branch(i) => Role::Fused,
             _ => Role::Op,
         };
     }
 
     fn alias(&mut self, i: usize, arg: Value) -> Role {
-        self.root[i] = self.root(arg);
+        self.entries[i].root = self.root(arg);
         Role::Alias
     }
 
     /// The sign extension of an `i32` binary op is one op with it. Later users of the `i32` read the extended value, so
     /// they must look at the low bits only.
-    fn fuse_word_op(&mut self, i: usize, arg: Value, uses: &Uses) -> Role {
-        let at = arg.index();
-        let is_binary = matches!(self.block.insts[at], Inst::Binary { ty: Type::I32, .. });
-        if is_binary && uses.first[at] == i as u32 && !uses.whole[at] {
-            self.role[at] = Role::Fused;
-            self.root[at] = Value(i as u32);
+    fn fuse_word_op(&mut self, i: usize, arg: Value) -> Role {
+        let is_binary = matches!(self.block.insts[arg.index()], Inst::Binary { ty: Type::I32, .. });
+        let entry = &mut self.entries[arg.index()];
+        if is_binary && entry.uses.first == i as u32 && !entry.uses.whole {
+            entry.role = Role::Fused;
+            entry.root = Value(i as u32);
         }
         Role::Op
     }
@@ -128,12 +169,17 @@ impl<'b> Plan<'b> {
     }
 
     fn find_last_uses(&mut self) {
-        let mut last_use = std::mem::take(&mut self.last_use);
         let end = self.block.insts.len();
-        for i in (0..=end).filter(|i| *i == end || self.role[*i] == Role::Op) {
-            self.for_each_operand(i, |root| last_use[root.index()] = i as u32);
+        for i in 0..=end {
+            if i == end || self.entries[i].role == Role::Op {
+                let (mut roots, mut count) = ([Value(0); MAX_OPERANDS], 0);
+                self.for_each_operand(i, |root| {
+                    roots[count] = root;
+                    count += 1;
+                });
+                roots[..count].iter().for_each(|root| self.entries[root.index()].last_use = i as u32);
+            }
         }
-        self.last_use = last_use;
     }
 
     /// Backwards: decides which results go straight into a guest register and which reads must be copied because the
@@ -150,11 +196,13 @@ impl<'b> Plan<'b> {
                     let insn_start = insns.peek().map_or(0, |mark| mark.first as usize);
                     let def = self.direct_definition(i, value, insn_start, &next_write);
                     if let Some(def) = def {
-                        self.home[def] = Some(slot.0 as u8);
+                        self.entries[def].home = Some(slot.0 as u8);
                     }
                     next_write[slot.index()] = def.unwrap_or(i) as u32;
                 }
-                Inst::Get { slot, .. } if self.last_use[i] > next_write[slot.index()] => self.role[i] = Role::Op,
+                Inst::Get { slot, .. } if self.entries[i].last_use > next_write[slot.index()] => {
+                    self.entries[i].role = Role::Op
+                }
                 Inst::Call { .. } => next_write = [i as u32; 256],
                 _ => {}
             }
@@ -169,47 +217,18 @@ impl<'b> Plan<'b> {
         let def = self.root(value).index();
         let has_op = match self.block.insts[def] {
             // It will be copied: why not there.
-            Inst::Get { slot, .. } => self.last_use[def] > next_write[slot.index()],
-            _ => self.role[def] == Role::Op,
+            Inst::Get { slot, .. } => self.entries[def].last_use > next_write[slot.index()],
+            _ => self.entries[def].role == Role::Op,
         };
-        let fits =
-            has_op && self.home[def].is_none() && def >= insn_start && self.last_use[def] <= next_write[slot.index()];
+        let fits = has_op
+            && self.entries[def].home.is_none()
+            && def >= insn_start
+            && self.entries[def].last_use <= next_write[slot.index()];
         let disturbs = |inst: &Inst| match inst {
             Inst::Get { slot: s, .. } | Inst::Set { slot: s, .. } => *s == slot,
             _ => inst.can_fault(),
         };
         (fits && !self.block.insts[def + 1..i].iter().any(disturbs)).then_some(def)
-    }
-}
-
-/// How the values of a block are used.
-struct Uses {
-    count: Vec<u32>,
-    /// Index of the first user.
-    first: Vec<u32>,
-    /// Some user looks at all 64 bits of the location, so that bits above the value's type must be zero.
-    whole: Vec<bool>,
-}
-
-impl Uses {
-    fn of(block: &Block) -> Uses {
-        let n = block.insts.len();
-        let mut uses = Uses { count: vec![0; n], first: vec![NEVER; n], whole: vec![false; n] };
-        for (i, inst) in block.insts.iter().enumerate() {
-            let whole = !ignores_high_bits(inst);
-            inst.args().for_each(|arg| uses.add(arg, i, whole));
-        }
-        match block.term {
-            Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } => uses.add(v, n, true),
-            _ => {}
-        }
-        uses
-    }
-
-    fn add(&mut self, value: Value, user: usize, whole: bool) {
-        self.count[value.index()] += 1;
-        self.first[value.index()] = self.first[value.index()].min(user as u32);
-        self.whole[value.index()] |= whole;
     }
 }
 

@@ -212,6 +212,7 @@ impl Inst {
     }
 
     /// Calls `f` with each value it uses, in order; `f` may replace it.
+    #[inline]
     pub fn for_each_arg(&mut self, mut f: impl FnMut(&mut Value)) {
         use Inst::*;
         match self {
@@ -249,6 +250,7 @@ impl Inst {
     }
 
     /// The values it uses, in order.
+    #[inline]
     pub fn args(&self) -> impl Iterator<Item = Value> {
         let (mut list, mut n) = ([Value(0); 3], 0);
         let mut copy = *self;

@@ -37,7 +37,7 @@ impl Rewriter {
     /// The `i8` that is 0 or 1 which `value` is, perhaps extended.
     pub(super) fn bool_of(&self, value: Value) -> Option<Value> {
         let inner = self.converted(ConvertOp::Zext, value).unwrap_or(value);
-        (self.ty(inner) == Type::I8 && self.widths[inner.index()].unsigned <= 1).then_some(inner)
+        (self.ty(inner) == Type::I8 && self.width(inner).unsigned <= 1).then_some(inner)
     }
 
     /// A new comparison that holds exactly where that of `value` does not.
@@ -66,7 +66,7 @@ impl Rewriter {
 
     /// `a - b == 0` and `a ^ b == 0` are `a == b`.
     fn difference_with_zero(&mut self, cond: Cond, ty: Type, a: Value, c: u64) -> Option<Value> {
-        if c != 0 || !matches!(cond, Cond::Eq | Cond::Ne) || self.uses[a.index()] > 1 {
+        if c != 0 || !matches!(cond, Cond::Eq | Cond::Ne) || self.uses(a) > 1 {
             return None;
         }
         match *self.def(a) {

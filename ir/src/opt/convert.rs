@@ -36,7 +36,7 @@ impl Rewriter {
     fn extend(&mut self, op: ConvertOp, ty: Type, arg: Value) -> Option<Value> {
         let from = self.ty(arg);
         if let Some(wide) = self.converted(Trunc, arg) {
-            let width = self.widths[wide.index()];
+            let width = self.width(wide);
             let unchanged = if op == Zext { width.unsigned } else { width.signed } <= from.bits();
             if unchanged {
                 let op = if ty < self.ty(wide) { Trunc } else { op };
@@ -45,9 +45,7 @@ impl Rewriter {
         }
         match (self.def(arg), op) {
             (Inst::Convert { op: inner, arg, .. }, _) if *inner == op => Some(self.emit_convert(op, ty, *arg)),
-            _ if op == Sext && self.widths[arg.index()].unsigned < from.bits() => {
-                Some(self.emit_convert(Zext, ty, arg))
-            }
+            _ if op == Sext && self.width(arg).unsigned < from.bits() => Some(self.emit_convert(Zext, ty, arg)),
             _ => None,
         }
     }

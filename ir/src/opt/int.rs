@@ -55,8 +55,8 @@ impl Rewriter {
             (Add | Sub | Or | Xor, 0) | (Mul | DivS | DivU, 1) => Some(a),
             (And | Mul | Clmul, 0) | (RemU | RemS, 1) => Some(self.iconst(ty, 0)),
             (Or, _) if c == ty.mask() => Some(self.iconst(ty, c)),
-            (And, _) if self.widths[a.index()].unsigned <= c.trailing_ones() => Some(a),
-            (ShrU, _) if u64::from(self.widths[a.index()].unsigned) <= amount => Some(self.iconst(ty, 0)),
+            (And, _) if self.width(a).unsigned <= c.trailing_ones() => Some(a),
+            (ShrU, _) if u64::from(self.width(a).unsigned) <= amount => Some(self.iconst(ty, 0)),
             _ => None,
         }
     }
@@ -146,7 +146,7 @@ impl Rewriter {
 
     /// The value whose sign extension `value` is (its zero extension too, if it is positive).
     fn sign_extended(&self, value: Value) -> Option<Value> {
-        let positive = |v: &Value| self.widths[v.index()].unsigned < self.ty(*v).bits();
+        let positive = |v: &Value| self.width(*v).unsigned < self.ty(*v).bits();
         let zext = self.converted(ConvertOp::Zext, value).filter(positive);
         self.converted(ConvertOp::Sext, value).or(zext)
     }

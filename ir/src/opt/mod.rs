@@ -33,34 +33,39 @@ pub fn optimize(block: &mut Block) {
 /// The forward pass. Values are those of the new block, except in `map` and `old_uses`.
 struct Rewriter {
     out: Vec<Inst>,
-    widths: Vec<Width>,
-    /// How often each new value is used; an estimate (uses of the values it stands for), for choices of profit only.
-    uses: Vec<u32>,
-    /// The new value that stands for each old one.
+    /// Of each instruction in `out`.
+    facts: Vec<Fact>,
+    /// Of each old instruction: the new value that stands for it, and before that the number of its uses.
     map: Vec<Value>,
-    old_uses: Vec<u32>,
-    /// What each register holds, where that is known.
-    known: [Option<Value>; SLOTS],
+    /// What each register holds, or [`NO_VALUE`].
+    known: [Value; GUEST_SLOTS],
 }
 
-/// Stands in `Rewriter::map` for instructions that define no value.
+/// What is known of a new value.
+struct Fact {
+    width: Width,
+    /// How often it is used; an estimate (uses of the old values it stands for), for choices of profit only.
+    uses: u32,
+}
+
+/// A guest has no slots from here on.
+const GUEST_SLOTS: usize = SLOTS / 2;
+
+/// Stands for no value at all.
 const NO_VALUE: Value = Value(u32::MAX);
 
 impl Rewriter {
-    fn new(block: &Block) -> Rewriter {
+    fn new(block: &mut Block) -> Rewriter {
         let n = block.insts.len();
-        let mut old_uses = vec![0; n];
-        for arg in block.insts.iter().flat_map(Inst::args).chain(terminator_value(&block.term)) {
-            old_uses[arg.index()] += 1;
+        let mut uses = vec![Value(0); n];
+        for inst in &mut block.insts {
+            inst.for_each_arg(|arg| uses[arg.index()].0 += 1);
         }
-        Rewriter {
-            out: Vec::with_capacity(n),
-            widths: Vec::with_capacity(n),
-            uses: Vec::with_capacity(n),
-            map: Vec::with_capacity(n),
-            old_uses,
-            known: [None; SLOTS],
+        if let Some(value) = terminator_value(&block.term) {
+            uses[value.index()].0 += 1;
         }
+        let facts = Vec::with_capacity(n + n / 4);
+        Rewriter { out: Vec::with_capacity(n + n / 4), facts, map: uses, known: [NO_VALUE; GUEST_SLOTS] }
     }
 
     fn run(mut self, block: &mut Block) {
@@ -72,9 +77,9 @@ impl Rewriter {
             let mut inst = *inst;
             inst.for_each_arg(|arg| *arg = self.map[arg.index()]);
             let value = self.inst(inst);
-            self.map.push(value.unwrap_or(NO_VALUE));
+            let uses = std::mem::replace(&mut self.map[i], value.unwrap_or(NO_VALUE)).0;
             if let Some(value) = value {
-                self.uses[value.index()] += self.old_uses[i];
+                self.facts[value.index()].uses += uses;
             }
         }
         let end = self.out.len() as u32;
@@ -88,8 +93,8 @@ impl Rewriter {
         match inst {
             Inst::Get { ty, slot } => Some(self.get(ty, slot)),
             Inst::Set { slot, value, .. } => {
-                if self.known[slot.index()] != Some(value) {
-                    self.known[slot.index()] = Some(value);
+                if self.known[slot.index()] != value {
+                    self.known[slot.index()] = value;
                     self.push(inst);
                 }
                 None
@@ -104,7 +109,7 @@ impl Rewriter {
                 None
             }
             Inst::Call { .. } => {
-                self.known = [None; SLOTS];
+                self.known = [NO_VALUE; GUEST_SLOTS];
                 Some(self.push(inst))
             }
             Inst::TrapIf { cond, .. } if self.constant(cond) == Some(0) => None,
@@ -117,14 +122,13 @@ impl Rewriter {
     }
 
     fn get(&mut self, ty: Type, slot: Slot) -> Value {
-        match self.known[slot.index()] {
-            Some(value) if self.ty(value) == ty => value,
-            _ => {
-                let value = self.push(Inst::Get { ty, slot });
-                self.known[slot.index()] = Some(value);
-                value
-            }
+        let known = self.known[slot.index()];
+        if known != NO_VALUE && self.ty(known) == ty {
+            return known;
         }
+        let value = self.push(Inst::Get { ty, slot });
+        self.known[slot.index()] = value;
+        value
     }
 
     /// The value that the instruction computes: an older one, or that of new instructions.
@@ -147,10 +151,9 @@ impl Rewriter {
     /// Appends the instruction as it is.
     fn push(&mut self, inst: Inst) -> Value {
         let value = Value(self.out.len() as u32);
-        let width = Width::of(&inst, |v| (self.widths[v.index()], self.ty(v)), |v| self.constant(v));
+        let width = Width::of(&inst, |v| (self.width(v), self.ty(v)), |v| self.constant(v));
         self.out.push(inst);
-        self.widths.push(width);
-        self.uses.push(0);
+        self.facts.push(Fact { width, uses: 0 });
         value
     }
 
@@ -180,6 +183,14 @@ impl Rewriter {
 
     fn ty(&self, value: Value) -> Type {
         self.def(value).result().expect("a value is defined by an instruction with a result")
+    }
+
+    fn width(&self, value: Value) -> Width {
+        self.facts[value.index()].width
+    }
+
+    fn uses(&self, value: Value) -> u32 {
+        self.facts[value.index()].uses
     }
 
     fn constant(&self, value: Value) -> Option<u64> {
@@ -212,9 +223,8 @@ impl Rewriter {
 
     /// Is it no loss to look through `outer` at `inner`, from which it was computed? Not if that would keep both alive.
     fn may_look_through(&self, outer: Value, inner: Value) -> bool {
-        let is_current =
-            |v: Value| matches!(self.def(v), Inst::Get { slot, .. } if self.known[slot.index()] == Some(v));
-        self.uses[outer.index()] <= 1 || is_current(inner)
+        let is_current = |v: Value| matches!(self.def(v), Inst::Get { slot, .. } if self.known[slot.index()] == v);
+        self.uses(outer) <= 1 || is_current(inner)
     }
 
     /// Moves a constant part of an address into the offset, and an offset into a constant address.

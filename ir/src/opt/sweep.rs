@@ -5,24 +5,16 @@ use crate::block::{Block, Inst, Terminator, Value};
 
 /// Drops register writes that are overwritten before anybody can look, and pure instructions without users.
 pub(super) fn sweep(block: &mut Block) {
-    let keep = find_needed(block);
-    let mut kept = 0;
-    let new_index: Vec<u32> = keep
-        .iter()
-        .map(|keep| {
-            kept += u32::from(*keep);
-            kept - u32::from(*keep)
-        })
-        .collect();
+    let new_index = number(find_needed(block));
     let renumber = |value: &mut Value| value.0 = new_index[value.index()];
     for mark in &mut block.marks {
-        mark.first = new_index.get(mark.first as usize).copied().unwrap_or(kept);
+        mark.first = new_index[mark.first as usize];
     }
     let mut i = 0;
     block.insts.retain_mut(|inst| {
-        i += 1;
         inst.for_each_arg(renumber);
-        keep[i - 1]
+        i += 1;
+        new_index[i] != new_index[i - 1]
     });
     match &mut block.term {
         Terminator::Branch { cond: value, .. } | Terminator::Indirect { target: value, .. } => renumber(value),
@@ -30,18 +22,22 @@ pub(super) fn sweep(block: &mut Block) {
     }
 }
 
-fn find_needed(block: &Block) -> Vec<bool> {
+/// 1 for each instruction that stays, else 0; then a 0 for the end.
+fn find_needed(block: &mut Block) -> Vec<u32> {
     // Of an instruction further up: its value is used. Of one already seen: it stays.
-    let mut needed = vec![false; block.insts.len()];
-    terminator_value(&block.term).inspect(|value| needed[value.index()] = true);
+    let mut needed = vec![0; block.insts.len() + 1];
+    if let Some(value) = terminator_value(&block.term) {
+        needed[value.index()] = 1;
+    }
     // Registers that are written further down before anything can see them.
     let mut overwritten = 0u128;
-    for (i, inst) in block.insts.iter().enumerate().rev() {
-        needed[i] = match inst {
+    for (i, inst) in block.insts.iter_mut().enumerate().rev() {
+        let stays = match inst {
             Inst::Set { slot, .. } => overwritten & 1 << slot.0 == 0,
-            _ => needed[i] || !inst.is_pure(),
+            _ => needed[i] == 1 || !inst.is_pure(),
         };
-        if !needed[i] {
+        needed[i] = stays.into();
+        if !stays {
             continue;
         }
         match inst {
@@ -50,7 +46,17 @@ fn find_needed(block: &Block) -> Vec<bool> {
             _ if inst.can_fault() => overwritten = 0,
             _ => {}
         }
-        inst.args().for_each(|arg| needed[arg.index()] = true);
+        inst.for_each_arg(|arg| needed[arg.index()] = 1);
+    }
+    needed
+}
+
+/// From "stays" to the new index, which for the end is the new length.
+fn number(mut needed: Vec<u32>) -> Vec<u32> {
+    let mut next = 0;
+    for entry in &mut needed {
+        let stays = std::mem::replace(entry, next);
+        next += stays;
     }
     needed
 }
