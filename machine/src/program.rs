@@ -5,7 +5,8 @@ use crate::elf::{Class, ElfError, Image, Machine};
 use emu_frontend_riscv::{Config, ConfigError, Riscv};
 use emu_ir::Guest;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -71,8 +72,20 @@ impl ProgramFile {
         }
         match Image::open(&file) {
             Ok(image) => Ok(ProgramFile { path: path.to_owned(), file, image }),
-            Err(error) => Err(no_elf(path, file, error)),
+            Err(error) => Err(no_elf(path, &file, error)),
         }
+    }
+
+    /// The whole file.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`].
+    pub fn read(&self) -> Result<Vec<u8>, OpenError> {
+        let mut data = Vec::new();
+        let mut file = &self.file;
+        let read = file.rewind().and_then(|()| file.read_to_end(&mut data));
+        read.map_err(|error| OpenError::Io { path: self.path.clone(), error })?;
+        Ok(data)
     }
 
     /// Opens an ELF file that this emulator can run.
@@ -89,9 +102,9 @@ impl ProgramFile {
 }
 
 /// A script says so; anything else is what the parser says.
-fn no_elf(path: &Path, mut file: File, error: ElfError) -> OpenError {
+fn no_elf(path: &Path, file: &File, error: ElfError) -> OpenError {
     let mut start = [0; 256];
-    let read = file.read(&mut start).unwrap_or(0);
+    let read = file.read_at(&mut start, 0).unwrap_or(0);
     match start[..read].strip_prefix(b"#!") {
         Some(line) if error == ElfError::NotElf => {
             let line = line.split(|b| *b == b'\n').next().unwrap_or_default();
@@ -168,5 +181,7 @@ mod tests {
         assert_eq!(text("/"), "/: is a directory");
         assert_eq!(text("/dev/null"), "/dev/null: is not a regular file");
         assert_eq!(text("Cargo.toml"), "Cargo.toml: not an ELF file");
+        let script = "../tests/guest/prepare: a script; run its interpreter /usr/bin/env bash instead";
+        assert_eq!(text("../tests/guest/prepare"), script);
     }
 }

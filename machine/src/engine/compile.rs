@@ -104,6 +104,7 @@ impl Engine {
             region.insn_count(),
             compiled.bytes.len()
         );
+        self.show_region(&compiled);
         Ok(self.code().install(compiled, generation))
     }
 }

@@ -7,9 +7,12 @@
 mod blocks;
 mod compile;
 mod fault;
+mod observe;
 mod vcpu;
 
 pub use blocks::{BlockStats, Entry};
+pub use emu_backend_jit::CompiledRegion;
+pub use observe::Observer;
 pub use vcpu::EngineVcpu;
 
 use crate::mem::{CodeWatch, GuestMemory};
@@ -88,6 +91,7 @@ pub struct Engine {
     worker: Worker,
     precise: AtomicBool,
     interpreted: AtomicU64,
+    observer: OnceLock<Arc<dyn Observer>>,
 }
 
 impl Engine {
@@ -105,6 +109,7 @@ impl Engine {
             worker: Worker::default(),
             precise: AtomicBool::new(false),
             interpreted: AtomicU64::new(0),
+            observer: OnceLock::new(),
         });
         engine.code.set(Arc::new(CodeCache::new(config.code_size)?)).expect("set once");
         engine.mem.set_code_watch(Arc::clone(&engine) as Arc<dyn CodeWatch>);
@@ -127,7 +132,11 @@ impl Engine {
     }
 
     fn compile_options(&self) -> CompileOptions {
-        CompileOptions { precise_faults: self.precise.load(Ordering::SeqCst), ..CompileOptions::default() }
+        CompileOptions {
+            precise_faults: self.precise.load(Ordering::SeqCst),
+            keep_clif: self.wants_clif(),
+            ..CompileOptions::default()
+        }
     }
 
     /// The guest can look at the registers of a fault from now on: code that loses them is dropped.
@@ -146,7 +155,11 @@ impl Engine {
         let key = emu_ir::BlockKey { pc, mode };
         match self.blocks.get(key) {
             Some(entry) => Ok(entry),
-            None => self.blocks.translate(key, &*self.guest, &self.mem),
+            None => {
+                let entry = self.blocks.translate(key, &*self.guest, &self.mem)?;
+                self.show_block(&entry.block);
+                Ok(entry)
+            }
         }
     }
 

@@ -42,6 +42,7 @@ pub mod vcpu;
 pub mod vdso;
 
 pub use exec::Handoff;
+pub(crate) use path::Sysroot;
 pub use process::{Config, ExitHook, Process, Running};
 pub use thread::Thread;
 pub use vcpu::Vcpu;

@@ -28,18 +28,23 @@ pub(super) struct HostPath {
 
 /// The directory that absolute paths are looked up in first.
 #[derive(Debug, Default)]
-pub(super) struct Sysroot {
+pub(crate) struct Sysroot {
     root: Option<PathBuf>,
 }
 
 impl Sysroot {
-    pub(super) fn new(root: Option<PathBuf>) -> Sysroot {
+    pub(crate) fn new(root: Option<PathBuf>) -> Sysroot {
         let root = root.map(|r| r.canonicalize().unwrap_or(r)).filter(|r| r != Path::new("/"));
         Sysroot { root }
     }
 
+    /// Is there one, other than the host's root?
+    pub(crate) fn is_some(&self) -> bool {
+        self.root.is_some()
+    }
+
     /// The host's path of an absolute guest path.
-    pub(super) fn locate(&self, path: &Path, follow: bool) -> PathBuf {
+    pub(crate) fn locate(&self, path: &Path, follow: bool) -> PathBuf {
         self.locate_counted(path, follow, &mut 0)
     }
 
@@ -94,7 +99,7 @@ impl Sysroot {
     }
 
     /// A host's path as the guest sees it.
-    pub(super) fn to_guest(&self, path: &Path) -> PathBuf {
+    pub(crate) fn to_guest(&self, path: &Path) -> PathBuf {
         match self.root.as_ref().and_then(|root| path.strip_prefix(root).ok()) {
             Some(inside) => Path::new("/").join(inside),
             None => path.to_path_buf(),

@@ -1,0 +1,40 @@
+//! Seeing what is translated (`--dump`).
+
+use super::Engine;
+use crate::mem::UserEnv;
+use emu_backend_jit::CompiledRegion;
+use emu_ir::{Block, Fetch, Guest};
+use std::sync::Arc;
+
+/// Sees translated code when it is made. Called from several threads.
+pub trait Observer: Send + Sync {
+    /// Shall regions keep Cranelift's IR?
+    fn wants_clif(&self) -> bool;
+    /// A block was decoded and optimised; `code` reads the guest's memory.
+    fn block(&self, guest: &dyn Guest, block: &Block, code: &mut dyn Fetch);
+    /// A region was compiled.
+    fn region(&self, region: &CompiledRegion);
+}
+
+impl Engine {
+    /// Shows `observer` all that is translated from now on. The first one stays.
+    pub fn set_observer(&self, observer: Arc<dyn Observer>) {
+        let _ = self.observer.set(observer);
+    }
+
+    pub(super) fn wants_clif(&self) -> bool {
+        self.observer.get().is_some_and(|o| o.wants_clif())
+    }
+
+    pub(super) fn show_block(&self, block: &Block) {
+        if let Some(observer) = self.observer.get() {
+            observer.block(&*self.guest, block, &mut UserEnv::new(Arc::clone(&self.mem)));
+        }
+    }
+
+    pub(super) fn show_region(&self, region: &CompiledRegion) {
+        if let Some(observer) = self.observer.get() {
+            observer.region(region);
+        }
+    }
+}

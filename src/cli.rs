@@ -1,0 +1,249 @@
+//! The arguments as clap reads them, and what they mean.
+
+use crate::error::status;
+use crate::options::{DumpRequest, EngineChoice, RunOptions, SharedOptions, StatsFormat, parse_range};
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Runs RISC-V Linux programs on x86_64 Linux.
+#[derive(Debug, Parser)]
+#[command(name = "emu", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: RawCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RawCommand {
+    /// Run a program
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Print the instructions of a program
+    Disasm(DisasmArgs),
+    /// Say what a program is, what it needs, and whether it can be run
+    Info {
+        /// The ELF file
+        file: PathBuf,
+    },
+}
+
+const RUN_HELP: &str = "\
+Exit status: that of the program; a program killed by a signal kills emu by the same. \
+125 if emu fails or is used wrongly, 126 if PROGRAM cannot be run, 127 if it is not found.";
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Look up the program's absolute paths in DIR first
+    #[arg(short = 'L', long, value_name = "DIR", env = "EMU_SYSROOT", hide_env_values = true)]
+    sysroot: Option<PathBuf>,
+    /// Set a variable of the program's environment
+    #[arg(short = 'E', long, value_name = "VAR=VALUE", value_parser = clap::builder::OsStringValueParser::new())]
+    set_env: Vec<OsString>,
+    /// Remove a variable from the program's environment
+    #[arg(short = 'U', long, value_name = "VAR")]
+    unset_env: Vec<OsString>,
+    /// Give the program another argv[0] than PROGRAM
+    #[arg(long, value_name = "NAME")]
+    argv0: Option<OsString>,
+    /// The processor: an ISA string such as rv64gc or rv64gcb_zicond, or max [default: max at the program's width]
+    #[arg(long, value_name = "ISA")]
+    cpu: Option<String>,
+    /// What runs the program's code
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineChoice,
+    /// Print each system call to the standard error
+    #[arg(long)]
+    strace: bool,
+    /// Print translated code to the standard error: insn, ir, clif or host, of code in a range of addresses
+    #[arg(long, value_name = "KIND[=LO..HI]")]
+    dump: Vec<DumpRequest>,
+    /// Print numbers about the run to the standard error at its end
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    stats: Option<StatsFormat>,
+    /// Log what the emulator does to the standard error; twice for more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Take arguments and environment from this descriptor: how a guest's execve starts a new instance
+    #[arg(long, hide = true, value_name = "FD")]
+    exec_fd: Option<i32>,
+    /// The program and its arguments, options for it included
+    #[arg(value_names = ["PROGRAM", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct DisasmArgs {
+    /// The ELF file
+    file: PathBuf,
+    /// Only these addresses
+    #[arg(long, value_name = "LO..HI", value_parser = parse_range)]
+    range: Option<Range<u64>>,
+    /// The processor, as for run
+    #[arg(long, value_name = "ISA")]
+    cpu: Option<String>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Run a program.
+    Run(Box<RunOptions>),
+    /// Disassemble a file.
+    Disasm {
+        /// The file.
+        file: PathBuf,
+        /// The addresses; `None` is all code.
+        range: Option<Range<u64>>,
+        /// The ISA string.
+        cpu: Option<String>,
+    },
+    /// Describe a file.
+    Info {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Reads the arguments, the emulator's name first.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Box<clap::Error>> {
+    Ok(match Cli::try_parse_from(args)?.command {
+        RawCommand::Run(args) => Command::Run(Box::new(args.into_options()?)),
+        RawCommand::Disasm(DisasmArgs { file, range, cpu }) => Command::Disasm { file, range, cpu },
+        RawCommand::Info { file } => Command::Info { file },
+    })
+}
+
+/// Prints clap's answer: help and the version are no errors.
+pub(crate) fn report(refusal: &clap::Error) -> ExitCode {
+    // Nobody is left to tell if this cannot be printed.
+    let _ = refusal.print();
+    if refusal.use_stderr() { ExitCode::from(status::EMULATOR) } else { ExitCode::SUCCESS }
+}
+
+impl RunArgs {
+    fn into_options(self) -> Result<RunOptions, Box<clap::Error>> {
+        for variable in &self.set_env {
+            if !variable.as_encoded_bytes()[..].contains(&b'=') || variable.as_encoded_bytes().starts_with(b"=") {
+                return Err(usage(format!("--set-env wants VAR=VALUE, not \"{}\"", variable.display())));
+            }
+        }
+        let mut command = self.command.into_iter();
+        let program = command.next().ok_or_else(|| usage("there is no program to run".to_owned()))?;
+        let shared = SharedOptions {
+            sysroot: self.sysroot.filter(|dir| !dir.as_os_str().is_empty()),
+            cpu: self.cpu,
+            engine: self.engine,
+            strace: self.strace,
+            dumps: self.dump,
+            stats: self.stats,
+            verbose: self.verbose,
+        };
+        Ok(RunOptions {
+            shared,
+            set_env: self.set_env,
+            unset_env: self.unset_env,
+            argv0: self.argv0,
+            exec_fd: self.exec_fd,
+            program: program.into(),
+            args: command.collect(),
+        })
+    }
+}
+
+fn usage(message: String) -> Box<clap::Error> {
+    use clap::CommandFactory;
+    Box::new(Cli::command().error(clap::error::ErrorKind::ValueValidation, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::DumpKind;
+    use clap::CommandFactory;
+
+    fn options(args: &[&str]) -> RunOptions {
+        match parse(["emu", "run"].iter().chain(args).map(OsString::from)) {
+            Ok(Command::Run(options)) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn all_after_the_program_is_the_guests() {
+        let o = options(&["-L", "/root", "prog", "-L", "x", "--strace", "--", "-E"]);
+        assert_eq!(o.shared.sysroot, Some("/root".into()));
+        assert_eq!(o.program, PathBuf::from("prog"));
+        assert_eq!(o.args, ["-L", "x", "--strace", "--", "-E"]);
+        assert!(!o.shared.strace);
+        let o = options(&["--", "-prog", "--", "x"]);
+        assert_eq!((o.program, o.args), (PathBuf::from("-prog"), vec!["--".into(), "x".into()]));
+    }
+
+    #[test]
+    fn every_option() {
+        let o = options(&[
+            "-E",
+            "A=1",
+            "-E",
+            "B=",
+            "-U",
+            "C",
+            "--argv0",
+            "-sh",
+            "--cpu",
+            "rv64gc",
+            "--engine",
+            "jit",
+            "--strace",
+            "--dump",
+            "ir=0x1..0x2",
+            "--dump=host",
+            "--stats",
+            "-vv",
+            "p",
+        ]);
+        assert_eq!(o.set_env, ["A=1", "B="]);
+        assert_eq!((o.unset_env, o.argv0), (vec!["C".into()], Some("-sh".into())));
+        assert_eq!((o.shared.cpu.as_deref(), o.shared.engine), (Some("rv64gc"), EngineChoice::Jit));
+        assert_eq!((o.shared.stats, o.shared.verbose, o.shared.strace), (Some(StatsFormat::Text), 2, true));
+        assert_eq!(o.shared.dumps[0], DumpRequest { kind: DumpKind::Ir, range: Some(1..2) });
+    }
+
+    #[test]
+    fn options_read_back() {
+        let lines: [&[&str]; 4] = [
+            &["p"],
+            &["-L", "/a b", "-E", "A=b=c", "-U", "X", "--argv0", "", "p", "-x", "--"],
+            &["--cpu", "rv32gc", "--engine", "interp", "--strace", "--stats=json", "-v", "--exec-fd=5", "--", "-p"],
+            &["--dump", "insn", "--dump", "clif=0x10..0x20", "--stats", "-vv", "p"],
+        ];
+        for line in lines {
+            let first = options(line);
+            let again = parse([OsString::from("emu")].into_iter().chain(first.to_args()));
+            assert_eq!(again.unwrap(), Command::Run(Box::new(first)), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage() {
+        for line in [&["-E", "A", "p"][..], &["-E", "=x", "p"], &[], &["--bogus", "p"], &["--engine", "qemu", "p"]] {
+            let refusal = parse(["emu", "run"].iter().chain(line).map(OsString::from)).unwrap_err();
+            assert!(refusal.use_stderr(), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `emu run`.
+
+use crate::dump::Dump;
+use crate::error::Error;
+use crate::options::{RunOptions, SharedOptions};
+use crate::stats;
+use emu_machine::engine::EngineConfig;
+use emu_machine::run::{RunConfig, Start, run_program};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Runs a program; comes back only with an error.
+pub(crate) fn run(options: &RunOptions) -> Result<ExitCode, Error> {
+    start_log(options.shared.verbose)?;
+    let start = match options.exec_fd {
+        Some(fd) => Start::Handoff(fd),
+        None => new_start(options),
+    };
+    match run_program(config(&options.shared, options.reexec_args(), start))? {}
+}
+
+/// A start of a program by the user.
+fn new_start(options: &RunOptions) -> Start {
+    let argv0 = options.argv0.clone().unwrap_or_else(|| options.program.clone().into());
+    Start::Program {
+        path: options.program.clone(),
+        argv: std::iter::once(argv0).chain(options.args.iter().cloned()).collect(),
+        environment: options.environment(std::env::vars_os()),
+    }
+}
+
+fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunConfig {
+    let mut config = RunConfig::new(start);
+    config.sysroot = options.sysroot.clone();
+    config.cpu = options.cpu.clone();
+    config.engine = EngineConfig { tier: options.engine.tier(), ..EngineConfig::default() };
+    config.strace = options.strace;
+    config.reexec = reexec;
+    if !options.dumps.is_empty() {
+        config.observer = Some(Arc::new(Dump::new(options.dumps.clone())));
+    }
+    if let Some(format) = options.stats {
+        config.on_exit = Some(Box::new(move |stats| eprintln!("{}", stats::format(stats, format))));
+    }
+    config
+}
+
+/// Sends the log to the standard error, for those who ask for one.
+fn start_log(verbose: u8) -> Result<(), Error> {
+    use tracing_subscriber::filter::LevelFilter;
+    let level = match verbose {
+        0 => return Ok(()),
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time();
+    log.try_init().map_err(Error::emulator)
+}

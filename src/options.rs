@@ -1,0 +1,269 @@
+//! What a command line means, as plain data, and the way back to a command line.
+
+use emu_machine::engine::Tier;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// `emu run`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RunOptions {
+    /// What holds for the programs that the guest executes, too.
+    pub(crate) shared: SharedOptions,
+    /// Variables to set, as `NAME=VALUE`.
+    pub(crate) set_env: Vec<OsString>,
+    /// Variables to remove.
+    pub(crate) unset_env: Vec<OsString>,
+    /// The guest's `argv[0]`, if it is not the program's name.
+    pub(crate) argv0: Option<OsString>,
+    /// A descriptor with what execve(2) in the guest hands over, instead of arguments and environment.
+    pub(crate) exec_fd: Option<i32>,
+    /// The program's file.
+    pub(crate) program: PathBuf,
+    /// Its arguments.
+    pub(crate) args: Vec<OsString>,
+}
+
+/// Options that the programs executed by the guest inherit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SharedOptions {
+    /// Where the guest's absolute paths are looked up first.
+    pub(crate) sysroot: Option<PathBuf>,
+    /// The ISA string; by default all that is implemented, at the program's width.
+    pub(crate) cpu: Option<String>,
+    /// Which engine.
+    pub(crate) engine: EngineChoice,
+    /// Print system calls.
+    pub(crate) strace: bool,
+    /// What to print of translated code.
+    pub(crate) dumps: Vec<DumpRequest>,
+    /// Numbers at the end.
+    pub(crate) stats: Option<StatsFormat>,
+    /// How often `-v` was given.
+    pub(crate) verbose: u8,
+}
+
+/// `--engine`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum EngineChoice {
+    /// The interpreter first, compiled code for what is hot
+    #[default]
+    Tiered,
+    /// The interpreter alone
+    Interp,
+    /// Compiled code from the first execution on
+    Jit,
+}
+
+impl EngineChoice {
+    /// The option's value.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            EngineChoice::Tiered => "tiered",
+            EngineChoice::Interp => "interp",
+            EngineChoice::Jit => "jit",
+        }
+    }
+
+    /// What the machine calls it.
+    pub(crate) fn tier(self) -> Tier {
+        match self {
+            EngineChoice::Tiered => Tier::Tiered,
+            EngineChoice::Interp => Tier::Interp,
+            EngineChoice::Jit => Tier::Jit,
+        }
+    }
+}
+
+/// `--stats`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum StatsFormat {
+    /// For people
+    Text,
+    /// One line of JSON
+    Json,
+}
+
+/// What can be dumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DumpKind {
+    /// Guest instructions.
+    Insn,
+    /// Our IR, optimised.
+    Ir,
+    /// Cranelift's IR.
+    Clif,
+    /// Host instructions.
+    Host,
+}
+
+/// The kinds by name.
+pub(crate) const DUMP_KINDS: [(&str, DumpKind); 4] =
+    [("insn", DumpKind::Insn), ("ir", DumpKind::Ir), ("clif", DumpKind::Clif), ("host", DumpKind::Host)];
+
+/// `--dump KIND[=LO..HI]`: code that starts at an address of the range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DumpRequest {
+    /// What.
+    pub(crate) kind: DumpKind,
+    /// Where; `None` is everywhere.
+    pub(crate) range: Option<Range<u64>>,
+}
+
+impl DumpRequest {
+    /// Is code at `pc` wanted?
+    pub(crate) fn covers(&self, pc: u64) -> bool {
+        self.range.as_ref().is_none_or(|range| range.contains(&pc))
+    }
+}
+
+impl FromStr for DumpRequest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, range) = match text.split_once('=') {
+            Some((name, range)) => (name, Some(parse_range(range)?)),
+            None => (text, None),
+        };
+        let known = DUMP_KINDS.iter().find(|(known, _)| *known == name);
+        let (_, kind) = known.ok_or_else(|| format!("\"{name}\" is none of insn, ir, clif, host"))?;
+        Ok(DumpRequest { kind: *kind, range })
+    }
+}
+
+impl fmt::Display for DumpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = DUMP_KINDS.iter().find(|(_, kind)| *kind == self.kind);
+        f.write_str(named.map_or("", |(name, _)| name))?;
+        match &self.range {
+            Some(range) => write!(f, "={:#x}..{:#x}", range.start, range.end),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `LO..HI`, each decimal or hexadecimal with `0x`; a missing bound is the end of the address space.
+pub(crate) fn parse_range(text: &str) -> Result<Range<u64>, String> {
+    let (low, high) = text.split_once("..").ok_or_else(|| format!("\"{text}\" is no range LO..HI"))?;
+    let bound = |text: &str, missing| if text.is_empty() { Ok(missing) } else { parse_address(text) };
+    let range = bound(low, 0)?..bound(high, u64::MAX)?;
+    if range.is_empty() { Err(format!("the range {text} is empty")) } else { Ok(range) }
+}
+
+fn parse_address(text: &str) -> Result<u64, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| format!("\"{text}\" is no address"))
+}
+
+impl SharedOptions {
+    /// The options as arguments that mean the same.
+    pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let mut args = Vec::new();
+        let mut option = |name: &str, value: &OsStr| args.push(joined(name, value));
+        if let Some(sysroot) = &self.sysroot {
+            option("--sysroot", sysroot.as_os_str());
+        }
+        if let Some(cpu) = &self.cpu {
+            option("--cpu", cpu.as_ref());
+        }
+        option("--engine", self.engine.name().as_ref());
+        for dump in &self.dumps {
+            option("--dump", dump.to_string().as_ref());
+        }
+        match self.stats {
+            Some(StatsFormat::Text) => option("--stats", "text".as_ref()),
+            Some(StatsFormat::Json) => option("--stats", "json".as_ref()),
+            None => {}
+        }
+        args.extend(self.strace.then(|| "--strace".into()));
+        args.extend((0..self.verbose).map(|_| "-v".into()));
+        args
+    }
+}
+
+/// `NAME=VALUE`.
+fn joined(name: &str, value: &OsStr) -> OsString {
+    let mut option = OsString::from(name);
+    option.push("=");
+    option.push(value);
+    option
+}
+
+impl RunOptions {
+    /// The arguments after the emulator's name that mean the same.
+    #[cfg(test)]
+    pub(crate) fn to_args(&self) -> Vec<OsString> {
+        let mut args = vec!["run".into()];
+        args.extend(self.shared.to_args());
+        args.extend(self.set_env.iter().map(|v| joined("--set-env", v)));
+        args.extend(self.unset_env.iter().map(|v| joined("--unset-env", v)));
+        args.extend(self.argv0.iter().map(|v| joined("--argv0", v)));
+        args.extend(self.exec_fd.map(|fd| format!("--exec-fd={fd}").into()));
+        args.push("--".into());
+        args.push(self.program.clone().into());
+        args.extend(self.args.iter().cloned());
+        args
+    }
+
+    /// The arguments, after the emulator's name and before the program, for what the guest executes.
+    pub(crate) fn reexec_args(&self) -> Vec<OsString> {
+        let mut args = vec!["run".into()];
+        args.extend(self.shared.to_args());
+        args
+    }
+
+    /// The guest's environment, made of the emulator's.
+    pub(crate) fn environment(&self, own: impl Iterator<Item = (OsString, OsString)>) -> Vec<OsString> {
+        let changed: Vec<OsString> = self.set_env.iter().map(|v| name_of(v)).collect();
+        let kept = own.filter(|(name, _)| !self.unset_env.contains(name) && !changed.contains(name));
+        let kept = kept.map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            name
+        });
+        kept.chain(self.set_env.iter().cloned()).collect()
+    }
+}
+
+/// The name in `NAME=VALUE`.
+fn name_of(variable: &OsStr) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    OsString::from_vec(variable.as_bytes().split(|b| *b == b'=').next().unwrap_or_default().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dumps_read_back() {
+        for text in ["insn", "ir=0x10000..0x20000", "clif", "host=0x0..0xffffffffffffffff"] {
+            assert_eq!(text.parse::<DumpRequest>().unwrap().to_string(), text);
+        }
+        assert_eq!("ir=16..0x20".parse::<DumpRequest>().unwrap().range, Some(16..32));
+        assert_eq!("ir=..0x20".parse::<DumpRequest>().unwrap().range, Some(0..32));
+        for bad in ["asm", "ir=5", "ir=0x20..0x10", "ir=x..y", ""] {
+            assert!(bad.parse::<DumpRequest>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_changed_in_place_of_the_own() {
+        let options = RunOptions {
+            shared: SharedOptions::default(),
+            set_env: vec!["A=1".into(), "NEW=".into()],
+            unset_env: vec!["B".into()],
+            argv0: None,
+            exec_fd: None,
+            program: "x".into(),
+            args: vec![],
+        };
+        let own = [("A", "0"), ("B", "0"), ("C", "a=b")].map(|(n, v)| (n.into(), v.into()));
+        assert_eq!(options.environment(own.into_iter()), ["C=a=b", "A=1", "NEW="]);
+    }
+}
