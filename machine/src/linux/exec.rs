@@ -338,6 +338,7 @@ fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult
     t.scratch = emulator_arguments(t, fd, program)?;
     let split = t.scratch.iter().position(|s| s.is_empty()).unwrap_or(t.scratch.len());
     let result = written.and_then(|_| quiet(t)).map(|changed| {
+        t.release_robust_list();
         let strings: Vec<&CStr> = t.scratch.iter().map(CString::as_c_str).collect();
         let error = host::execve(c"/proc/self/exe", &strings[..split], &strings[split + 1..]);
         resume(t, changed);

@@ -1,7 +1,9 @@
 //! Futexes: the host's, at the guest's addresses; and robust lists, which are ours to walk.
 
+use super::data::get;
 use super::errno::Errno;
 use super::host::{self, Arg};
+use super::process::Process;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
 
@@ -95,6 +97,7 @@ pub(super) fn set_robust_list(t: &mut Thread, a: &Args) -> SysResult {
         return Err(Errno::EINVAL);
     }
     t.robust = (a.get(0), a.get(1));
+    t.process.note_robust_list(t.tid, a.get(0));
     Ok(0)
 }
 
@@ -111,30 +114,53 @@ pub(super) fn get_robust_list(t: &mut Thread, a: &Args) -> SysResult {
 impl Thread {
     /// Wakes waiters of a word.
     pub(super) fn futex_wake(&self, addr: u64, count: i32) -> SysResult {
-        let word = self.source(addr, 4)?;
-        host::call(libc::SYS_futex, &[word, libc::FUTEX_WAKE.into(), count.into()])
+        wake(&self.process, addr, count)
     }
 
     /// Marks the locks that the ending thread still holds, as the kernel does.
     pub(super) fn release_robust_list(&mut self) {
-        let (head, _) = std::mem::take(&mut self.robust);
-        if head != 0 {
-            let _ = self.walk_robust_list(head);
-        }
+        let head = std::mem::take(&mut self.robust).0;
+        release_robust_list(&self.process, self.tid, head);
+    }
+}
+
+fn wake(process: &Process, addr: u64, count: i32) -> SysResult {
+    let word = process.mem.host_ptr(addr, 4).ok_or(Errno::EFAULT)?;
+    host::call(libc::SYS_futex, &[(word as usize).into(), libc::FUTEX_WAKE.into(), count.into()])
+}
+
+/// Marks the locks that thread `tid` holds; `head` is 0 or the address of its list.
+pub(super) fn release_robust_list(process: &Process, tid: i32, head: u64) {
+    if head != 0 {
+        let _ = RobustList { process, tid }.walk(head);
+    }
+}
+
+struct RobustList<'a> {
+    process: &'a Process,
+    tid: i32,
+}
+
+impl RobustList<'_> {
+    fn long(&self, addr: u64) -> Result<u64, Errno> {
+        let layout = self.process.abi.layout();
+        let mut bytes = [0; 8];
+        self.process.mem.read_bytes(addr, &mut bytes[..layout.long]).map_err(|_| Errno::EFAULT)?;
+        Ok(get(&bytes[..layout.long], layout.big))
     }
 
-    fn walk_robust_list(&self, head: u64) -> Result<(), Errno> {
-        let long = self.layout().long as u64;
-        let offset = self.read_long(head + long)?;
+    fn walk(&self, head: u64) -> Result<(), Errno> {
+        let long = self.process.abi.layout().long as u64;
+        let offset = self.long(head + long)?;
         let offset = if long == 4 { offset as i32 as u64 } else { offset };
-        let pending = self.read_long(head + 2 * long)?;
-        let mut entry = self.read_long(head)?;
+        let pending = self.long(head + 2 * long)?;
+        let mut entry = self.long(head)?;
         for _ in 0..ROBUST_LIMIT {
             if entry & !1 == head {
                 break;
             }
             // The entry may be gone once the lock is released.
-            let next = self.read_long(entry & !1);
+            let next = self.long(entry & !1);
             if entry & !1 != pending & !1 {
                 self.owner_died((entry & !1).wrapping_add(offset), entry & 1 != 0, false)?;
             }
@@ -146,6 +172,10 @@ impl Thread {
         Ok(())
     }
 
+    fn in_memory_order(&self, value: u32) -> u32 {
+        if self.process.abi.layout().big { value.swap_bytes() } else { value }
+    }
+
     fn owner_died(&self, addr: u64, is_pi: bool, pending: bool) -> Result<(), Errno> {
         if !addr.is_multiple_of(4) {
             return Err(Errno::EINVAL);
@@ -153,18 +183,18 @@ impl Thread {
         let mem = &self.process.mem;
         loop {
             let raw = mem.load(addr, 4).map_err(|_| Errno::EFAULT)? as u32;
-            let word = in_memory_order(self, raw);
+            let word = self.in_memory_order(raw);
             if pending && !is_pi && word & TID == 0 {
-                let _ = self.futex_wake(addr, 1);
+                let _ = wake(self.process, addr, 1);
                 return Ok(());
             }
             if word & TID != self.tid as u32 {
                 return Ok(());
             }
-            let new = in_memory_order(self, word & WAITERS | OWNER_DIED);
+            let new = self.in_memory_order(word & WAITERS | OWNER_DIED);
             if mem.atomic_cas(addr, 4, raw.into(), new.into()).map_err(|_| Errno::EFAULT)? == u64::from(raw) {
                 if word & WAITERS != 0 && !is_pi {
-                    let _ = self.futex_wake(addr, 1);
+                    let _ = wake(self.process, addr, 1);
                 }
                 return Ok(());
             }

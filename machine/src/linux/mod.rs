@@ -22,6 +22,7 @@ pub mod image;
 #[cfg(test)]
 mod image_tests;
 mod ioctl;
+mod ipc;
 mod misc;
 mod mman;
 mod net;

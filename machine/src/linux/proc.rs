@@ -131,7 +131,7 @@ impl Thread {
         host::set_mask(SigSet::MAX);
         let spawned = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
             child.tid = host::tid();
-            child.process.enlist(child.tid, child.vcpu.interrupter());
+            child.process.enlist(child.tid);
             child.announce(&c, child.tid);
             if tell.send(child.tid).is_ok() {
                 child.run();
@@ -209,7 +209,7 @@ impl Thread {
         host::set_mask(SigSet::MAX);
         let pid = host::vfork(&mut || {
             child.tid = host::tid();
-            child.process.enlist(child.tid, child.vcpu.interrupter());
+            child.process.enlist(child.tid);
             child.announce(&c, child.tid);
             child.clear_handlers(&c);
             child.run_vfork();
@@ -262,6 +262,7 @@ pub(super) fn exit(t: &mut Thread, a: &Args) -> SysResult {
 /// `exit_group`.
 pub(super) fn exit_group(t: &mut Thread, a: &Args) -> SysResult {
     if t.is_vfork_child {
+        t.process.release_robust_lists();
         host::exit_process(a.int(0));
     }
     t.process.exit(a.int(0))

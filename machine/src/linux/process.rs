@@ -2,7 +2,7 @@
 
 use super::abi::Abi;
 use super::errno::Errno;
-use super::host::{self, Interrupt};
+use super::host;
 use super::misc::Limits;
 use super::path::Sysroot;
 use super::signal::Dispositions;
@@ -71,13 +71,21 @@ pub struct Process {
     cwd_inside: AtomicBool,
     unknown: Mutex<BTreeMap<u32, u64>>,
     pub(super) limits: Mutex<Limits>,
+    /// System V segments that are attached: address and size.
+    pub(super) segments: Mutex<BTreeMap<u64, u64>>,
     /// Status that the first thread ended with.
     leader_status: AtomicI32,
 }
 
+/// What the process knows of a thread.
+struct Live {
+    /// Head of its robust list, or 0.
+    robust: u64,
+}
+
 #[derive(Default)]
 struct Threads {
-    live: HashMap<i32, Arc<dyn Interrupt>>,
+    live: HashMap<i32, Live>,
 }
 
 /// A lock whose holder has panicked is still consistent enough: all updates here are single stores.
@@ -100,6 +108,7 @@ impl Process {
             cwd_inside: AtomicBool::new(cwd_inside),
             unknown: Mutex::default(),
             limits: Mutex::new(Limits::inherited()),
+            segments: Mutex::default(),
             leader_status: AtomicI32::new(0),
             mem,
             abi,
@@ -112,7 +121,7 @@ impl Process {
     pub fn run(self: &Arc<Self>, vcpu: Box<dyn Vcpu>) -> ! {
         let mask = host::set_mask(u64::MAX);
         super::exec::restore_start_state();
-        self.enlist(host::tid(), vcpu.interrupter());
+        self.enlist(host::tid());
         Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS).run();
         host::exit_process(0)
     }
@@ -131,6 +140,7 @@ impl Process {
             cwd_inside: AtomicBool::new(self.cwd_is_inside()),
             unknown: Mutex::default(),
             limits: Mutex::new(lock(&self.limits).clone()),
+            segments: Mutex::new(lock(&self.segments).clone()),
             leader_status: AtomicI32::new(0),
         })
     }
@@ -143,16 +153,15 @@ impl Process {
         vcpu: &mut dyn Vcpu,
         fork: impl Fn() -> Result<host::Forked, Errno>,
     ) -> Result<host::Forked, Errno> {
-        let interrupter = vcpu.interrupter();
         let mut side = Err(Errno::ENOMEM);
         vcpu.fork(&mut || {
-            let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits));
+            let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits), lock(&self.segments));
             let mut threads = lock(&self.threads);
             side = fork();
             let in_child = side == Ok(host::Forked::Child);
             if in_child {
                 threads.live.clear();
-                threads.live.insert(host::tid(), Arc::clone(&interrupter));
+                threads.live.insert(host::tid(), Live { robust: 0 });
             }
             drop((threads, guards));
             in_child
@@ -160,8 +169,16 @@ impl Process {
         side
     }
 
-    pub(super) fn enlist(&self, tid: i32, interrupt: Arc<dyn Interrupt>) {
-        lock(&self.threads).live.insert(tid, interrupt);
+    /// Puts a thread on the list.
+    pub(super) fn enlist(&self, tid: i32) {
+        lock(&self.threads).live.insert(tid, Live { robust: 0 });
+    }
+
+    /// The thread has a robust list at `head`.
+    pub(super) fn note_robust_list(&self, tid: i32, head: u64) {
+        if let Some(thread) = lock(&self.threads).live.get_mut(&tid) {
+            thread.robust = head;
+        }
     }
 
     /// Takes a thread off the list; true if it was the last.
@@ -206,8 +223,16 @@ impl Process {
         lock(&self.unknown).iter().map(|(n, count)| (name(n), *count)).collect()
     }
 
+    /// Tells other processes of the locks that the threads of this one hold at its end.
+    pub(super) fn release_robust_lists(&self) {
+        for (tid, thread) in &lock(&self.threads).live {
+            super::futex::release_robust_list(self, *tid, thread.robust);
+        }
+    }
+
     /// Ends the process with all its threads.
     pub(super) fn exit(&self, status: i32) -> ! {
+        self.release_robust_lists();
         if let Some(hook) = &self.config.on_exit {
             hook(status);
         }

@@ -189,6 +189,7 @@ impl Thread {
     }
 
     fn die_by(&self, signal: i32) -> ! {
+        self.process.release_robust_lists();
         if let (false, Some(hook)) = (self.is_vfork_child, &self.process.config.on_exit) {
             hook(128 + signal);
         }

@@ -4,7 +4,7 @@ use super::abi::Abi;
 use super::errno::Errno;
 use super::host::{self, Arg};
 use super::thread::Thread;
-use super::{exec, files, fs, futex, ioctl, misc, mman, net, poll, proc, signal, time};
+use super::{exec, files, fs, futex, ioctl, ipc, misc, mman, net, poll, proc, signal, time};
 use emu_ir::CpuState;
 use std::collections::HashMap;
 
@@ -448,6 +448,28 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("sendmmsg",     net::sendmmsg,    &[Fd, Ptr, Int, Hex]),
     sys("recvmmsg",     net::recvmmsg,    &[Fd, Ptr, Int, Hex, Ptr]),
     sys("recvmmsg_time64", net::recvmmsg, &[Fd, Ptr, Int, Hex, Ptr]),
+    // System V and POSIX objects.
+    same("shmget",      libc::SYS_shmget, &[Int, Size, Hex]),
+    sys("shmat",        ipc::shmat,       &[Int, Ptr, Hex]),
+    sys("shmdt",        ipc::shmdt,       &[Ptr]),
+    sys("shmctl",       ipc::shmctl,      &[Int, Int, Ptr]),
+    same("semget",      libc::SYS_semget, &[Int, Int, Hex]),
+    sys("semop",        ipc::semop,       &[Int, Ptr, Size]),
+    sys("semtimedop",   ipc::semtimedop,  &[Int, Ptr, Size, Ptr]),
+    sys("semtimedop_time64", ipc::semtimedop, &[Int, Ptr, Size, Ptr]),
+    sys("semctl",       ipc::semctl,      &[Int, Int, Int, Ptr]),
+    same("msgget",      libc::SYS_msgget, &[Int, Hex]),
+    sys("msgsnd",       ipc::msgsnd,      &[Int, Ptr, Size, Hex]),
+    sys("msgrcv",       ipc::msgrcv,      &[Int, Ptr, Size, Long, Hex]),
+    sys("msgctl",       ipc::msgctl,      &[Int, Int, Ptr]),
+    sys("mq_open",      ipc::mq_open,     &[Str, Open, Mode, Ptr]),
+    same("mq_unlink",   libc::SYS_mq_unlink, &[Str]),
+    sys("mq_timedsend", ipc::mq_timedsend, &[Fd, In, Size, Int, Ptr]),
+    sys("mq_timedsend_time64", ipc::mq_timedsend, &[Fd, In, Size, Int, Ptr]),
+    sys("mq_timedreceive", ipc::mq_timedreceive, &[Fd, Out, Size, Ptr, Ptr]),
+    sys("mq_timedreceive_time64", ipc::mq_timedreceive, &[Fd, Out, Size, Ptr, Ptr]),
+    sys("mq_notify",    ipc::mq_notify,   &[Fd, Ptr]),
+    sys("mq_getsetattr", ipc::mq_getsetattr, &[Fd, Ptr, Ptr]),
     // The system.
     sys("uname",        misc::uname,      &[Ptr]),
     sys("sysinfo",      misc::sysinfo,    &[Ptr]),
