@@ -169,7 +169,7 @@ fn what_cannot_be_run_is_told_in_a_line() {
 fn an_unreadable_file_is_told() {
     let dir = Scratch::new("unreadable");
     let program = dir.file("program", &elf(RISCV, EXIT_42, None));
-    fs::set_permissions(&program, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads everything, so somebody else has to try, who may not reach the build directory.
     let emu = dir.0.join("emu");
     // By another process: a thread that forks while this one has the copy open for writing would make it busy.
