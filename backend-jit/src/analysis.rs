@@ -1,4 +1,5 @@
-//! Data flow over a region: which slots are live, dirty (newer than memory), or may hold a NaN that is not canonical.
+//! Data flow over a region: which slots are live, dirty (newer than memory), or hold the result of an SSE instruction, whose
+//! NaNs are not canonical yet.
 
 use crate::CompileOptions;
 use crate::region::Region;
@@ -46,9 +47,10 @@ impl SlotSet {
 pub(crate) struct Analysis {
     /// Slots that may be newer in SSA than in memory at the block's start.
     pub(crate) dirty_in: Vec<SlotSet>,
-    /// Slots to load when the region is entered.
-    pub(crate) entry_live: SlotSet,
-    /// Slots that may hold a NaN still to be made canonical at the block's start.
+    /// Slots that are needed from before the block.
+    pub(crate) live_in: Vec<SlotSet>,
+    /// Slots that hold, on every path to the block's start, a result whose NaN is still to be made canonical. Any other
+    /// slot may hold bits that must not change: a boxed single is a NaN, too, if it is taken for a double.
     pub(crate) raw_in: Vec<SlotSet>,
 }
 
@@ -56,12 +58,12 @@ impl Analysis {
     /// What `options` make of `region`.
     pub(crate) fn of(region: &Region, options: &CompileOptions) -> Analysis {
         let dirty_in = forward(region, |i, dirty| dirty_out(&region.blocks[i].block, dirty, options.precise_faults));
-        let raw_in = forward(region, |i, raw| {
+        let raw_in = forward_on_every_path(region, |i, raw| {
             let block = &region.blocks[i].block;
             if block.nan == NanRule::Canonical { raw_out(&block.insts, raw) } else { raw }
         });
         let live_in = live_in(region, &dirty_in, options);
-        Analysis { dirty_in, entry_live: live_in[region.entry], raw_in }
+        Analysis { dirty_in, live_in, raw_in }
     }
 }
 
@@ -109,7 +111,6 @@ fn has_effect(inst: &Inst) -> bool {
             | LoadReserved { .. }
             | Call { .. }
             | ReadFpFlags
-            | WriteFpFlags { .. }
     )
 }
 
@@ -128,6 +129,25 @@ fn forward(region: &Region, transfer: impl Fn(usize, SlotSet) -> SlotSet) -> Vec
                 if !std::mem::replace(&mut queued[succ], true) {
                     todo.push(succ);
                 }
+            }
+        }
+    }
+    state
+}
+
+/// Solves a forward "must" problem: the intersection over predecessors, empty at the region's entry.
+fn forward_on_every_path(region: &Region, transfer: impl Fn(usize, SlotSet) -> SlotSet) -> Vec<SlotSet> {
+    let mut state = vec![SlotSet(u128::MAX); region.blocks.len()];
+    state[region.entry] = SlotSet::default();
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for i in 0..region.blocks.len() {
+            let out = transfer(i, state[i]);
+            for &succ in &region.blocks[i].successors {
+                let met = SlotSet(state[succ].0 & out.0);
+                changed |= met != state[succ];
+                state[succ] = met;
             }
         }
     }
@@ -155,15 +175,14 @@ fn raw_out(insts: &[Inst], mut raw: SlotSet) -> SlotSet {
             Inst::Get { slot, .. } => values[i] = raw.contains(*slot),
             Inst::Set { slot, value, .. } if values[value.index()] => raw.insert(*slot),
             Inst::Set { slot, .. } => raw.remove(*slot),
-            Inst::Select { args, .. } => values[i] = args.iter().any(|a| values[a.index()]),
             _ => values[i] = makes_raw_nan(inst),
         }
     }
     raw
 }
 
-/// May the inline code for this op give a NaN that is not the canonical one? (A select passes on what it gets; what
-/// goes into a NaN box is made canonical before.)
+/// May the inline code for this op give a NaN that is not the canonical one? (What goes into a NaN box is made canonical
+/// before.)
 pub(crate) fn makes_raw_nan(inst: &Inst) -> bool {
     match inst {
         Inst::FloatUnary { op, .. } => matches!(op, FloatUnaryOp::Sqrt),

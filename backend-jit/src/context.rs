@@ -25,6 +25,8 @@ pub enum ExitCode {
     Budget = 4,
     /// A memory fault in code without precise state: `cpu.pc` is exact, the registers are not.
     ImpreciseFault = 5,
+    /// `cpu.mode` must be computed anew; `cpu.pc` is after the instruction.
+    ModeChange = 6,
 }
 
 /// One entry of the jump cache.
@@ -68,6 +70,8 @@ pub struct Context {
     pub(crate) checkpoint: u32,
     /// `cpu.insn_count` at the checkpoint, in code that counts.
     pub(crate) checkpoint_count: u64,
+    /// Where compiled code stores what nobody needs.
+    pub(crate) unused: u64,
     /// The fault behind [`ExitCode::ImpreciseFault`].
     pub fault: Option<Fault>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
@@ -109,6 +113,7 @@ pub(crate) mod offset {
     own!(HELPER_TRAPPED, helper_trapped);
     own!(CHECKPOINT, checkpoint);
     own!(CHECKPOINT_COUNT, checkpoint_count);
+    own!(UNUSED, unused);
     own!(JUMP_CACHE_PTR, jump_cache);
 }
 

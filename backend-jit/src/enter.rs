@@ -27,6 +27,7 @@ pub(crate) unsafe fn enter(ctx: &mut Context, code: u64, env: &mut dyn Env) -> E
         3 => ExitCode::Interrupted,
         4 => ExitCode::Budget,
         5 => ExitCode::ImpreciseFault,
+        6 => ExitCode::ModeChange,
         other => unreachable!("compiled code left with exit kind {other}"),
     }
 }

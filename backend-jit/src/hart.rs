@@ -81,6 +81,7 @@ impl Hart {
             helper_trapped: 0,
             checkpoint: 0,
             checkpoint_count: 0,
+            unused: 0,
             fault: None,
             jump_cache: Box::new([EMPTY_ENTRY; JUMP_CACHE]),
             env: None,

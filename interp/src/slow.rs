@@ -124,6 +124,7 @@ fn store_conditional<E: Env>(cpu: &mut CpuState, env: &mut E, ty: Type, addr: u6
     if reserved != addr {
         return Ok(0);
     }
-    let expected = cpu.reservation_value;
+    // The reservation may be wider than the store.
+    let expected = cpu.reservation_value & ty.mask();
     Ok((env.atomic_cas(addr, ty.bytes(), expected, new)? == expected).into())
 }

@@ -277,6 +277,21 @@ impl Inst {
         )
     }
 
+    /// Does it have a result that may be another one when it runs again? The guest's registers must be exact at the end
+    /// of its guest instruction: from there an engine can go on that has to repeat what follows.
+    pub fn is_unrepeatable(&self) -> bool {
+        use Inst::*;
+        matches!(
+            self,
+            AtomicRmw { .. }
+                | AtomicCas { .. }
+                | LoadReserved { .. }
+                | StoreConditional { .. }
+                | Call { .. }
+                | ReadFpFlags
+        )
+    }
+
     /// May it go away when nobody uses its result?
     ///
     /// Floating-point ops raise flags, so only those that cannot are removable.

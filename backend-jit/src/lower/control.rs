@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{
     Block as ClifBlock, ExternalName, GlobalValueData, InstBuilder, MemFlagsData, UserExternalName, Value as ClifValue,
     types,
 };
-use emu_ir::{Block, IndirectKind, Terminator, Value};
+use emu_ir::{Block, ExitKind, IndirectKind, Terminator, Value};
 
 /// A direct exit's slot: two words behind the region's code, the address to jump to and the guest pc it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl Lower<'_> {
                 self.store_ctx(insn, offset::EXIT_AUX);
                 self.exit(ExitCode::Syscall, next);
             }
+            Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
             Terminator::Trap { .. } | Terminator::Exit { .. } => self.exit_to_interpreter(),
         }
     }

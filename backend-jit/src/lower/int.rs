@@ -123,9 +123,8 @@ impl Lower<'_> {
         self.b.ins().icmp(cc, a, b)
     }
 
-    pub(super) fn select(&mut self, at: Value, cond: Value, args: [Value; 2]) -> ClifValue {
-        self.cur.raw_values[at.index()] = args.iter().any(|a| self.cur.raw_values[a.index()]);
-        let (c, x, y) = (self.value(cond), self.value(args[0]), self.value(args[1]));
+    pub(super) fn select(&mut self, cond: Value, args: [Value; 2]) -> ClifValue {
+        let (c, x, y) = (self.value(cond), self.clean(args[0]), self.clean(args[1]));
         self.b.ins().select(c, x, y)
     }
 

@@ -8,6 +8,7 @@ mod atomic;
 pub(crate) mod control;
 mod float;
 mod int;
+mod keep;
 pub(crate) mod memory;
 
 use crate::CompileOptions;
@@ -87,8 +88,9 @@ pub(crate) fn lower_region(
         lower.block(index);
     }
     lower.b.seal_all_blocks();
-    let Lower { b, out, .. } = lower;
+    let Lower { b, out, ctx, .. } = lower;
     b.finalize(isa.frontend_config());
+    keep::keep_flag_raisers(func, ctx);
     out
 }
 
@@ -162,7 +164,7 @@ impl<'a> Lower<'a> {
     fn entry(&mut self) {
         self.declare_variables();
         self.poll(self.region.entry_pc(), SlotSet::default());
-        for slot in self.analysis.entry_live.iter() {
+        for slot in self.analysis.live_in[self.region.entry].iter() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
             let value = self.load_ctx(clif_type(ty), offset::slot(slot.0));
             self.b.def_var(var, value);
@@ -205,13 +207,28 @@ impl<'a> Lower<'a> {
         if rb.loop_header {
             self.poll(rb.block.key.pc, self.cur.dirty);
         }
-        if self.body(&rb.block) {
-            self.terminator(index);
+        self.body(&rb.block);
+        self.clean_for_successors(index);
+        self.terminator(index);
+    }
+
+    /// Makes NaNs canonical in the slots that a successor takes as they are.
+    fn clean_for_successors(&mut self, index: usize) {
+        let mut slots = SlotSet::default();
+        for &succ in &self.region.blocks[index].successors {
+            slots = slots.union(self.analysis.live_in[succ].without(self.analysis.raw_in[succ]));
+        }
+        for slot in slots.iter().filter(|s| self.cur.raw_slots.contains(*s)).collect::<Vec<_>>() {
+            let Some((var, ty)) = self.vars[slot.index()] else { continue };
+            let value = self.b.use_var(var);
+            let clean = self.canonical(ty, value);
+            self.b.def_var(var, clean);
+            self.cur.raw_slots.remove(slot);
         }
     }
 
-    /// Lowers the instructions; false if the block was left for good before its end.
-    fn body(&mut self, block: &Block) -> bool {
+    /// Lowers the instructions.
+    fn body(&mut self, block: &Block) {
         let points = write_backs(block, self.options.precise_faults);
         let mut points = points.into_iter().peekable();
         let mut mark = 0;
@@ -226,16 +243,10 @@ impl<'a> Lower<'a> {
             while let Some(point) = points.next_if(|p| p.before == i) {
                 self.write_back(point.completed);
             }
-            match block.insts.get(i) {
-                Some(Inst::WriteFpRound { .. }) => {
-                    self.exit_to_interpreter();
-                    return false;
-                }
-                Some(inst) => self.inst(Value(i as u32), inst),
-                None => {}
+            if let Some(inst) = block.insts.get(i) {
+                self.inst(Value(i as u32), inst);
             }
         }
-        true
     }
 
     fn begin_insn(&mut self, block: &Block, mark: usize) {
@@ -253,7 +264,7 @@ impl<'a> Lower<'a> {
             Inst::Unary { op, arg, .. } => self.unary(op, arg),
             Inst::Binary { op, ty, args } => self.binary(op, ty, args),
             Inst::Compare { cond, args, .. } => self.compare(cond, args),
-            Inst::Select { cond, args, .. } => self.select(at, cond, args),
+            Inst::Select { cond, args, .. } => self.select(cond, args),
             Inst::Convert { op, ty, arg } => self.convert(op, ty, arg),
             Inst::FloatUnary { op, ty, round, arg } => self.float_unary(op, ty, round, arg),
             Inst::FloatBinary { op, ty, round, args } => self.float_binary(op, ty, round, args),
@@ -279,7 +290,11 @@ impl<'a> Lower<'a> {
                 return;
             }
             Inst::ReadFpRound => self.load_ctx(types::I32, offset::FP_ROUND),
-            Inst::WriteFpRound { .. } => unreachable!("left to the interpreter by `body`"),
+            // MXCSR follows when compiled code is entered again: the block ends here.
+            Inst::WriteFpRound { value } => {
+                let value = self.value(value);
+                return self.store_ctx(value, offset::FP_ROUND);
+            }
             Inst::Call { helper, ty, count, args } => self.guest_call(helper, ty, &args[..usize::from(count)]),
             Inst::TrapIf { cond, .. } => {
                 let cond = self.value(cond);

@@ -119,7 +119,7 @@ fn step(
             }
             let held = cpu.reservation_addr == v(addr);
             cpu.clear_reservation();
-            let expected = cpu.reservation_value;
+            let expected = cpu.reservation_value & ty.mask();
             let stored =
                 held && memory.atomic_cas(v(addr), ty.bytes(), expected, v(value)).map_err(Exit::Fault)? == expected;
             stored.into()

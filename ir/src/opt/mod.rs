@@ -8,7 +8,8 @@
 //! 2. Backwards (`sweep`): register writes that nobody can see and pure instructions without users go away.
 //!
 //! Nothing that can fault, and no floating-point op that may raise a flag, is moved, added or dropped. Registers are exact
-//! at every instruction that can fault and at the end, but no longer between any two guest instructions.
+//! at every instruction that can fault, after every guest instruction that cannot be repeated ([`Inst::is_unrepeatable`])
+//! and at the end, but no longer between any two guest instructions.
 
 mod compare;
 mod convert;

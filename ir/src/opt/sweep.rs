@@ -31,7 +31,17 @@ fn find_needed(block: &mut Block) -> Vec<u32> {
     }
     // Registers that are written further down before anything can see them.
     let mut overwritten = 0u128;
-    for (i, inst) in block.insts.iter_mut().enumerate().rev() {
+    let mut next = block.marks.len();
+    for i in (0..block.insts.len()).rev() {
+        // From one guest instruction to the one before it.
+        while next > 1 && block.marks[next - 1].first as usize > i {
+            next -= 1;
+            let insn = block.marks[next - 1].first as usize..block.marks[next].first as usize;
+            if block.insts[insn].iter().any(Inst::is_unrepeatable) {
+                overwritten = 0;
+            }
+        }
+        let inst = &mut block.insts[i];
         let stays = match inst {
             Inst::Set { slot, .. } => overwritten & 1 << slot.0 == 0,
             _ => needed[i] == 1 || !inst.is_pure(),

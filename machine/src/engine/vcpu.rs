@@ -109,6 +109,7 @@ impl EngineVcpu {
         };
         match exit {
             ExitCode::Next | ExitCode::Budget => Exit::Next,
+            ExitCode::ModeChange => Exit::ModeChange,
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
             // The flag is still set: the loop sees it.
             ExitCode::Interrupted => Exit::Next,

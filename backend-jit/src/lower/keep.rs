@@ -1,0 +1,66 @@
+//! Floating-point instructions whose result nobody needs still raise flags, but Cranelift emits no pure instruction
+//! without a use. Such results are stored where nobody looks.
+
+use crate::context::offset;
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::entity::EntitySet;
+use cranelift_codegen::ir::{Function, Inst, InstBuilder, MemFlagsData, Opcode, Value, ValueDef};
+
+/// May it set a bit of MXCSR?
+fn raises_flags(opcode: Opcode) -> bool {
+    use Opcode::*;
+    matches!(
+        opcode,
+        Fadd | Fsub
+            | Fmul
+            | Fdiv
+            | Sqrt
+            | Fma
+            | Fcmp
+            | Fpromote
+            | Fdemote
+            | FcvtFromSint
+            | FcvtFromUint
+            | FcvtToSintSat
+            | FcvtToUintSat
+    )
+}
+
+/// Is it emitted whatever becomes of its result?
+fn is_root(opcode: Opcode) -> bool {
+    opcode.is_terminator() || opcode.is_branch() || opcode.is_call() || opcode.can_store() || opcode.can_trap()
+}
+
+/// Gives every instruction that raises flags a use; `ctx` is the context's address, defined in the entry block.
+pub(super) fn keep_flag_raisers(func: &mut Function, ctx: Value) {
+    let unused = unused_raisers(func);
+    let mut pos = FuncCursor::new(func);
+    for inst in unused {
+        pos.goto_after_inst(inst);
+        let result = pos.func.dfg.first_result(inst);
+        pos.ins().store(MemFlagsData::trusted(), result, ctx, offset::UNUSED);
+    }
+}
+
+/// The instructions that raise flags and from which nothing leads to an instruction that is emitted anyway.
+fn unused_raisers(func: &Function) -> Vec<Inst> {
+    let insts = || func.layout.blocks().flat_map(|block| func.layout.block_insts(block));
+    let opcode = |inst: Inst| func.dfg.insts[inst].opcode();
+    let raisers: Vec<Inst> = insts().filter(|inst| raises_flags(opcode(*inst))).collect();
+    if raisers.is_empty() {
+        return raisers;
+    }
+    let mut used = EntitySet::new();
+    let mut todo: Vec<Inst> = insts().filter(|inst| is_root(opcode(*inst))).collect();
+    while let Some(inst) = todo.pop() {
+        for value in func.dfg.inst_values(inst) {
+            if let ValueDef::Result(from, _) = func.dfg.value_def(func.dfg.resolve_aliases(value))
+                && used.insert(from)
+            {
+                todo.push(from);
+            }
+        }
+    }
+    // A later one may use an earlier one: keeping the last of a chain keeps them all, but to store each is as right.
+    raisers.into_iter().filter(|inst| !used.contains(*inst)).collect()
+}
