@@ -1,0 +1,231 @@
+//! Small static programs: load every register, run a program, store every register, write all of it out.
+//!
+//! They are assembled here, so that no compiler is needed, and run by QEMU as ELF files and by our engines from
+//! memory.
+
+use super::machine::{Machine, Way, map};
+use super::program::{CODE, DATA, Program, READ_ONLY};
+use emu_frontend_riscv::Riscv;
+use emu_frontend_riscv::fields::{IMM_I, IMM_J, IMM_S, IMM_U};
+use emu_ir::{CpuState, Exit, Guest, Slot};
+use emu_machine::mem::Prot;
+use std::sync::Arc;
+
+/// Loads the registers and jumps to [`CODE`].
+const PROLOGUE: u64 = 0x1_4000;
+/// Stores the registers and ends.
+const EPILOGUE: u64 = 0x1_5000;
+/// The registers: 32 integer ones of eight bytes, 32 floating-point ones, `fcsr`.
+const TABLE: u64 = 0x2_4000;
+const CELLS: u64 = 65;
+const FCSR_CELL: u64 = 64;
+/// What is written out.
+pub const OUTPUT: std::ops::Range<u64> = DATA.start..TABLE + CELLS * 8;
+/// The register that the epilogue spoils; programs use it for computed jumps only.
+pub const SPOILED: u16 = 26;
+
+const WRITE: i64 = 64;
+const EXIT: i64 = 93;
+
+/// Pieces of memory at their addresses.
+pub struct Image {
+    xlen: u32,
+    pieces: Vec<(u64, Vec<u8>)>,
+}
+
+/// An assembler of what is needed here.
+struct Code {
+    words: Vec<u32>,
+    at: u64,
+    xlen: u32,
+}
+
+impl Code {
+    fn lui(&mut self, rd: u32, value: u64) {
+        self.words.push(IMM_U.put(0x37 | rd << 7, value as i64));
+    }
+
+    fn addi(&mut self, rd: u32, rs1: u32, imm: i64) {
+        self.words.push(IMM_I.put(0x13 | rd << 7 | rs1 << 15, imm));
+    }
+
+    /// `lw` or `ld`, as wide as the registers.
+    fn load(&mut self, rd: u32, base: u32, cell: u64) {
+        let opcode = if self.xlen == 64 { 0x3003 } else { 0x2003 };
+        self.words.push(IMM_I.put(opcode | rd << 7 | base << 15, cell as i64 * 8));
+    }
+
+    fn store(&mut self, rs: u32, base: u32, cell: u64) {
+        let opcode = if self.xlen == 64 { 0x3023 } else { 0x2023 };
+        self.words.push(IMM_S.put(opcode | rs << 20 | base << 15, cell as i64 * 8));
+    }
+
+    fn load_float(&mut self, rd: u32, base: u32, cell: u64) {
+        self.words.push(IMM_I.put(0x3007 | rd << 7 | base << 15, cell as i64 * 8));
+    }
+
+    fn store_float(&mut self, rs: u32, base: u32, cell: u64) {
+        self.words.push(IMM_S.put(0x3027 | rs << 20 | base << 15, cell as i64 * 8));
+    }
+
+    fn jump(&mut self, to: u64) {
+        let here = self.at + 4 * self.words.len() as u64;
+        self.words.push(IMM_J.put(0x6f, to.wrapping_sub(here) as i64));
+    }
+
+    fn syscall(&mut self, number: i64) {
+        self.addi(17, 0, number);
+        self.words.push(0x73);
+    }
+
+    fn bytes(self) -> (u64, Vec<u8>) {
+        (self.at, self.words.iter().flat_map(|w| w.to_le_bytes()).collect())
+    }
+}
+
+fn prologue(xlen: u32) -> (u64, Vec<u8>) {
+    let mut code = Code { words: vec![], at: PROLOGUE, xlen };
+    code.lui(31, TABLE);
+    code.load(1, 31, FCSR_CELL);
+    code.words.push(0x0030_9073); // csrw fcsr, ra
+    (0..32).for_each(|f| code.load_float(f, 31, 32 + u64::from(f)));
+    (1..32).for_each(|x| code.load(x, 31, x.into()));
+    code.jump(CODE);
+    code.bytes()
+}
+
+fn epilogue(xlen: u32) -> (u64, Vec<u8>) {
+    let mut code = Code { words: vec![], at: EPILOGUE, xlen };
+    let base = u32::from(SPOILED);
+    code.lui(base, TABLE);
+    (1..32).for_each(|x| code.store(x, base, x.into()));
+    (0..32).for_each(|f| code.store_float(f, base, 32 + u64::from(f)));
+    code.words.push(0x0030_20f3); // csrr ra, fcsr
+    code.store(1, base, FCSR_CELL);
+    code.addi(10, 0, 1);
+    code.lui(11, DATA.start);
+    code.lui(12, OUTPUT.end - OUTPUT.start);
+    code.addi(12, 12, ((OUTPUT.end - OUTPUT.start) & 0xfff) as i64);
+    code.syscall(WRITE);
+    code.addi(10, 0, 0);
+    code.syscall(EXIT);
+    code.bytes()
+}
+
+fn table(start: &CpuState) -> Vec<u8> {
+    let fcsr = start.fp_round << 5 | start.fp_flags;
+    let cells = (0..64).map(|s| start.get(Slot(s))).chain([fcsr.into()]);
+    cells.flat_map(u64::to_le_bytes).collect()
+}
+
+impl Image {
+    /// The image of a program, whose data begins as `data`.
+    pub fn new(program: &Program, data: &[u8]) -> Image {
+        let xlen = program.guest().address_bits();
+        let code = program.bytes_then_jump(CODE, EPILOGUE);
+        assert!(code.len() < 0x2000 && data.len() as u64 <= DATA.end - DATA.start);
+        let pieces = vec![
+            (CODE, code),
+            prologue(xlen),
+            epilogue(xlen),
+            (DATA.start, data.to_vec()),
+            (READ_ONLY.start, vec![0; (READ_ONLY.end - READ_ONLY.start) as usize]),
+            (TABLE, table(&program.start)),
+        ];
+        Image { xlen, pieces }
+    }
+
+    /// The address it is entered at.
+    pub fn entry(&self) -> u64 {
+        PROLOGUE
+    }
+
+    /// As a static executable.
+    pub fn elf(&self) -> Vec<u8> {
+        let wide = self.xlen == 64;
+        let (header, segment) = if wide { (64, 56) } else { (52, 32) };
+        let mut out = vec![0x7f, b'E', b'L', b'F', if wide { 2 } else { 1 }, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let word =
+            |out: &mut Vec<u8>, value: u64| out.extend_from_slice(&value.to_le_bytes()[..if wide { 8 } else { 4 }]);
+        out.extend([2, 0, 243, 0, 1, 0, 0, 0]); // ET_EXEC, EM_RISCV, version
+        word(&mut out, self.entry());
+        word(&mut out, header);
+        word(&mut out, 0);
+        out.extend([5, 0, 0, 0]); // EF_RISCV_RVC, EF_RISCV_FLOAT_ABI_DOUBLE
+        for half in [header, segment, self.pieces.len() as u64, 0, 0, 0] {
+            out.extend_from_slice(&(half as u16).to_le_bytes());
+        }
+        let mut offset = 0x1000;
+        for (at, bytes) in &self.pieces {
+            let (flags, len) = (if *at < DATA.start { 5_u32 } else { 6 }, bytes.len() as u64);
+            out.extend(1_u32.to_le_bytes()); // PT_LOAD
+            if wide {
+                out.extend(flags.to_le_bytes());
+            }
+            [offset, *at, *at, len, len].into_iter().for_each(|value| word(&mut out, value));
+            if !wide {
+                out.extend(flags.to_le_bytes());
+            }
+            word(&mut out, 0x1000);
+            offset += len.next_multiple_of(0x1000);
+        }
+        for (_, bytes) in &self.pieces {
+            out.resize(out.len().next_multiple_of(0x1000), 0);
+            out.extend_from_slice(bytes);
+        }
+        out
+    }
+
+    /// A machine with room for any image.
+    pub fn machine(way: Way, guest: &Arc<Riscv>) -> Machine {
+        let machine = Machine::new(way, guest);
+        map(&machine.memory, CODE, 0x6000, Prot::RWX);
+        map(&machine.memory, DATA.start, 0x5000, Prot::RW);
+        machine
+    }
+
+    /// Runs the image to its `write` and returns what it would write, or why it has not come to it.
+    pub fn run(&self, machine: &mut Machine) -> Result<Vec<u8>, String> {
+        for (at, bytes) in &self.pieces {
+            machine.write_code(*at, bytes);
+        }
+        let start = CpuState { pc: self.entry(), ..CpuState::default() };
+        let state = machine.run_from(&start, OUTPUT);
+        let a7 = machine.cpu().get(Slot(17));
+        match state.exit {
+            Exit::Syscall { insn } if insn >= EPILOGUE && a7 == WRITE as u64 => Ok(state.memory),
+            exit => Err(format!("{exit:x?} at {:#x}", state.pc)),
+        }
+    }
+}
+
+/// What differs between two outputs, by name.
+pub fn differences(guest: &dyn Guest, expected: &[u8], found: &[u8]) -> String {
+    let mut out = String::new();
+    let cells = expected.chunks(8).zip(found.chunks(8)).enumerate();
+    for (i, (a, b)) in cells.filter(|(_, (a, b))| a != b) {
+        let at = OUTPUT.start + 8 * i as u64;
+        let name = match at.checked_sub(TABLE).map(|offset| offset / 8) {
+            Some(FCSR_CELL) => "fcsr".to_owned(),
+            Some(cell) => {
+                let slot = guest.slots().iter().find(|s| u64::from(s.slot.0) == cell);
+                slot.map_or_else(|| format!("cell {cell}"), |s| s.name.to_owned())
+            }
+            None => format!("[{at:#x}]"),
+        };
+        let number = |b: &[u8]| b.iter().rev().fold(0_u64, |n, byte| n << 8 | u64::from(*byte));
+        out += &format!("  {name:8} {:#018x} != {:#018x}\n", number(a), number(b));
+    }
+    if expected.len() != found.len() {
+        out += &format!("  {} bytes against {}\n", expected.len(), found.len());
+    }
+    out
+}
+
+/// Forgets the register that the epilogue spoils.
+pub fn mask_spoiled(output: &mut [u8]) {
+    let at = (TABLE - OUTPUT.start) as usize + 8 * usize::from(SPOILED);
+    if let Some(cell) = output.get_mut(at..at + 8) {
+        cell.fill(0);
+    }
+}

@@ -1,0 +1,175 @@
+//! Guest memory with an engine: the interpreter as simple as it can be, or the real engine in any tier.
+
+use super::state::State;
+use emu_frontend_riscv::Riscv;
+use emu_interp::Code;
+use emu_ir::{BlockKey, CpuState, Exit, Guest};
+use emu_machine::engine::{Engine, EngineConfig, EngineVcpu, Tier};
+use emu_machine::mem::{Fixed, GuestMemory, MapRequest, Prot, UserEnv};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The ways to run guest code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// The interpreter on blocks as the decoder made them: the oracle of the others.
+    Plain,
+    /// The engine's interpreter, on optimised blocks.
+    Interp,
+    /// Compiled code that loses the registers at a fault.
+    Jit,
+    /// Compiled code with exact registers at a fault.
+    Precise,
+    /// The interpreter first, compiled code after a few executions, in the background.
+    Tiered,
+}
+
+impl Way {
+    pub const ALL: [Way; 4] = [Way::Plain, Way::Interp, Way::Jit, Way::Precise];
+
+    fn config(self) -> EngineConfig {
+        let tier = match self {
+            Way::Plain | Way::Interp => Tier::Interp,
+            Way::Jit | Way::Precise => Tier::Jit,
+            Way::Tiered => Tier::Tiered,
+        };
+        EngineConfig { tier, threshold: 3, code_size: 8 << 20, verify: true, ..EngineConfig::default() }
+    }
+}
+
+/// A guest with its memory and one hart.
+pub struct Machine {
+    pub way: Way,
+    pub guest: Arc<Riscv>,
+    pub memory: Arc<GuestMemory>,
+    hart: Hart,
+}
+
+enum Hart {
+    Plain { cpu: Box<CpuState>, env: UserEnv, blocks: HashMap<BlockKey, Code> },
+    Engine { engine: Arc<Engine>, vcpu: EngineVcpu },
+}
+
+/// Maps pages at an address.
+pub fn map(memory: &GuestMemory, addr: u64, len: u64, prot: Prot) {
+    let request = MapRequest { addr_hint: addr, len, prot, fixed: Fixed::Replace, ..MapRequest::default() };
+    memory.mmap(&request).expect("a test's mapping");
+}
+
+impl Machine {
+    pub fn new(way: Way, guest: &Arc<Riscv>) -> Machine {
+        Machine::with_config(way, guest, way.config())
+    }
+
+    /// The same with other sizes; the tier stays that of `way`.
+    pub fn with_config(way: Way, guest: &Arc<Riscv>, config: EngineConfig) -> Machine {
+        let memory = Arc::new(GuestMemory::new(guest.address_bits()).expect("guest memory"));
+        let hart = if way == Way::Plain {
+            Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
+        } else {
+            let config = EngineConfig { tier: way.config().tier, ..config };
+            let engine = Engine::new(Arc::clone(guest) as Arc<dyn Guest>, Arc::clone(&memory), config)
+                .expect("an engine on this host");
+            if way == Way::Precise {
+                engine.set_precise();
+            }
+            let vcpu = EngineVcpu::new(Arc::clone(&engine), CpuState::default());
+            Hart::Engine { engine, vcpu }
+        };
+        Machine { way, guest: Arc::clone(guest), memory, hart }
+    }
+
+    /// The engine; the plain interpreter has none.
+    pub fn engine(&self) -> Option<&Arc<Engine>> {
+        match &self.hart {
+            Hart::Plain { .. } => None,
+            Hart::Engine { engine, .. } => Some(engine),
+        }
+    }
+
+    pub fn cpu(&self) -> &CpuState {
+        match &self.hart {
+            Hart::Plain { cpu, .. } => cpu,
+            Hart::Engine { vcpu, .. } => vcpu.cpu(),
+        }
+    }
+
+    pub fn cpu_mut(&mut self) -> &mut CpuState {
+        match &mut self.hart {
+            Hart::Plain { cpu, .. } => cpu,
+            Hart::Engine { vcpu, .. } => vcpu.cpu_mut(),
+        }
+    }
+
+    /// The engine's hart.
+    pub fn vcpu(&mut self) -> &mut EngineVcpu {
+        match &mut self.hart {
+            Hart::Plain { .. } => panic!("the plain interpreter has no engine"),
+            Hart::Engine { vcpu, .. } => vcpu,
+        }
+    }
+
+    /// Puts code there. The plain interpreter, which watches nothing, forgets what it has translated.
+    pub fn write_code(&mut self, addr: u64, bytes: &[u8]) {
+        if let Hart::Plain { blocks, .. } = &mut self.hart {
+            blocks.clear();
+        }
+        self.memory.write_bytes(addr, bytes).expect("the code's place is mapped");
+    }
+
+    /// Puts code into mapped pages, which then cannot be written by the guest: the plain interpreter would not notice.
+    pub fn load_code(&mut self, addr: u64, bytes: &[u8]) {
+        let (start, len) = (addr & !0xfff, (addr + bytes.len() as u64).next_multiple_of(0x1000) - (addr & !0xfff));
+        self.memory.mprotect(start, len, Prot::RW).expect("the code's place is mapped");
+        self.write_code(addr, bytes);
+        self.memory.mprotect(start, len, Prot::RX).expect("the code's place is mapped");
+    }
+
+    /// Runs until something needs the operating system.
+    pub fn run(&mut self) -> Exit {
+        match &mut self.hart {
+            Hart::Engine { vcpu, .. } => vcpu.run(),
+            Hart::Plain { cpu, env, blocks } => run_plain(&self.guest, cpu, env, blocks),
+        }
+    }
+
+    /// Starts with the registers of `start` and runs to the first exit but `Yield`; `watched` is the memory that
+    /// the result holds.
+    pub fn run_from(&mut self, start: &CpuState, watched: std::ops::Range<u64>) -> State {
+        let cpu = self.cpu_mut();
+        let before = cpu.insn_count;
+        let CpuState { slots, pc, fp_flags, fp_round, .. } = *start;
+        (cpu.slots, cpu.pc, cpu.fp_flags, cpu.fp_round) = (slots, pc, fp_flags, fp_round);
+        cpu.insn_count = before;
+        cpu.clear_reservation();
+        let mut yields = vec![];
+        let exit = loop {
+            match self.run() {
+                Exit::Yield => yields.push(self.cpu().pc),
+                exit => break exit,
+            }
+        };
+        let mut memory = vec![0; (watched.end - watched.start) as usize];
+        self.memory.read_bytes(watched.start, &mut memory).expect("watched memory is mapped");
+        State::new(&*self.guest, self.cpu(), exit, yields, memory)
+    }
+}
+
+fn run_plain(guest: &Riscv, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
+    loop {
+        cpu.mode = guest.mode(cpu);
+        let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
+        let code = match blocks.entry(key) {
+            std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
+            std::collections::hash_map::Entry::Vacant(place) => match guest.translate(key, env, 64) {
+                Ok(block) => place.insert(Code::new(&block, guest)),
+                Err(fault) => return Exit::Fault(fault),
+            },
+        };
+        match emu_interp::run(code, cpu, env) {
+            Exit::Next | Exit::ModeChange => {}
+            Exit::InsnFence => blocks.clear(),
+            exit => return exit,
+        }
+    }
+}
