@@ -45,7 +45,7 @@ struct RunArgs {
     /// Remove a variable from the program's environment
     #[arg(short = 'U', long, value_name = "VAR")]
     unset_env: Vec<OsString>,
-    /// Give the program another argv[0] than PROGRAM
+    /// Give the program another name as its first argument than PROGRAM
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     argv0: Option<OsString>,
     /// The processor: an ISA string such as rv64gc or rv64gcb_zicond, or max [default: max at the program's width]

@@ -9,7 +9,7 @@ pub(crate) const JUMP_CACHE: usize = 4096;
 /// MXCSR with all exceptions masked, no flag raised, rounding to nearest: what Rust code runs with.
 pub(crate) const DEFAULT_MXCSR: u32 = 0x1f80;
 
-/// Why compiled code returned; the value of [`Context::exit_kind`].
+/// Why compiled code returned; the value of `Context::exit_kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum ExitCode {
