@@ -6,7 +6,7 @@ use emu_interp::Code;
 use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, opt};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const PAGE: u64 = emu_backend_jit::PAGE;
@@ -19,9 +19,51 @@ pub struct Entry {
     pub code: Code,
     /// Executions by the interpreter.
     pub runs: AtomicU32,
-    /// There was compiled code for it when last looked.
-    pub compiled: AtomicBool,
+    /// Is there compiled code for it, as far as known?
+    state: AtomicU8,
+    /// It became hot while it was part of a region.
+    put_off: AtomicBool,
 }
+
+impl Entry {
+    pub(super) fn is_compiled(&self) -> bool {
+        self.state.load(Ordering::Acquire) == COMPILED
+    }
+
+    /// Has it been put off before? If not it is now: it counts anew.
+    pub(super) fn was_put_off(&self) -> bool {
+        let before = self.put_off.swap(true, Ordering::Relaxed);
+        if !before {
+            self.runs.store(0, Ordering::Relaxed);
+        }
+        before
+    }
+
+    /// Will the compiler never be asked again?
+    pub(super) fn is_refused(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == REFUSED
+    }
+
+    /// Notes how an attempt to compile ended: `None` if it may be tried again.
+    pub(super) fn set_compiled(&self, compiled: Option<bool>) {
+        let state = match compiled {
+            Some(true) => COMPILED,
+            Some(false) => REFUSED,
+            None => FRESH,
+        };
+        self.state.store(state, Ordering::Release);
+    }
+
+    /// There is no code after all: count anew.
+    pub(super) fn forget_compiled(&self) {
+        self.state.store(FRESH, Ordering::Relaxed);
+        self.runs.store(0, Ordering::Relaxed);
+    }
+}
+
+const FRESH: u8 = 0;
+const COMPILED: u8 = 1;
+const REFUSED: u8 = 2;
 
 /// Numbers of the block cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +129,8 @@ impl BlockCache {
                 block: Arc::new(block),
                 code,
                 runs: AtomicU32::new(0),
-                compiled: AtomicBool::new(false),
+                state: AtomicU8::new(FRESH),
+                put_off: AtomicBool::new(false),
             });
             if !fetch.all_watched {
                 return Ok(entry);
@@ -136,8 +179,7 @@ impl BlockCache {
     /// The code cache was emptied: blocks start to count anew.
     pub(super) fn forget_compiled(&self) {
         for entry in self.read().by_key.values() {
-            entry.compiled.store(false, Ordering::Relaxed);
-            entry.runs.store(0, Ordering::Relaxed);
+            entry.forget_compiled();
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Compiling hot code, in the background or at once.
 
-use super::blocks::{WatchedFetch, translate};
+use super::blocks::{Entry, WatchedFetch, translate};
 use super::{Engine, Tier, fault};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, Compiler, JitError, Region};
 use emu_ir::{Block, BlockKey};
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -15,6 +16,8 @@ use tracing::debug;
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     requests: Mutex<Option<Sender<BlockKey>>>,
+    /// Blocks that are part of some region.
+    inside: Mutex<HashSet<BlockKey>>,
     nanos: AtomicU64,
     failed: AtomicU64,
 }
@@ -28,19 +31,34 @@ impl Worker {
         self.failed.load(Ordering::Relaxed)
     }
 
+    fn note_region(&self, region: &Region) {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        inside.extend(region.blocks.iter().map(|b| b.block.key));
+    }
+
+    fn is_inside_region(&self, key: BlockKey) -> bool {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
+    }
+
     /// Keeps the thread from being started while the process forks.
     pub(super) fn hold(&self) -> HeldWorker<'_> {
-        HeldWorker(self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+        HeldWorker {
+            requests: self.requests.lock().unwrap_or_else(PoisonError::into_inner),
+            _inside: self.inside.lock().unwrap_or_else(PoisonError::into_inner),
+        }
     }
 }
 
 /// The worker over a fork.
-pub(super) struct HeldWorker<'a>(MutexGuard<'a, Option<Sender<BlockKey>>>);
+pub(super) struct HeldWorker<'a> {
+    requests: MutexGuard<'a, Option<Sender<BlockKey>>>,
+    _inside: MutexGuard<'a, HashSet<BlockKey>>,
+}
 
 impl HeldWorker<'_> {
     /// In a forked child the thread is gone; the next request starts another.
     pub(super) fn forget(mut self) {
-        *self.0 = None;
+        *self.requests = None;
     }
 }
 
@@ -66,17 +84,28 @@ impl Engine {
         let _ = sender.send(key);
     }
 
-    /// Compiles the region at `key` and puts it in place; false if that is not possible.
-    pub(super) fn compile_now(&self, key: BlockKey) -> bool {
+    /// Compiles the region at the block; is there code for it now?
+    pub(super) fn compile_entry(&self, entry: &Entry) -> bool {
+        if entry.is_refused() {
+            return false;
+        }
+        let compiled = self.compile_now(entry.block.key);
+        entry.set_compiled(compiled);
+        compiled == Some(true)
+    }
+
+    /// Compiles the region at `key` and puts it in place: `Some(false)` if that is not possible, `None` if it may be
+    /// later.
+    fn compile_now(&self, key: BlockKey) -> Option<bool> {
         let started = Instant::now();
         let done = self.try_compile(key);
         self.worker.nanos.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
         match done {
-            Ok(installed) => installed,
+            Ok(installed) => installed.then_some(true),
             Err(error) => {
                 debug!("{error}");
                 self.worker.failed.fetch_add(1, Ordering::Relaxed);
-                false
+                Some(false)
             }
         }
     }
@@ -97,6 +126,7 @@ impl Engine {
             };
             compiler.compile(&region, &options)
         })?;
+        self.worker.note_region(&region);
         debug!(
             "region {:#x}: {} blocks, {} instructions, {} bytes",
             key.pc,
@@ -114,9 +144,11 @@ fn work(engine: &Weak<Engine>, requests: &Receiver<BlockKey>) {
     fault::block_signals();
     for key in requests {
         let Some(engine) = engine.upgrade() else { return };
-        if let Some(entry) = engine.blocks.get(key) {
-            let compiled = engine.compile_now(key);
-            entry.compiled.store(compiled, Ordering::Release);
+        let Some(entry) = engine.blocks.get(key) else { continue };
+        // The blocks of a loop become hot together; the first one's region mostly holds the others. One that is
+        // entered from elsewhere too will ask again.
+        if !engine.worker.is_inside_region(key) || entry.was_put_off() {
+            engine.compile_entry(&entry);
         }
     }
 }

@@ -54,7 +54,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             tier: Tier::Tiered,
-            threshold: 60,
+            threshold: 500,
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),

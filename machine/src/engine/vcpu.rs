@@ -9,16 +9,52 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Entries of a hart's own table of blocks (a power of two).
-const LOCAL_BLOCKS: usize = 4096;
+const LOCAL_BLOCKS: usize = 8192;
 
 /// A hart with the engine that runs it.
 pub struct EngineVcpu {
     engine: Arc<Engine>,
     hart: Hart,
     env: UserEnv,
-    /// Blocks met lately, by address; saves the shared map's lock.
-    local: Box<[Option<Arc<Entry>>]>,
+    local: LocalBlocks,
+    /// Instructions that have been added to the engine's count.
+    reported: u64,
+}
+
+/// Blocks that a hart met lately, by address; saves the shared map's lock.
+struct LocalBlocks {
+    table: Box<[Option<Arc<Entry>>]>,
     generation: u64,
+}
+
+impl LocalBlocks {
+    /// The block at the current pc.
+    #[inline]
+    fn find(&mut self, engine: &Engine, cpu: &CpuState) -> Result<&Entry, Fault> {
+        let generation = engine.blocks.generation();
+        if generation != self.generation {
+            self.table.fill(None);
+            self.generation = generation;
+        }
+        let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
+        let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
+        match cell {
+            Some(entry) if entry.block.key == key => {}
+            _ => *cell = Some(engine.block(key.pc, key.mode)?),
+        }
+        Ok(cell.as_ref().expect("just filled"))
+    }
+}
+
+/// Runs the block in the interpreter, and has it compiled when it has become hot.
+fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
+    // Not a read-modify-write: a count lost between threads does no harm, a locked instruction here would.
+    let runs = entry.runs.load(Ordering::Relaxed) + 1;
+    entry.runs.store(runs, Ordering::Relaxed);
+    if runs == engine.config.threshold && engine.config.tier == Tier::Tiered {
+        engine.request(entry.block.key);
+    }
+    emu_interp::run(&entry.code, cpu, env)
 }
 
 impl EngineVcpu {
@@ -28,106 +64,75 @@ impl EngineVcpu {
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
         let generation = engine.blocks.generation();
-        EngineVcpu { engine, hart, env, local: vec![None; LOCAL_BLOCKS].into(), generation }
+        let local = LocalBlocks { table: vec![None; LOCAL_BLOCKS].into(), generation };
+        EngineVcpu { engine, hart, env, local, reported: 0 }
     }
 
     /// Runs until something needs the operating system.
     pub fn run(&mut self) -> Exit {
-        let engine = Arc::clone(&self.engine);
-        let tier = engine.config.tier;
         self.update_mode();
-        loop {
-            if self.hart.cpu().interrupt.swap(0, Ordering::SeqCst) != 0 {
-                return Exit::Interrupted;
-            }
-            let entry = match self.entry() {
-                Ok(entry) => entry,
-                Err(fault) => return Exit::Fault(fault),
-            };
-            let compiled = match tier {
-                Tier::Interp => false,
-                Tier::Jit => entry.compiled.load(Ordering::Acquire) || self.compile(&entry),
-                Tier::Tiered => entry.compiled.load(Ordering::Acquire),
-            };
-            let exit = if compiled { self.run_compiled(&entry) } else { self.interpret(&entry) };
-            match exit {
+        let exit = loop {
+            match self.step() {
                 Exit::Next => {}
                 Exit::ModeChange => self.update_mode(),
-                Exit::InsnFence => engine.insn_fence(),
-                other => return other,
+                Exit::InsnFence => self.engine.insn_fence(),
+                other => break other,
             }
+        };
+        let retired = self.hart.cpu().insn_count;
+        self.engine.interpreted.fetch_add(retired - self.reported, Ordering::Relaxed);
+        self.reported = retired;
+        exit
+    }
+
+    /// Runs one block, or compiled code until it returns.
+    #[inline]
+    fn step(&mut self) -> Exit {
+        // A plain load first: an atomic exchange at each block would cost more than the block.
+        if self.hart.cpu().interrupt.load(Ordering::Relaxed) != 0 {
+            self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
+            return Exit::Interrupted;
+        }
+        let entry = match self.local.find(&self.engine, self.hart.cpu()) {
+            Ok(entry) => entry,
+            Err(fault) => return Exit::Fault(fault),
+        };
+        let compiled = match self.engine.config.tier {
+            Tier::Interp => false,
+            Tier::Jit => entry.is_compiled() || self.engine.compile_entry(entry),
+            Tier::Tiered => entry.is_compiled(),
+        };
+        if !compiled {
+            return interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env);
+        }
+        let (hart, env) = (&mut self.hart, &mut self.env);
+        match fault::with_engine(&self.engine, || hart.run(env)) {
+            Some(exit) => self.after_code(exit),
+            None => {
+                entry.forget_compiled();
+                interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env)
+            }
+        }
+    }
+
+    /// What compiled code's return means.
+    fn after_code(&mut self, exit: ExitCode) -> Exit {
+        match exit {
+            // After an interruption the flag is still set: the loop sees it.
+            ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted => Exit::Next,
+            ExitCode::ModeChange => Exit::ModeChange,
+            ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
+            ExitCode::Interpret => match self.local.find(&self.engine, self.hart.cpu()) {
+                Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
+                Err(fault) => Exit::Fault(fault),
+            },
+            ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
         }
     }
 
     fn update_mode(&mut self) {
         let mode = self.engine.guest.mode(self.hart.cpu());
         self.hart.cpu_mut().mode = mode;
-    }
-
-    /// The block at the current pc.
-    fn entry(&mut self) -> Result<Arc<Entry>, Fault> {
-        let generation = self.engine.blocks.generation();
-        if generation != self.generation {
-            self.local.fill(None);
-            self.generation = generation;
-        }
-        let cpu = self.hart.cpu();
-        let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
-        let slot = (key.pc >> 1) as usize & (LOCAL_BLOCKS - 1);
-        if let Some(entry) = &self.local[slot]
-            && entry.block.key == key
-        {
-            return Ok(Arc::clone(entry));
-        }
-        let entry = self.engine.block(key.pc, key.mode)?;
-        self.local[slot] = Some(Arc::clone(&entry));
-        Ok(entry)
-    }
-
-    /// Compiles the block's region at once.
-    fn compile(&self, entry: &Entry) -> bool {
-        let compiled = self.engine.compile_now(entry.block.key);
-        entry.compiled.store(compiled, Ordering::Release);
-        compiled
-    }
-
-    fn interpret(&mut self, entry: &Entry) -> Exit {
-        let runs = entry.runs.fetch_add(1, Ordering::Relaxed) + 1;
-        if runs == self.engine.config.threshold && self.engine.config.tier == Tier::Tiered {
-            self.engine.request(entry.block.key);
-        }
-        emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env)
-    }
-
-    /// Runs compiled code; the block itself if it turns out that there is none.
-    fn run_compiled(&mut self, entry: &Entry) -> Exit {
-        let (hart, env) = (&mut self.hart, &mut self.env);
-        let Some(exit) = fault::with_engine(&self.engine, || hart.run(env)) else {
-            entry.compiled.store(false, Ordering::Relaxed);
-            entry.runs.store(0, Ordering::Relaxed);
-            return self.interpret(entry);
-        };
-        match exit {
-            ExitCode::Next | ExitCode::Budget => Exit::Next,
-            ExitCode::ModeChange => Exit::ModeChange,
-            ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
-            // The flag is still set: the loop sees it.
-            ExitCode::Interrupted => Exit::Next,
-            ExitCode::Interpret => match self.entry() {
-                Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
-                Err(fault) => Exit::Fault(fault),
-            },
-            ExitCode::ImpreciseFault => match self.hart.context().fault.take() {
-                Some(fault) => Exit::Fault(fault),
-                None => Exit::Next,
-            },
-        }
-    }
-}
-
-impl Drop for EngineVcpu {
-    fn drop(&mut self) {
-        self.engine.interpreted.fetch_add(self.hart.cpu().insn_count, Ordering::Relaxed);
     }
 }
 
