@@ -1,7 +1,7 @@
 //! Compiling hot code, in the background or at once.
 
 use super::blocks::{Entry, WatchedFetch, translate};
-use super::{Engine, Tier, fault};
+use super::{Engine, JIT_REGION_INSNS, Tier, fault};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, Compiler, JitError, Region};
 use emu_ir::{Block, BlockKey};
@@ -117,7 +117,11 @@ impl Engine {
         }
         let generation = code.generation();
         let mut source = Source { engine: self, whole: self.config.tier == Tier::Jit, key };
-        let Some(region) = Region::discover(key, self.config.region_insns, &mut source) else { return Ok(false) };
+        let budget = match self.config.tier {
+            Tier::Jit => self.config.region_insns.min(JIT_REGION_INSNS),
+            Tier::Interp | Tier::Tiered => self.config.region_insns,
+        };
+        let Some(region) = Region::discover(key, budget, &mut source) else { return Ok(false) };
         let options = self.compile_options();
         let compiled = COMPILER.with_borrow_mut(|compiler| {
             let compiler = match compiler {

@@ -54,7 +54,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             tier: Tier::Tiered,
-            threshold: 500,
+            threshold: 2500,
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),
@@ -64,6 +64,9 @@ impl Default for EngineConfig {
 
 /// Guest instructions of a block, at most; longer straight-line code goes on in the next block.
 const BLOCK_INSNS: usize = 64;
+
+/// Guest instructions of a region where everything is compiled when it is first reached, at most: most of it runs once.
+const JIT_REGION_INSNS: usize = 80;
 
 /// What the engine has done, for `--stats`.
 #[derive(Clone, Copy, Debug, Default)]
