@@ -7,7 +7,7 @@ use super::data::{Layout, Reader};
 use super::errno::Errno;
 use super::host::{self, Arg, SavedAction, SigSet};
 use super::path::{HostPath, as_path, c_string};
-use super::process::{Process, lock};
+use super::process::lock;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -37,7 +37,6 @@ pub struct Handoff {
     /// Environment.
     pub envp: Vec<CString>,
     mask: SigSet,
-    core_limit: u64,
 }
 
 impl Handoff {
@@ -55,13 +54,8 @@ impl Handoff {
         Ok(handoff)
     }
 
-    /// Gives the new process what only the hand-over knows.
-    pub fn apply(&self, process: &Process) {
-        process.set_core_limit(self.core_limit);
-    }
-
     fn encode(&self) -> Vec<u8> {
-        let numbers = [self.mask, self.core_limit, self.argv.len() as u64, self.envp.len() as u64];
+        let numbers = [self.mask, self.argv.len() as u64, self.envp.len() as u64];
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
         for string in [self.host_path.as_os_str().as_bytes(), &self.path] {
             bytes.extend_from_slice(string);
@@ -74,16 +68,16 @@ impl Handoff {
     }
 
     fn decode(bytes: &[u8]) -> Option<Handoff> {
-        let (head, strings) = bytes.split_at_checked(32)?;
+        let (head, strings) = bytes.split_at_checked(24)?;
         let number = |i: usize| head[8 * i..].first_chunk().map(|b| u64::from_le_bytes(*b));
         let mut strings =
             strings.split_inclusive(|&b| b == 0).map_while(|s| CString::from_vec_with_nul(s.to_vec()).ok());
         let host_path = PathBuf::from(OsString::from_vec(strings.next()?.into_bytes()));
         let path = strings.next()?.into_bytes();
-        let argv: Vec<CString> = strings.by_ref().take(number(2)? as usize).collect();
-        let envp: Vec<CString> = strings.take(number(3)? as usize).collect();
-        (argv.len() as u64 == number(2)? && envp.len() as u64 == number(3)?).then_some(())?;
-        Some(Handoff { host_path, path, argv, envp, mask: number(0)?, core_limit: number(1)? })
+        let argv: Vec<CString> = strings.by_ref().take(number(1)? as usize).collect();
+        let envp: Vec<CString> = strings.take(number(2)? as usize).collect();
+        (argv.len() as u64 == number(1)? && envp.len() as u64 == number(2)?).then_some(())?;
+        Some(Handoff { host_path, path, argv, envp, mask: number(0)? })
     }
 }
 
@@ -321,14 +315,7 @@ fn resume(t: &Thread, changed: Vec<SavedAction>) {
 }
 
 fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult {
-    let handoff = Handoff {
-        host_path: target.host,
-        path: target.guest,
-        argv: target.argv,
-        envp,
-        mask: t.mask,
-        core_limit: t.process.core_limit(),
-    };
+    let handoff = Handoff { host_path: target.host, path: target.guest, argv: target.argv, envp, mask: t.mask };
     let bytes = handoff.encode();
     let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"exec"), 0.into()])?;
     let written = host::call(libc::SYS_pwrite64, &[fd.into(), Arg::input(&bytes), bytes.len().into(), 0.into()]);
@@ -339,8 +326,10 @@ fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult
     let split = t.scratch.iter().position(|s| s.is_empty()).unwrap_or(t.scratch.len());
     let result = written.and_then(|_| quiet(t)).map(|changed| {
         t.release_robust_list();
+        t.process.allow_core(true);
         let strings: Vec<&CStr> = t.scratch.iter().map(CString::as_c_str).collect();
         let error = host::execve(c"/proc/self/exe", &strings[..split], &strings[split + 1..]);
+        t.process.allow_core(false);
         resume(t, changed);
         error
     });
@@ -374,6 +363,7 @@ fn run_native(t: &mut Thread, target: &Target, envp: &[CString]) -> SysResult {
     let argv: Vec<&CStr> = target.argv.iter().map(CString::as_c_str).collect();
     let envp: Vec<&CStr> = envp.iter().map(CString::as_c_str).collect();
     let error = host::execve(&path, &argv, &envp);
+    t.process.allow_core(false);
     resume(t, changed);
     Err(error)
 }
@@ -390,7 +380,6 @@ mod tests {
             argv: vec![c"x".into(), c"".into(), c"a b".into()],
             envp: vec![c"A=1".into(), c"A=2".into()],
             mask: 5,
-            core_limit: u64::MAX,
         };
         assert_eq!(Handoff::decode(&handoff.encode()), Some(handoff.clone()));
         assert_eq!(Handoff::decode(&handoff.encode()[..50]), None);

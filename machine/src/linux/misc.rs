@@ -152,15 +152,11 @@ impl Limits {
 }
 
 impl Process {
-    /// `RLIMIT_CORE`'s soft limit as the guest has set it.
-    pub(super) fn core_limit(&self) -> u64 {
-        lock(&self.limits).find(libc::RLIMIT_CORE as i32).map_or(0, |limit| limit[0])
-    }
-
-    /// Sets what an executing program had as `RLIMIT_CORE`.
-    pub(super) fn set_core_limit(&self, soft: u64) {
-        if let Some(limit) = lock(&self.limits).find(libc::RLIMIT_CORE as i32) {
-            limit[0] = soft.min(limit[1]);
+    /// Gives the host the guest's `RLIMIT_CORE`, which an executed program inherits, or takes it away.
+    pub(super) fn allow_core(&self, allow: bool) {
+        let core = libc::RLIMIT_CORE as i32;
+        if let Some(&mut [soft, hard]) = lock(&self.limits).find(core) {
+            let _ = host_limit(0, core, Some([if allow { soft } else { 0 }, hard]));
         }
     }
 

@@ -121,9 +121,19 @@ impl Process {
     pub fn run(self: &Arc<Self>, vcpu: Box<dyn Vcpu>) -> ! {
         let mask = host::set_mask(u64::MAX);
         super::exec::restore_start_state();
+        self.take_name();
         self.enlist(host::tid());
         Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS).run();
         host::exit_process(0)
+    }
+
+    /// Names the thread as the kernel does: after the program's file.
+    fn take_name(&self) {
+        let base = self.program.path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let mut name = [0u8; 16];
+        let len = base.len().min(15);
+        name[..len].copy_from_slice(&base[..len]);
+        let _ = host::call(libc::SYS_prctl, &[libc::PR_SET_NAME.into(), host::Arg::input(&name)]);
     }
 
     /// A copy with the same memory and the same state, as a vfork child needs it.

@@ -38,7 +38,10 @@ pub(super) fn open(t: &Thread, path: &Path, flags: i32) -> Option<SysResult> {
             "cmdline" => cmdline,
             "environ" => environ,
             "auxv" => auxv,
+            // A thread's own are the host's: they differ from the process's.
+            "stat" | "status" if path.iter().count() != 4 || path.starts_with("/proc/thread-self") => return None,
             "stat" => stat,
+            "status" => status,
             // It would be the emulator's memory at the guest's addresses.
             "mem" | "pagemap" => return Some(Err(Errno::EACCES)),
             _ => return None,
@@ -140,12 +143,23 @@ fn stat(t: &Thread) -> Vec<u8> {
         }
     };
     let size: u64 = t.process.mem.maps().iter().map(|vma| vma.range.end - vma.range.start).sum();
+    set(20, t.process.thread_count() as u64);
     set(23, size);
     for address in [26, 27, 29, 30, 45, 46, 47, 48, 49, 50, 51] {
         set(address, 0);
     }
     set(28, t.process.program.stack_top);
     format!("{head}) {}\n", fields.join(" ")).into_bytes()
+}
+
+/// The host's lines without the emulator's own threads.
+fn status(t: &Thread) -> Vec<u8> {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = |line: &str| match line.split_once(':') {
+        Some(("Threads", _)) => format!("Threads:\t{}\n", t.process.thread_count()),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect::<String>().into_bytes()
 }
 
 fn cpuinfo(t: &Thread) -> Vec<u8> {
