@@ -135,9 +135,23 @@ fn forward(region: &Region, transfer: impl Fn(usize, SlotSet) -> SlotSet) -> Vec
     state
 }
 
-/// Solves a forward "must" problem: the intersection over predecessors, empty at the region's entry.
+/// The blocks that the entry reaches inside the region. (The return site of a call that returns from elsewhere is not.)
+fn reached(region: &Region) -> Vec<bool> {
+    let mut reached = vec![false; region.blocks.len()];
+    let mut todo = vec![region.entry];
+    while let Some(i) = todo.pop() {
+        if !std::mem::replace(&mut reached[i], true) {
+            todo.extend(&region.blocks[i].successors);
+        }
+    }
+    reached
+}
+
+/// Solves a forward "must" problem: the intersection over predecessors, empty at the region's entry and where it does not
+/// lead to.
 fn forward_on_every_path(region: &Region, transfer: impl Fn(usize, SlotSet) -> SlotSet) -> Vec<SlotSet> {
-    let mut state = vec![SlotSet(u128::MAX); region.blocks.len()];
+    let start = |reached| if reached { SlotSet(u128::MAX) } else { SlotSet::default() };
+    let mut state: Vec<SlotSet> = reached(region).into_iter().map(start).collect();
     state[region.entry] = SlotSet::default();
     let mut changed = true;
     while changed {
