@@ -3,10 +3,10 @@
 //! They are assembled here, so that no compiler is needed, and run by QEMU as ELF files and by our engines from
 //! memory.
 
+use super::asm::*;
 use super::machine::{Machine, Way, map};
 use super::program::{CODE, DATA, Program, READ_ONLY};
 use emu_frontend_riscv::Riscv;
-use emu_frontend_riscv::fields::{IMM_I, IMM_J, IMM_S, IMM_U};
 use emu_ir::{CpuState, Exit, Guest, Slot};
 use emu_machine::mem::Prot;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Image {
     pieces: Vec<(u64, Vec<u8>)>,
 }
 
-/// An assembler of what is needed here.
+/// Words at an address.
 struct Code {
     words: Vec<u32>,
     at: u64,
@@ -41,54 +41,42 @@ struct Code {
 }
 
 impl Code {
-    fn lui(&mut self, rd: u32, value: u64) {
-        self.words.push(IMM_U.put(0x37 | rd << 7, value as i64));
-    }
-
-    fn addi(&mut self, rd: u32, rs1: u32, imm: i64) {
-        self.words.push(IMM_I.put(0x13 | rd << 7 | rs1 << 15, imm));
+    fn push(&mut self, word: u32) {
+        self.words.push(word);
     }
 
     /// `lw` or `ld`, as wide as the registers.
     fn load(&mut self, rd: u32, base: u32, cell: u64) {
-        let opcode = if self.xlen == 64 { 0x3003 } else { 0x2003 };
-        self.words.push(IMM_I.put(opcode | rd << 7 | base << 15, cell as i64 * 8));
+        let offset = cell as i64 * 8;
+        self.push(if self.xlen == 64 { ld(rd, offset, base) } else { lw(rd, offset, base) });
     }
 
     fn store(&mut self, rs: u32, base: u32, cell: u64) {
-        let opcode = if self.xlen == 64 { 0x3023 } else { 0x2023 };
-        self.words.push(IMM_S.put(opcode | rs << 20 | base << 15, cell as i64 * 8));
-    }
-
-    fn load_float(&mut self, rd: u32, base: u32, cell: u64) {
-        self.words.push(IMM_I.put(0x3007 | rd << 7 | base << 15, cell as i64 * 8));
-    }
-
-    fn store_float(&mut self, rs: u32, base: u32, cell: u64) {
-        self.words.push(IMM_S.put(0x3027 | rs << 20 | base << 15, cell as i64 * 8));
+        let offset = cell as i64 * 8;
+        self.push(if self.xlen == 64 { sd(rs, offset, base) } else { sw(rs, offset, base) });
     }
 
     fn jump(&mut self, to: u64) {
         let here = self.at + 4 * self.words.len() as u64;
-        self.words.push(IMM_J.put(0x6f, to.wrapping_sub(here) as i64));
+        self.push(jal(ZERO, to.wrapping_sub(here) as i64));
     }
 
     fn syscall(&mut self, number: i64) {
-        self.addi(17, 0, number);
-        self.words.push(0x73);
+        self.push(addi(A7, ZERO, number));
+        self.push(ECALL);
     }
 
     fn bytes(self) -> (u64, Vec<u8>) {
-        (self.at, self.words.iter().flat_map(|w| w.to_le_bytes()).collect())
+        (self.at, bytes(&self.words))
     }
 }
 
 fn prologue(xlen: u32) -> (u64, Vec<u8>) {
     let mut code = Code { words: vec![], at: PROLOGUE, xlen };
-    code.lui(31, TABLE);
-    code.load(1, 31, FCSR_CELL);
-    code.words.push(0x0030_9073); // csrw fcsr, ra
-    (0..32).for_each(|f| code.load_float(f, 31, 32 + u64::from(f)));
+    code.push(lui(31, TABLE));
+    code.load(RA, 31, FCSR_CELL);
+    code.push(csrw(FCSR, RA));
+    (0..32).for_each(|f| code.push(fld(f, (32 + i64::from(f)) * 8, 31)));
     (1..32).for_each(|x| code.load(x, 31, x.into()));
     code.jump(CODE);
     code.bytes()
@@ -97,17 +85,16 @@ fn prologue(xlen: u32) -> (u64, Vec<u8>) {
 fn epilogue(xlen: u32) -> (u64, Vec<u8>) {
     let mut code = Code { words: vec![], at: EPILOGUE, xlen };
     let base = u32::from(SPOILED);
-    code.lui(base, TABLE);
+    let len = OUTPUT.end - OUTPUT.start;
+    code.push(lui(base, TABLE));
     (1..32).for_each(|x| code.store(x, base, x.into()));
-    (0..32).for_each(|f| code.store_float(f, base, 32 + u64::from(f)));
-    code.words.push(0x0030_20f3); // csrr ra, fcsr
-    code.store(1, base, FCSR_CELL);
-    code.addi(10, 0, 1);
-    code.lui(11, DATA.start);
-    code.lui(12, OUTPUT.end - OUTPUT.start);
-    code.addi(12, 12, ((OUTPUT.end - OUTPUT.start) & 0xfff) as i64);
+    (0..32).for_each(|f| code.push(fsd(f, (32 + i64::from(f)) * 8, base)));
+    code.push(csrr(RA, FCSR));
+    code.store(RA, base, FCSR_CELL);
+    let arguments = [addi(A0, ZERO, 1), lui(A1, DATA.start), lui(A2, len), addi(A2, A2, (len & 0xfff) as i64)];
+    code.words.extend(arguments);
     code.syscall(WRITE);
-    code.addi(10, 0, 0);
+    code.push(addi(A0, ZERO, 0));
     code.syscall(EXIT);
     code.bytes()
 }

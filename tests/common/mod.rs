@@ -1,6 +1,7 @@
 //! What the integration tests share: guests in memory with every engine, random programs, ELF images for QEMU.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod asm;
 pub mod image;
 pub mod machine;
 pub mod program;

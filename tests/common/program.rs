@@ -116,7 +116,8 @@ pub fn random_start(random: &mut Random, config: &Config, tame: bool) -> CpuStat
     if let Some(edge) = edge {
         cpu.set(Slot(15), edge + random.below(64) - 32);
     }
-    cpu.set(Slot(COUNTER as u16), random.below(24));
+    let jumps = random.pick(&[4, 24, 24, 400]);
+    cpu.set(Slot(COUNTER as u16), random.below(jumps));
     for link in [RA, T0] {
         cpu.set(Slot(link as u16), CODE);
     }
@@ -134,7 +135,17 @@ impl Program {
     pub fn random(random: &mut Random, guest: &Arc<Riscv>, mix: &Mix, len: usize) -> Program {
         let enabled = || table().iter().filter(|d| d.enabled(guest.config()));
         let (wanted, base) = (enabled().filter(|d| (mix.wanted)(d)).collect(), enabled().filter(|d| d.needs == E::I));
-        let mut maker = Maker { random, guest, tame: mix.tame, wanted, base: base.collect(), items: vec![], next: 0 };
+        let mut maker = Maker {
+            random,
+            guest,
+            tame: mix.tame,
+            wanted,
+            base: base.collect(),
+            items: vec![],
+            next: 0,
+            other_width: "",
+        };
+        maker.other_width = maker.random.pick(&[".w", ".d"]);
         let mut steps = vec![];
         while maker.next < len {
             maker.step();
@@ -253,6 +264,8 @@ struct Maker<'a> {
     items: Vec<Item>,
     /// Its label.
     next: usize,
+    /// A tame program has no `lr` and `sc` of this width.
+    other_width: &'static str,
 }
 
 /// Names that end a program, or stop it for nothing, and are made rarely.
@@ -272,6 +285,9 @@ impl Maker<'_> {
         let from_base = self.wanted.is_empty() || self.random.chance(25);
         let def = self.random.pick(if from_base { &self.base } else { &self.wanted });
         if RARE.contains(&def.name) && (!self.random.chance(8) || self.tame && !def.name.starts_with("fence")) {
+            return;
+        }
+        if self.tame && def.needs == E::ZALRSC && def.name.ends_with(self.other_width) {
             return;
         }
         if ENDING.contains(&def.name) && !self.random.chance(15) {

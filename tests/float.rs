@@ -1,0 +1,236 @@
+//! Every F and D instruction in every rounding mode, static and dynamic, on special and random operands: compiled code, the
+//! interpreter and `emu_ir::eval` give the same bits and flags.
+//!
+//! `EMU_TEST_FLOATS` sets how many operands an instruction gets in all; they are shared out evenly to its modes.
+
+mod common;
+
+use common::asm::*;
+use common::machine::{Machine, Way, map};
+use common::random::Random;
+use common::{env_number, guest};
+use emu_frontend_riscv::config::ExtSet as E;
+use emu_frontend_riscv::disasm::operands;
+use emu_frontend_riscv::table::{InsnDef, table};
+use emu_ir::eval::float::{self, CANONICAL_NAN_F32, FpEnv};
+use emu_ir::{
+    CpuState, Exit, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Slot, Type,
+};
+use emu_machine::mem::Prot;
+
+const CODE: u64 = 0x1_0000;
+const INPUT: u64 = 0x10_0000;
+const OUTPUT: u64 = 0x40_0000;
+const ROOM: u64 = 0x10_0000;
+const DEFAULT_OPERANDS: u64 = 100_000;
+
+/// Operands of one execution: three registers' worth of bits. The first is the integer operand, too.
+type Operands = [u64; 3];
+
+/// The format in bits 26..25: single or double.
+fn format(word: u32) -> Type {
+    if word >> 25 & 3 == 0 { Type::F32 } else { Type::F64 }
+}
+
+/// What the op makes of a register: a single must be boxed.
+fn operand(ty: Type, register: u64) -> u64 {
+    match ty {
+        Type::F32 if register >> 32 != 0xffff_ffff => CANONICAL_NAN_F32,
+        Type::F32 => register & 0xffff_ffff,
+        _ => register,
+    }
+}
+
+fn boxed(ty: Type, bits: u64) -> u64 {
+    if ty == Type::F32 { bits | 0xffff_ffff << 32 } else { bits }
+}
+
+/// What the instruction computes, by `emu_ir::eval`; `None` if it is not one that computes.
+fn evaluate(def: &InsnDef, word: u32, round: Round, registers: Operands) -> Option<(u64, FpFlags)> {
+    let env = FpEnv { round, nan: NanRule::Canonical };
+    let ty = format(word);
+    let [a, b, c] = registers.map(|r| operand(ty, r));
+    let sign = 1 << (ty.bits() - 1);
+    let (name, _) = def.name.rsplit_once('.').unwrap_or((def.name, ""));
+    let binary = |op| float::binary(op, ty, env, a, b);
+    let (bits, flags) = match name {
+        "fadd" => binary(FloatBinaryOp::Add),
+        "fsub" => binary(FloatBinaryOp::Sub),
+        "fmul" => binary(FloatBinaryOp::Mul),
+        "fdiv" => binary(FloatBinaryOp::Div),
+        "fmin" => binary(FloatBinaryOp::MinNum),
+        "fmax" => binary(FloatBinaryOp::MaxNum),
+        "fsqrt" => float::unary(FloatUnaryOp::Sqrt, ty, env, a),
+        "fmadd" => float::fma(ty, env, a, b, c),
+        "fmsub" => float::fma(ty, env, a, b, c ^ sign),
+        "fnmsub" => float::fma(ty, env, a ^ sign, b, c),
+        "fnmadd" => float::fma(ty, env, a ^ sign, b, c ^ sign),
+        "fsgnj" => (a & !sign | b & sign, FpFlags::NONE),
+        "fsgnjn" => (a & !sign | !b & sign, FpFlags::NONE),
+        "fsgnjx" => (a ^ b & sign, FpFlags::NONE),
+        "feq" => return Some(compare(FloatCond::Eq, false, ty, a, b)),
+        "flt" => return Some(compare(FloatCond::Lt, true, ty, a, b)),
+        "fle" => return Some(compare(FloatCond::Le, true, ty, a, b)),
+        "fclass" => return Some((float::classify(ty, NanRule::Canonical, a), FpFlags::NONE)),
+        _ if name.starts_with("fcvt") => return Some(convert(def.name, env, registers)),
+        _ => return None,
+    };
+    Some((boxed(ty, bits), flags))
+}
+
+fn compare(cond: FloatCond, signaling: bool, ty: Type, a: u64, b: u64) -> (u64, FpFlags) {
+    let (holds, flags) = float::compare(cond, signaling, ty, NanRule::Canonical, a, b);
+    (holds.into(), flags)
+}
+
+/// `fcvt.TO.FROM`.
+fn convert(name: &str, env: FpEnv, registers: Operands) -> (u64, FpFlags) {
+    let side = |letter| match letter {
+        "s" => (Type::F32, false),
+        "d" => (Type::F64, false),
+        "w" => (Type::I32, true),
+        "wu" => (Type::I32, false),
+        "l" => (Type::I64, true),
+        _ => (Type::I64, false),
+    };
+    let mut parts = name.split('.').skip(1).map(side);
+    let ((to, to_signed), (from, from_signed)) = parts.next().zip(parts.next()).expect("fcvt.TO.FROM");
+    let op = match (to.is_int(), from.is_int()) {
+        (true, _) if to_signed => FloatConvertOp::ToIntS,
+        (true, _) => FloatConvertOp::ToIntU,
+        (_, true) if from_signed => FloatConvertOp::FromIntS,
+        (_, true) => FloatConvertOp::FromIntU,
+        _ => FloatConvertOp::Format,
+    };
+    let a = if from.is_int() { registers[0] & from.mask() } else { operand(from, registers[0]) };
+    let (bits, flags) = float::convert(op, from, to, env, a);
+    match to {
+        // A 32-bit result is sign-extended, the unsigned one as well.
+        Type::I32 => (bits as i32 as u64, flags),
+        _ => (boxed(to, bits), flags),
+    }
+}
+
+/// The instruction with ft0, ft1, ft2 and a1 as operands, ft3 and a0 as results.
+fn encoding(def: &InsnDef, mode: u32) -> u32 {
+    let mut word = def.pattern.value | if def.rounds { mode << 12 } else { 0 };
+    for operand in operands(def) {
+        let register = match operand.name {
+            "rd" => A0.into(),
+            "rs1" => A1.into(),
+            "fd" => 3,
+            "fs1" => 0,
+            "fs2" => 1,
+            "fs3" => 2,
+            _ => continue,
+        };
+        word = operand.field.put(word, register);
+    }
+    word
+}
+
+/// A loop that gives the instruction one triple of operands after the other and stores result and flags.
+fn program(def: &InsnDef, word: u32) -> Vec<u32> {
+    let to_integer = operands(def).any(|o| o.name == "rd");
+    vec![
+        fld(0, 0, S0),
+        fld(1, 8, S0),
+        fld(2, 16, S0),
+        ld(A1, 0, S0),
+        csrw(FFLAGS, ZERO),
+        word,
+        csrr(A2, FFLAGS),
+        if to_integer { sd(A0, 0, S1) } else { fsd(3, 0, S1) },
+        sd(A2, 8, S1),
+        addi(S0, S0, 24),
+        addi(S1, S1, 16),
+        addi(T0, T0, -1),
+        bne(T0, ZERO, -48),
+        ECALL,
+    ]
+}
+
+fn random_operands(random: &mut Random, def: &InsnDef, word: u32, count: u64) -> Vec<Operands> {
+    let from_integer = operands(def).any(|o| o.name == "rs1");
+    let single = format(word) == Type::F32 && def.name != "fcvt.s.d" || def.name == "fcvt.d.s";
+    let mut one = || match () {
+        () if from_integer => random.integer(),
+        () if single && !random.chance(2) => common::random::boxed(random.single()),
+        () if single => random.float_register(),
+        () => random.double(),
+    };
+    (0..count).map(|_| [one(), one(), one()]).collect()
+}
+
+/// Runs the loop; results and flags.
+fn run(machine: &mut Machine, code: &[u32], mode: u32, inputs: &[Operands]) -> Vec<(u64, FpFlags)> {
+    machine.load_code(CODE, &bytes(code));
+    let flat: Vec<u8> = inputs.iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    machine.memory.write_bytes(INPUT, &flat).unwrap();
+    let mut start = CpuState { pc: CODE, fp_round: mode, ..CpuState::default() };
+    for (reg, value) in [(S0, INPUT), (S1, OUTPUT), (T0, inputs.len() as u64)] {
+        start.set(Slot(reg as u16), value);
+    }
+    let state = machine.run_from(&start, OUTPUT..OUTPUT + 16 * inputs.len() as u64);
+    assert!(matches!(state.exit, Exit::Syscall { .. }), "{:?}: {:x?} at {:#x}", machine.way, state.exit, state.pc);
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    state.memory.chunks(16).map(|pair| (number(&pair[..8]), FpFlags(pair[8]))).collect()
+}
+
+/// All modes of one instruction.
+fn check(def: &InsnDef, machines: &mut [Machine], count: u64) {
+    let modes: Vec<(u32, u32)> = match def.rounds {
+        // Static with another mode in frm; dynamic.
+        true => (0..5).flat_map(|m| [(m, (m + 1) % 5), (7, m)]).collect(),
+        false => vec![(0, 0)],
+    };
+    for (field, frm) in &modes {
+        let round = Round::ALL[if *field == 7 { *frm } else { *field } as usize];
+        let word = encoding(def, *field);
+        let mut random = Random::new(u64::from(word) << 3 | u64::from(*frm));
+        let mut left = count.div_ceil(modes.len() as u64);
+        while left > 0 {
+            let part = left.min(10_000);
+            left -= part;
+            let inputs = random_operands(&mut random, def, word, part);
+            let expected: Vec<_> = inputs.iter().map(|i| evaluate(def, word, round, *i)).collect();
+            for machine in &mut *machines {
+                let found = run(machine, &program(def, word), *frm, &inputs);
+                let wrong = (0..inputs.len()).find(|i| expected[*i] != Some(found[*i]));
+                if let Some(i) = wrong {
+                    let (a, b) = (expected[i].expect("checked by the caller"), found[i]);
+                    let name = format!("{} {round:?} (field {field}, frm {frm})", def.name);
+                    panic!("{:?}: {name} of {:x?}: expected {a:x?}, found {b:x?}", machine.way, inputs[i]);
+                }
+            }
+        }
+    }
+}
+
+fn check_all(needs: E) {
+    let guest = guest("rv64gc");
+    let mut machines = [Way::Plain, Way::Interp, Way::Jit, Way::Precise].map(|way| {
+        let machine = Machine::new(way, &guest);
+        map(&machine.memory, CODE, 0x1000, Prot::RX);
+        map(&machine.memory, INPUT, ROOM, Prot::RW);
+        map(&machine.memory, OUTPUT, ROOM, Prot::RW);
+        machine
+    });
+    let count = env_number("EMU_TEST_FLOATS").unwrap_or(DEFAULT_OPERANDS);
+    let computes = |def: &&InsnDef| evaluate(def, def.pattern.value, Round::NearestEven, [0; 3]).is_some();
+    let list: Vec<_> = table().iter().filter(|d| d.needs == needs).filter(computes).collect();
+    assert!(list.len() > 20);
+    for def in list {
+        check(def, &mut machines, count);
+    }
+}
+
+#[test]
+fn single() {
+    check_all(E::F);
+}
+
+#[test]
+fn double() {
+    check_all(E::D);
+}
