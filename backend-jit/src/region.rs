@@ -8,14 +8,20 @@ use std::sync::Arc;
 /// Size of the pages by which code is invalidated.
 pub const PAGE: u64 = 4096;
 
-/// Most return sites that a return is compared with before it leaves the region.
-const MAX_RETURN_SITES: usize = 6;
+/// Most places inside the region that an indirect jump or return is compared with before it leaves.
+const MAX_KNOWN_TARGETS: usize = 32;
 
 /// Where the blocks of a region come from.
 pub trait BlockSource {
     /// The optimised block at `key` with at most `max_insns` instructions; `None` if it should stay outside (it
     /// cannot be fetched, or has never run and is not worth compiling).
     fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>>;
+
+    /// Where the indirect jump that ends the block at `key` has gone so far.
+    fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
+        let _ = key;
+        Vec::new()
+    }
 }
 
 /// Blocks that are compiled together, with the control flow between them.
@@ -37,8 +43,8 @@ pub struct RegionBlock {
     pub block: Arc<Block>,
     /// Blocks of the region that may follow, without repetition.
     pub successors: Vec<usize>,
-    /// For a return: the return sites inside the region that it may go to.
-    pub return_sites: Vec<usize>,
+    /// For an indirect jump or a return: where inside the region it may go.
+    pub known_targets: Vec<usize>,
     /// Is it the target of a back edge? Every cycle of the region has such a block.
     pub loop_header: bool,
 }
@@ -46,16 +52,16 @@ pub struct RegionBlock {
 impl Region {
     /// Collects the region at `entry`; `None` if the entry itself cannot be had.
     pub fn discover(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Region> {
-        let mut found = collect(entry, budget, source)?;
+        let Found { blocks: mut found, indirect } = collect(entry, budget, source)?;
         split_overlaps(entry.mode, &mut found, source);
         let blocks: Vec<Arc<Block>> = found.into_values().collect();
         let index: HashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
         let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index };
         region.blocks = blocks
             .into_iter()
-            .map(|block| RegionBlock { block, successors: vec![], return_sites: vec![], loop_header: false })
+            .map(|block| RegionBlock { block, successors: vec![], known_targets: vec![], loop_header: false })
             .collect();
-        region.find_return_sites();
+        region.find_known_targets(&indirect);
         region.find_successors();
         region.find_loop_headers();
         Some(region)
@@ -84,26 +90,38 @@ impl Region {
             .collect()
     }
 
-    /// Gives each return the return sites of the calls to the functions it ends.
-    fn find_return_sites(&mut self) {
+    /// Gives each indirect jump the targets it was seen to take, and each return the return sites of the calls to the
+    /// functions it ends.
+    fn find_known_targets(&mut self, indirect: &Profile) {
         let mut sites: HashMap<usize, BTreeSet<usize>> = HashMap::new();
-        for (callee, returns_to) in self.call_sites() {
+        for (pc, targets) in indirect {
+            if let Some(jump) = self.at(*pc) {
+                sites.entry(jump).or_default().extend(targets.iter().filter_map(|t| self.at(*t)));
+            }
+        }
+        for (callee, returns_to) in self.call_sites(indirect) {
             for ret in self.returns_of(callee) {
                 sites.entry(ret).or_default().extend(&returns_to);
             }
         }
         for (ret, list) in sites {
-            self.blocks[ret].return_sites = list.into_iter().take(MAX_RETURN_SITES).collect();
+            self.blocks[ret].known_targets = list.into_iter().take(MAX_KNOWN_TARGETS).collect();
         }
     }
 
     /// For each function called inside the region, the return sites that the region holds.
-    fn call_sites(&self) -> HashMap<usize, Vec<usize>> {
+    fn call_sites(&self, indirect: &Profile) -> HashMap<usize, Vec<usize>> {
         let mut calls: HashMap<usize, Vec<usize>> = HashMap::new();
         for b in &self.blocks {
-            if let Terminator::Jump { target, kind: JumpKind::Call { ret } } = b.block.term
-                && let (Some(callee), Some(site)) = (self.at(target), self.at(ret))
-            {
+            let (ret, callees) = match b.block.term {
+                Terminator::Jump { target, kind: JumpKind::Call { ret } } => (ret, vec![target]),
+                Terminator::Indirect { kind: IndirectKind::Call { ret }, .. } => {
+                    (ret, indirect.get(&b.block.key.pc).cloned().unwrap_or_default())
+                }
+                _ => continue,
+            };
+            let Some(site) = self.at(ret) else { continue };
+            for callee in callees.into_iter().filter_map(|pc| self.at(pc)) {
                 calls.entry(callee).or_default().push(site);
             }
         }
@@ -136,7 +154,7 @@ impl Region {
         for i in 0..self.blocks.len() {
             let mut list: Vec<usize> =
                 direct_targets(&self.blocks[i].block).into_iter().filter_map(|pc| self.at(pc)).collect();
-            list.extend(&self.blocks[i].return_sites);
+            list.extend(&self.blocks[i].known_targets);
             list.sort_unstable();
             list.dedup();
             self.blocks[i].successors = list;
@@ -181,9 +199,19 @@ fn direct_targets(block: &Block) -> Vec<u64> {
     }
 }
 
+/// Targets of indirect jumps, by the address of the block that they end.
+type Profile = HashMap<u64, Vec<u64>>;
+
+/// What [`collect`] found.
+struct Found {
+    blocks: BTreeMap<u64, Arc<Block>>,
+    indirect: Profile,
+}
+
 /// Breadth first from the entry until the budget is used up.
-fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<BTreeMap<u64, Arc<Block>>> {
+fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Found> {
     let mut found = BTreeMap::new();
+    let mut indirect = Profile::new();
     let mut left = budget;
     let first = source.block(entry, budget)?;
     let mut todo = VecDeque::from([first]);
@@ -191,7 +219,13 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
     while let Some(block) = todo.pop_front() {
         left = left.saturating_sub(block.marks.len());
         let mut targets = direct_targets(&block);
-        if let Terminator::Jump { kind: JumpKind::Call { ret }, .. } = block.term {
+        if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term {
+            targets = source.indirect_targets(block.key);
+            indirect.insert(block.key.pc, targets.clone());
+        }
+        if let Terminator::Jump { kind: JumpKind::Call { ret }, .. }
+        | Terminator::Indirect { kind: IndirectKind::Call { ret }, .. } = block.term
+        {
             targets.push(ret);
         }
         found.insert(block.key.pc, block);
@@ -201,7 +235,7 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
             }
         }
     }
-    Some(found)
+    Some(Found { blocks: found, indirect })
 }
 
 /// Cuts each block at the start of another one that lies inside it, so that no instruction is compiled twice.

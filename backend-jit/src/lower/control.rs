@@ -5,10 +5,10 @@ use crate::analysis::SlotSet;
 use crate::context::{ExitCode, offset};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    Block as ClifBlock, ExternalName, GlobalValueData, InstBuilder, MemFlagsData, UserExternalName, Value as ClifValue,
+    Block as ClifBlock, BlockCall, ExternalName, JumpTableData, GlobalValueData, InstBuilder, MemFlagsData, UserExternalName, Value as ClifValue,
     types,
 };
-use emu_ir::{Block, ExitKind, IndirectKind, Terminator, Value};
+use emu_ir::{Block, ExitKind, Terminator, Value};
 
 /// A direct exit's slot: two words behind the region's code, the address to jump to and the guest pc it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ pub(crate) const SLOT_PC: i32 = 8;
 /// Size of a slot in bytes.
 pub(crate) const SLOT_SIZE: usize = 16;
 
+/// Known targets of an indirect jump that are compared one by one; more are found by a table.
+const MAX_COMPARES: usize = 4;
+/// Bytes of guest code that such a table may span.
+const MAX_TABLE_SPAN: u64 = 4096;
+
 impl Lower<'_> {
     pub(super) fn terminator(&mut self, index: usize) {
         let region = self.region;
@@ -29,7 +34,7 @@ impl Lower<'_> {
         match rb.block.term {
             Terminator::Jump { target, .. } => self.goto(target),
             Terminator::Branch { cond, taken, next } => self.branch(cond, taken, next),
-            Terminator::Indirect { target, kind } => self.indirect(target, kind, &rb.return_sites),
+            Terminator::Indirect { target, .. } => self.indirect(target, &rb.known_targets),
             Terminator::Syscall { next } => {
                 let insn = self.b.ins().iconst(types::I64, rb.block.last_pc() as i64);
                 self.store_ctx(insn, offset::EXIT_AUX);
@@ -74,20 +79,54 @@ impl Lower<'_> {
         }
     }
 
-    /// Compares a return's target with the return sites inside the region, then looks it up.
-    fn indirect(&mut self, target: Value, _kind: IndirectKind, sites: &[usize]) {
+    /// Goes to the one of `known` that the target is, or leaves and looks it up.
+    fn indirect(&mut self, target: Value, known: &[usize]) {
         let target = self.bits64(target);
-        for &site in sites {
-            let pc = self.b.ins().iconst(types::I64, self.region.blocks[site].block.key.pc as i64);
-            let here = self.b.ins().icmp(IntCC::Equal, target, pc);
-            let next = self.b.create_block();
-            let block = self.blocks[site];
-            self.b.ins().brif(here, block, &[], next, &[]);
-            self.b.switch_to_block(next);
+        let pcs: Vec<(u64, ClifBlock)> =
+            known.iter().map(|&i| (self.region.blocks[i].block.key.pc, self.blocks[i])).collect();
+        if pcs.len() > MAX_COMPARES && pcs[pcs.len() - 1].0 - pcs[0].0 <= MAX_TABLE_SPAN {
+            self.jump_by_table(target, &pcs);
+        } else {
+            for &(pc, block) in &pcs[..pcs.len().min(MAX_COMPARES)] {
+                let pc = self.b.ins().iconst(types::I64, pc as i64);
+                let here = self.b.ins().icmp(IntCC::Equal, target, pc);
+                let next = self.b.create_block();
+                self.b.ins().brif(here, block, &[], next, &[]);
+                self.b.switch_to_block(next);
+            }
         }
         self.flush(self.cur.dirty);
         let stub = self.load_ctx(types::I64, offset::INDIRECT_STUB);
         self.b.ins().return_call_indirect(self.code_sig, stub, &[self.ctx, target]);
+    }
+
+    /// Jumps by a table of the addresses from the first to the last of `pcs`; goes on here if the target is none.
+    fn jump_by_table(&mut self, target: ClifValue, pcs: &[(u64, ClifBlock)]) {
+        let first = pcs[0].0;
+        let elsewhere = self.b.create_block();
+        self.b.set_cold_block(elsewhere);
+        let mut blocks = vec![elsewhere; ((pcs[pcs.len() - 1].0 - first) / 2 + 1) as usize];
+        for &(pc, block) in pcs {
+            blocks[((pc - first) / 2) as usize] = block;
+        }
+        // Each entry owns its list of arguments: a copied one would share it.
+        let pool = &mut self.b.func.dfg.value_lists;
+        let table: Vec<BlockCall> = blocks.iter().map(|block| BlockCall::new(*block, [], pool)).collect();
+        let default = BlockCall::new(elsewhere, [], pool);
+        let table = self.b.create_jump_table(JumpTableData::new(default, &table));
+        let base = self.b.ins().iconst(types::I64, first as i64);
+        let distance = self.b.ins().isub(target, base);
+        // A rotation instead of a shift: an odd distance becomes too large for the table.
+        let one = self.b.ins().iconst(types::I64, 1);
+        let index = self.b.ins().rotr(distance, one);
+        let limit = self.b.ins().iconst(types::I64, i64::from(u32::MAX));
+        let far = self.b.ins().icmp(IntCC::UnsignedGreaterThan, index, limit);
+        let near = self.b.create_block();
+        self.b.ins().brif(far, elsewhere, &[], near, &[]);
+        self.b.switch_to_block(near);
+        let index = self.b.ins().ireduce(types::I32, index);
+        self.b.ins().br_table(index, table);
+        self.b.switch_to_block(elsewhere);
     }
 
     /// Leaves to a known guest address: jumps where the exit's slot points, which at first is back to the machine.

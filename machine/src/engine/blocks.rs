@@ -3,7 +3,7 @@
 use super::BLOCK_INSNS;
 use crate::mem::{GuestMemory, UserEnv};
 use emu_interp::Code;
-use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, opt};
+use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, IndirectKind, Terminator, opt};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -23,9 +23,37 @@ pub struct Entry {
     state: AtomicU8,
     /// It became hot while it was part of a region.
     put_off: AtomicBool,
+    /// Where the indirect jump that ends it has gone; [`NO_TARGET`] where nothing is noted.
+    targets: [AtomicU64; 16],
 }
 
+/// No instruction is there: addresses of instructions are even.
+const NO_TARGET: u64 = 1;
+
 impl Entry {
+    /// Notes where the block's indirect jump went, if it ends with one.
+    #[inline]
+    pub(super) fn note_target(&self, pc: u64) {
+        if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = self.block.term {
+            for cell in &self.targets {
+                match cell.load(Ordering::Relaxed) {
+                    NO_TARGET => return cell.store(pc, Ordering::Relaxed),
+                    known if known == pc => return,
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// What [`Entry::note_target`] has seen.
+    pub(super) fn targets(&self) -> Vec<u64> {
+        let seen = self.targets.iter().map(|cell| cell.load(Ordering::Relaxed));
+        let mut list: Vec<u64> = seen.filter(|pc| *pc != NO_TARGET).collect();
+        list.sort_unstable();
+        list.dedup();
+        list
+    }
+
     pub(super) fn is_compiled(&self) -> bool {
         self.state.load(Ordering::Acquire) == COMPILED
     }
@@ -131,6 +159,7 @@ impl BlockCache {
                 runs: AtomicU32::new(0),
                 state: AtomicU8::new(FRESH),
                 put_off: AtomicBool::new(false),
+                targets: [const { AtomicU64::new(NO_TARGET) }; 16],
             });
             if !fetch.all_watched {
                 return Ok(entry);

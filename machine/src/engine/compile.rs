@@ -177,4 +177,8 @@ impl BlockSource for Source<'_> {
         let block = translate(key, &*self.engine.guest, &mut fetch, max_insns.min(super::BLOCK_INSNS)).ok()?;
         fetch.all_watched.then(|| Arc::new(block))
     }
+
+    fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
+        self.engine.blocks.get(key).map(|entry| entry.targets()).unwrap_or_default()
+    }
 }

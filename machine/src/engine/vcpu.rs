@@ -54,7 +54,11 @@ fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut 
     if runs == engine.config.threshold && engine.config.tier == Tier::Tiered {
         engine.request(entry.block.key);
     }
-    emu_interp::run(&entry.code, cpu, env)
+    let exit = emu_interp::run(&entry.code, cpu, env);
+    if exit == Exit::Next {
+        entry.note_target(cpu.pc);
+    }
+    exit
 }
 
 impl EngineVcpu {
