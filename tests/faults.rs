@@ -89,7 +89,9 @@ fn random_faults(isa: &'static str, programs: u64) {
         let program = Program::random(&mut random, &guest, &mix, len);
         let pages = DATA.start / PAGE..DATA.end / PAGE;
         let broken: Vec<(u64, Prot)> = pages
-            .filter_map(|page| random.chance(60).then(|| (page * PAGE, random.pick(&[Prot::NONE, Prot::READ]))))
+            .filter_map(|page| {
+                if random.chance(60) { Some((page * PAGE, random.pick(&[Prot::NONE, Prot::READ]))) } else { None }
+            })
             .collect();
         let expected = run(&mut oracle, &program, &broken);
         faults += expected.iter().filter(|s| matches!(s.exit, Exit::Fault(_))).count();

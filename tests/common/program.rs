@@ -45,8 +45,11 @@ pub struct Mix {
     pub tame: bool,
 }
 
+/// Chooses instructions of the table.
+pub type InsnFilter = fn(&InsnDef) -> bool;
+
 /// The extensions, for mixes of one at a time.
-pub const GROUPS: &[(&str, fn(&InsnDef) -> bool)] = &[
+pub const GROUPS: &[(&str, InsnFilter)] = &[
     ("i", |d| d.needs == E::I || d.needs == E::ZIFENCEI || d.needs == E::ZIHINTPAUSE),
     ("m", |d| d.needs == E::M || d.needs == E::ZMMUL),
     ("a", |d| d.needs == E::ZAAMO || d.needs == E::ZALRSC),

@@ -5,8 +5,8 @@ use crate::analysis::SlotSet;
 use crate::context::{ExitCode, offset};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    Block as ClifBlock, BlockCall, ExternalName, JumpTableData, GlobalValueData, InstBuilder, MemFlagsData, UserExternalName, Value as ClifValue,
-    types,
+    Block as ClifBlock, BlockCall, ExternalName, GlobalValueData, InstBuilder, JumpTableData, MemFlagsData,
+    UserExternalName, Value as ClifValue, types,
 };
 use emu_ir::{Block, ExitKind, Terminator, Value};
 
