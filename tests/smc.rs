@@ -181,11 +181,9 @@ fn an_interrupt_before_the_run_is_not_lost() {
 
 #[test]
 fn an_instruction_whose_second_half_is_missing() {
-    let mut code = bytes(&[NOP; 1024]);
-    code.truncate(4094);
     // A 16-bit nop first moves everything by two; the last instruction lies across the end of the page.
-    code.splice(0..4, [0x01, 0x00]);
-    code.truncate(4094);
+    let mut code = vec![0x01, 0x00];
+    code.extend(bytes(&[NOP; 1023]));
     let last = addi(A0, A0, 5).to_le_bytes();
     code.extend(&last[..2]);
     let straddling = CODE + 4094;

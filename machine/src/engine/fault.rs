@@ -74,7 +74,8 @@ fn resolve(mem: &GuestMemory, host: u64, access: AccessKind, bus: bool) -> Fault
     match mem.guest_addr(host) {
         Some(addr) => mem.resolve_fault(addr, 1, access, bus),
         None => {
-            let addr = host.wrapping_sub(mem.base() as u64);
+            // A 32-bit guest's address and offset are added in 64 bits: the guard pages catch what should have wrapped.
+            let addr = host.wrapping_sub(mem.base() as u64) & u64::MAX >> (64 - mem.address_bits());
             FaultAction::Deliver(emu_ir::Fault { addr, access, cause: emu_ir::FaultCause::Unmapped })
         }
     }
