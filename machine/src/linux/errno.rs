@@ -17,6 +17,7 @@ macro_rules! errnos {
                 match self.0 {
                     $(libc::$name => Some(stringify!($name)),)*
                     512 => Some("ERESTARTSYS"),
+                    513 => Some("ERESTARTNOINTR"),
                     514 => Some("ERESTARTNOHAND"),
                     _ => None,
                 }
@@ -39,6 +40,8 @@ impl Errno {
     pub const RESTART: Errno = Errno(512);
     /// The same for calls that are restarted only if no handler of the guest ran (`poll`, `nanosleep`, `sigsuspend`).
     pub const RESTART_NO_HANDLER: Errno = Errno(514);
+    /// A signal was caught before the call began: its handler runs first, whatever its flags, then the call.
+    pub const NOT_BEGUN: Errno = Errno(513);
     /// Not an error: the handler has set the guest's registers itself (`rt_sigreturn`).
     pub const NO_RESULT: Errno = Errno(1000);
 }

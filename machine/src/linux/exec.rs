@@ -302,7 +302,7 @@ fn quiet(t: &Thread) -> Result<Vec<SavedAction>, Errno> {
     host::set_mask_exactly(SigSet::MAX);
     if t.queue.is_pending() {
         t.set_host_mask();
-        return Err(Errno::RESTART);
+        return Err(Errno::NOT_BEGUN);
     }
     let signals = lock(&t.process.signals);
     Ok(signals.ignored_synchronous().filter_map(|signal| host::ignore(signal).ok()).collect())

@@ -322,6 +322,46 @@ pub(super) fn fstatfs64(t: &mut Thread, a: &Args) -> SysResult {
     fstatfs_of(t, a, true)
 }
 
+/// `struct file_handle`: bytes that follow, type, bytes.
+const HANDLE_HEAD: usize = 8;
+
+/// `name_to_handle_at`.
+pub(super) fn name_to_handle_at(t: &mut Thread, a: &Args) -> SysResult {
+    const LONGEST: u32 = 128;
+    let room = t.read_u32(a.get(2))?;
+    if room > LONGEST {
+        return Err(Errno::EINVAL);
+    }
+    let HostPath { dirfd, path } = t.path_at(a.int(0), a.get(1), a.int(4) & libc::AT_SYMLINK_FOLLOW != 0)?;
+    let mut handle = vec![0; HANDLE_HEAD + room as usize];
+    handle[..4].copy_from_slice(&room.to_le_bytes());
+    let mut mount = 0u64;
+    let place = (Arg::output(&mut handle), Arg::from_mut(&mut mount));
+    let result =
+        host::call(libc::SYS_name_to_handle_at, &[dirfd.into(), Arg::path(&path), place.0, place.1, a.int(4).into()]);
+    // A handle that does not fit is told with its size.
+    if result.is_ok() || result == Err(Errno::EOVERFLOW) {
+        let head = transcode(&[4, 4], &handle, HOST, t.layout());
+        handle[..HANDLE_HEAD].copy_from_slice(&head);
+        t.write(a.get(2), &handle)?;
+        t.write_u32(a.get(3), mount as u32)?;
+    }
+    result
+}
+
+/// `open_by_handle_at`.
+pub(super) fn open_by_handle_at(t: &mut Thread, a: &Args) -> SysResult {
+    let size = t.read_u32(a.get(1))?;
+    if size == 0 || size > 128 {
+        return Err(Errno::EINVAL);
+    }
+    let mut handle = t.read(a.get(1), HANDLE_HEAD + size as usize)?;
+    let head = transcode(&[4, 4], &handle, t.layout(), HOST);
+    handle[..HANDLE_HEAD].copy_from_slice(&head);
+    let flags = t.process.abi.open_flags_to_host(a.int(2));
+    host::call(libc::SYS_open_by_handle_at, &[a.int(0).into(), Arg::input(&handle), flags.into()])
+}
+
 /// `inotify_add_watch`.
 pub(super) fn inotify_add_watch(t: &mut Thread, a: &Args) -> SysResult {
     let path = t.path_at(libc::AT_FDCWD, a.get(1), a.uint(2) & libc::IN_DONT_FOLLOW == 0)?.path;

@@ -2,7 +2,7 @@
 //!
 //! * [`call`] and [`blocking`] are raw system calls whose buffers are typed [`Arg`]s. `blocking` closes the race between a
 //!   signal that arrives and a call that starts to wait: the stub looks at the thread's queue of caught signals, and a
-//!   handler that interrupts it before the `syscall` instruction has completed makes it return [`Errno::RESTART`].
+//!   handler that interrupts it before the `syscall` instruction has completed makes it return.
 //! * [`SignalQueue`] holds the signals that the host's handler has caught for a guest thread. After a catch the handler
 //!   leaves all other signals blocked, so the kernel keeps the queueing, ordering and choice of thread.
 //! * Forking, execution and exit.
@@ -138,7 +138,8 @@ pub fn call(number: i64, args: &[Arg<'_>]) -> Result<u64, Errno> {
     outcome(value)
 }
 
-/// A system call that may wait: a caught signal ends it with [`Errno::RESTART`] or `EINTR`, by the kernel's own rules.
+/// A system call that may wait: a caught signal ends it with [`Errno::RESTART`] or `EINTR`, by the kernel's own rules,
+/// or with [`Errno::NOT_BEGUN`].
 pub fn blocking(number: i64, args: &[Arg<'_>]) -> Result<u64, Errno> {
     let r = registers(args);
     let queue = CURRENT.get();
@@ -173,15 +174,18 @@ unsafe fn raw_syscall(number: i64, r: [usize; 6]) -> i64 {
 unsafe extern "C" {
     fn emu_blocking_syscall(pending: *const AtomicU32, number: i64, args: *const usize) -> i64;
     static emu_blocking_start: u8;
-    static emu_blocking_end: u8;
+    static emu_blocking_syscall_insn: u8;
+    static emu_blocking_not_begun: u8;
     static emu_blocking_interrupted: u8;
     fn emu_sigreturn();
 }
 
-// emu_blocking_syscall(pending: rdi, number: rsi, args: rdx). Between `start` and `end` the call has not begun (or the
-// kernel has set pc back to restart it): the signal handler sends the thread to `interrupted`.
+// emu_blocking_syscall(pending: rdi, number: rsi, args: rdx). A thread that a signal finds between `start` and the
+// `syscall` instruction is sent to `not_begun` by the handler. At the instruction the kernel has most likely set pc back
+// to restart the call: the handler sends the thread to `interrupted`.
 global_asm!(
-    ".globl emu_blocking_syscall, emu_blocking_start, emu_blocking_end, emu_blocking_interrupted, emu_sigreturn",
+    ".globl emu_blocking_syscall, emu_blocking_start, emu_blocking_syscall_insn, emu_blocking_not_begun",
+    ".globl emu_blocking_interrupted, emu_sigreturn",
     "emu_blocking_syscall:",
     "mov r11, rdi",
     "mov rax, rsi",
@@ -194,9 +198,12 @@ global_asm!(
     "mov r9, [rcx + 40]",
     "emu_blocking_start:",
     "cmp dword ptr [r11], 0",
-    "jne emu_blocking_interrupted",
+    "jne emu_blocking_not_begun",
+    "emu_blocking_syscall_insn:",
     "syscall",
-    "emu_blocking_end:",
+    "ret",
+    "emu_blocking_not_begun:",
+    "mov rax, -513",
     "ret",
     "emu_blocking_interrupted:",
     "mov rax, -512",
@@ -355,8 +362,10 @@ fn catch(raw: &RawInfo, context: &mut libc::ucontext_t) -> bool {
         (*queue).push(*raw);
         *(&raw mut context.uc_sigmask).cast::<u64>() = !SYNCHRONOUS;
         let pc = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
-        let (start, end) = (&raw const emu_blocking_start as i64, &raw const emu_blocking_end as i64);
-        if (start..end).contains(pc) {
+        let (start, insn) = (&raw const emu_blocking_start as i64, &raw const emu_blocking_syscall_insn as i64);
+        if (start..insn).contains(pc) {
+            *pc = &raw const emu_blocking_not_begun as i64;
+        } else if *pc == insn {
             *pc = &raw const emu_blocking_interrupted as i64;
         }
     }
@@ -531,9 +540,10 @@ pub fn clone_process(flags: u64) -> Result<Forked, Errno> {
 const VFORK_STACK: usize = 1 << 20;
 
 /// `vfork`: runs `child` in a new process that shares all memory, and waits until it has executed a program or ended.
+/// `flags` are more of `clone`'s, and the signal at its end.
 ///
 /// `child` runs on its own stack with this thread's thread-local storage; when it returns the child process ends.
-pub fn vfork(mut child: &mut dyn FnMut()) -> Result<i32, Errno> {
+pub fn vfork(flags: i32, mut child: &mut dyn FnMut()) -> Result<i32, Errno> {
     extern "C" fn start(child: *mut c_void) -> i32 {
         // SAFETY: `child` below, in the frame of the parent's thread, which waits.
         let child = unsafe { &mut *child.cast::<&mut dyn FnMut()>() };
@@ -541,7 +551,7 @@ pub fn vfork(mut child: &mut dyn FnMut()) -> Result<i32, Errno> {
         exit_process(127)
     }
     let stack = VforkStack::new()?;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = flags | libc::CLONE_VM | libc::CLONE_VFORK;
     // SAFETY: the stack is fresh and lives until the child no longer uses this memory, since the parent waits (VFORK).
     let pid = unsafe { libc::clone(start, stack.top(), flags, (&raw mut child).cast()) };
     if pid < 0 { Err(std::io::Error::last_os_error().into()) } else { Ok(pid) }

@@ -22,6 +22,8 @@ enum Data {
 use Data::{Both, In, Number, Out};
 
 const INT: &[u8] = &[4];
+/// Four halves, the line discipline, 8 control characters.
+const TERMIO: &[u8] = &[2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1];
 const WINSIZE: &[u8] = &[2; 4];
 /// Flags, the line discipline, 19 control characters.
 const TERMIOS: &[u8] = &{
@@ -45,6 +47,8 @@ const FSXATTR: &[u8] = &[4, 4, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1];
 #[rustfmt::skip]
 const REQUESTS: &[(u32, &str, Data)] = &[
     (0x5401, "TCGETS",       Out(TERMIOS)),  (0x5402, "TCSETS",      In(TERMIOS)),   (0x5403, "TCSETSW",    In(TERMIOS)),
+    (0x5405, "TCGETA",       Out(TERMIO)),   (0x5406, "TCSETA",      In(TERMIO)),    (0x5407, "TCSETAW",    In(TERMIO)),
+    (0x5408, "TCSETAF",      In(TERMIO)),
     (0x5404, "TCSETSF",      In(TERMIOS)),   (0x5409, "TCSBRK",      Number),        (0x540a, "TCXONC",     Number),
     (0x540b, "TCFLSH",       Number),        (0x540c, "TIOCEXCL",    Number),        (0x540d, "TIOCNXCL",   Number),
     (0x540e, "TIOCSCTTY",    Number),        (0x540f, "TIOCGPGRP",   Out(INT)),      (0x5410, "TIOCSPGRP",  In(INT)),
@@ -59,6 +63,7 @@ const REQUESTS: &[(u32, &str, Data)] = &[
     (0x802c_542a, "TCGETS2", Out(TERMIOS2)), (0x402c_542b, "TCSETS2", In(TERMIOS2)), (0x402c_542c, "TCSETSW2", In(TERMIOS2)),
     (0x402c_542d, "TCSETSF2", In(TERMIOS2)), (0x8004_5430, "TIOCGPTN", Out(INT)),    (0x4004_5431, "TIOCSPTLCK", In(INT)),
     (0x8004_5432, "TIOCGDEV", Out(INT)),     (0x8004_5438, "TIOCGPKT", Out(INT)),    (0x8004_5439, "TIOCGPTLCK", Out(INT)),
+    (0x5456, "TIOCGLCKTRMIOS", Out(TERMIOS)),(0x5457, "TIOCSLCKTRMIOS", In(TERMIOS)),
     (0x5441, "TIOCGPTPEER",  Number),        (0x8004_5440, "TIOCGEXCL", Out(INT)),
     (0x8901, "FIOSETOWN",    In(INT)),       (0x8902, "SIOCSPGRP",   In(INT)),       (0x8903, "FIOGETOWN",  Out(INT)),
     (0x8904, "SIOCGPGRP",    Out(INT)),      (0x8905, "SIOCATMARK",  Out(INT)),
@@ -76,6 +81,15 @@ const REQUESTS: &[(u32, &str, Data)] = &[
     (0x8004_5200, "RNDGETENTCNT", Out(INT)), (0x4004_5201, "RNDADDTOENTCNT", In(INT)),
     (0x4b33, "KDGKBTYPE",    Out(&[1])),     (0x4b3b, "KDGETMODE",   Out(INT)),      (0x4b44, "KDGKBMODE",  Out(INT)),
 ];
+
+/// Requests that wait until output has drained, or until somebody may use the terminal.
+const WAITING: &[u32] =
+    &[0x5403, 0x5404, 0x5407, 0x5408, 0x5409, 0x540a, 0x5410, 0x5425, 0x402c_542c, 0x402c_542d, 0x5402, 0x5406];
+
+/// `FS_IOC_FIEMAP`: 32 bytes of which the seventh word counts the records of 56 bytes after them.
+const FS_IOC_FIEMAP: u32 = 0xc020_660b;
+/// `SIOCGIFCONF`: a length and a pointer.
+const SIOCGIFCONF: u32 = 0x8912;
 
 /// `FS_IOC_GETFLAGS` and `FS_IOC_SETFLAGS`: the size in the request is `long`'s, the data is an `int`.
 const FS_IOC_GETFLAGS: u32 = 0x8008_6601;
@@ -96,23 +110,31 @@ fn as_the_hosts(t: &Thread, request: u32) -> u32 {
     }
 }
 
+/// The host's call, which may wait or not.
+fn pass_on(fd: i32, request: u32, argument: Arg<'_>) -> SysResult {
+    let call = if WAITING.contains(&request) { host::blocking } else { host::call };
+    call(libc::SYS_ioctl, &[fd.into(), request.into(), argument])
+}
+
 /// `ioctl`.
 pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
-    let request = as_the_hosts(t, a.uint(1));
+    let (fd, request) = (a.int(0), as_the_hosts(t, a.uint(1)));
     let data = match request {
         FS_IOC_GETFLAGS => Out(INT),
         FS_IOC_SETFLAGS => In(INT),
+        FS_IOC_FIEMAP => return extents(t, fd, a.get(2)),
+        SIOCGIFCONF => return interfaces(t, fd, a.get(2)),
         _ => match REQUESTS.iter().find(|(r, ..)| *r == request) {
             Some((.., data)) => *data,
             None => {
                 // The errors for a bad descriptor come first.
-                host::call(libc::SYS_fcntl, &[a.int(0).into(), libc::F_GETFD.into()])?;
+                host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFD.into()])?;
                 return Err(Errno::ENOTTY);
             }
         },
     };
     let (widths, reads, writes) = match data {
-        Number => return host::blocking(libc::SYS_ioctl, &[a.int(0).into(), request.into(), a.get(2).into()]),
+        Number => return pass_on(fd, request, a.get(2).into()),
         In(widths) => (widths, true, false),
         Out(widths) => (widths, false, true),
         Both(widths) => (widths, true, true),
@@ -123,10 +145,50 @@ pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
         let given = transcode(widths, &given, t.layout(), HOST);
         bytes[..given.len()].copy_from_slice(&given);
     }
-    let result = host::blocking(libc::SYS_ioctl, &[a.int(0).into(), request.into(), Arg::output(&mut bytes)])?;
+    let result = pass_on(fd, request, Arg::output(&mut bytes))?;
     if writes {
-        let answer = transcode(widths, &bytes, HOST, t.layout());
+        let mut answer = transcode(widths, &bytes, HOST, t.layout());
+        answer.resize(size(widths), 0);
         t.write(a.get(2), &answer)?;
+    }
+    Ok(result)
+}
+
+/// `FS_IOC_FIEMAP`.
+fn extents(t: &Thread, fd: i32, place: u64) -> SysResult {
+    const MOST: usize = 4096;
+    let (head, extent): (&[u8], &[u8]) = (&[8, 8, 4, 4, 4, 4], &[8, 8, 8, 8, 8, 4, 4, 4, 4]);
+    let mut bytes = transcode(head, &t.read(place, 32)?, t.layout(), HOST);
+    let room = u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]) as usize;
+    if room > MOST {
+        return Err(Errno::EINVAL);
+    }
+    bytes.resize(32 + 56 * room, 0);
+    let result = pass_on(fd, FS_IOC_FIEMAP, Arg::output(&mut bytes))?;
+    let filled = u32::from_le_bytes([bytes[20], bytes[21], bytes[22], bytes[23]]) as usize;
+    let mut answer = transcode(head, &bytes[..32], HOST, t.layout());
+    answer.extend(bytes[32..].chunks(56).take(filled.min(room)).flat_map(|e| transcode(extent, e, HOST, t.layout())));
+    t.write(place, &answer)?;
+    Ok(result)
+}
+
+/// `SIOCGIFCONF`: a null pointer asks for the length only.
+fn interfaces(t: &Thread, fd: i32, place: u64) -> SysResult {
+    let (room, list) = t.with_struct(place, 2 * t.layout().long, |r| (r.u32(), r.long()))?;
+    let room = room.min(1 << 16);
+    let mut records = vec![0; room as usize];
+    let at = if list == 0 { 0 } else { Arg::output(&mut records).raw() as u64 };
+    let mut request = [u64::from(room), at];
+    let result = pass_on(fd, SIOCGIFCONF, Arg::from_mut(&mut request))?;
+    let len = (request[0] as u32).min(room) as usize;
+    if list != 0 {
+        // Records of 40 bytes on the host, of 32 for a 32-bit guest, whose union is smaller.
+        let record = 32 + 2 * (t.layout().long - 4);
+        let cut: Vec<u8> = records[..len].chunks(40).flat_map(|r| &r[..record.min(r.len())]).copied().collect();
+        t.write(list, &cut)?;
+        t.write_u32(place, cut.len() as u32)?;
+    } else {
+        t.write_u32(place, request[0] as u32)?;
     }
     Ok(result)
 }
@@ -137,6 +199,7 @@ mod tests {
 
     #[test]
     fn sizes_are_the_kernels() {
+        assert_eq!(size(TERMIO), 18);
         assert_eq!((size(TERMIOS), size(TERMIOS2), size(WINSIZE), size(IFREQ), size(FSXATTR)), (36, 44, 8, 40, 28));
         for (request, name, data) in REQUESTS {
             let (In(widths) | Out(widths) | Both(widths)) = data else { continue };

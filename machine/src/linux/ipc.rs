@@ -45,14 +45,25 @@ const SHM: [Member; 9] = [Long, Time, Time, Time, Word, Word, Long, Long, Long];
 const SEM: [Member; 7] = [Time, HostOnly, Time, HostOnly, Long, Long, Long];
 /// Send, receive and change time, bytes, messages, most bytes, last sender and receiver.
 const MSG: [Member; 10] = [Time, Time, Time, Long, Long, Long, Word, Word, Long, Long];
+/// `struct shminfo`, `shm_info`, `msginfo` and `seminfo`: what `*_INFO` tells.
+const SHM_LIMITS: [Member; 9] = [Long; 9];
+const SHM_USE: [Member; 6] = [Word, Long, Long, Long, Long, Long];
+const MSG_NUMBERS: [Member; 8] = [Word, Word, Word, Word, Word, Word, Word, Half];
+const SEM_NUMBERS: [Member; 10] = [Word; 10];
 /// The host's largest of them.
 const DS: usize = 128;
 
 /// Copies a `*_ds` structure to the guest's layout.
-fn to_guest(t: &Thread, host: &[u8], rest: &[Member]) -> Vec<u8> {
+fn ds_to_guest(t: &Thread, host: &[u8], rest: &[Member]) -> Vec<u8> {
+    let members: Vec<Member> = PERM.iter().chain(rest).copied().collect();
+    to_guest(t, host, &members)
+}
+
+/// Copies members to the guest's layout.
+fn to_guest(t: &Thread, host: &[u8], members: &[Member]) -> Vec<u8> {
     let narrow = t.layout().long == 4;
     let (mut r, mut w) = (Reader::new(HOST, host), t.writer());
-    for member in PERM.iter().chain(rest) {
+    for member in members {
         match member {
             Word => w.u32(r.u32()),
             Half => w.u16(r.u16()),
@@ -68,7 +79,7 @@ fn to_guest(t: &Thread, host: &[u8], rest: &[Member]) -> Vec<u8> {
             Time => w.long(r.long()),
         };
     }
-    w.finish()
+    w.align(t.layout().long).finish()
 }
 
 /// Copies a guest's `*_ds` structure to the host's layout.
@@ -101,28 +112,40 @@ fn control(t: &Thread, number: i64, head: &[i32], stats: [i32; 2], place: u64, m
     args.push(Arg::output(&mut buffer));
     let result = host::call(number, &args)?;
     if command == IPC_STAT || stats.contains(&command) {
-        let bytes = to_guest(t, &buffer, members);
+        let bytes = ds_to_guest(t, &buffer, members);
         t.write(place, &bytes)?;
     }
     Ok(result)
 }
 
-/// `shmctl`; the system-wide numbers (`ipcs -l`) are not told.
-pub(super) fn shmctl(t: &mut Thread, a: &Args) -> SysResult {
-    let command = a.int(1) & !IPC_64;
-    if command == IPC_INFO || command == SHM_INFO {
-        return Err(Errno::EINVAL);
-    }
-    control(t, libc::SYS_shmctl, &[a.int(0), command], SHM_STATS, a.get(2), &SHM)
+/// The system-wide numbers: `head` ends with the command.
+fn information(t: &Thread, number: i64, head: &[i32], place: u64, members: &[Member]) -> SysResult {
+    let mut buffer = vec![0; DS];
+    let mut args: Vec<Arg<'_>> = head.iter().map(|&n| n.into()).collect();
+    args.push(Arg::output(&mut buffer));
+    let result = host::call(number, &args)?;
+    let bytes = to_guest(t, &buffer, members);
+    t.write(place, &bytes)?;
+    Ok(result)
 }
 
-/// `msgctl`; the system-wide numbers are not told.
-pub(super) fn msgctl(t: &mut Thread, a: &Args) -> SysResult {
-    let command = a.int(1) & !IPC_64;
-    if command == IPC_INFO || command == MSG_INFO {
-        return Err(Errno::EINVAL);
+/// `shmctl`.
+pub(super) fn shmctl(t: &mut Thread, a: &Args) -> SysResult {
+    let (head, place) = ([a.int(0), a.int(1) & !IPC_64], a.get(2));
+    match head[1] {
+        IPC_INFO => information(t, libc::SYS_shmctl, &head, place, &SHM_LIMITS),
+        SHM_INFO => information(t, libc::SYS_shmctl, &head, place, &SHM_USE),
+        _ => control(t, libc::SYS_shmctl, &head, SHM_STATS, place, &SHM),
     }
-    control(t, libc::SYS_msgctl, &[a.int(0), command], MSG_STATS, a.get(2), &MSG)
+}
+
+/// `msgctl`.
+pub(super) fn msgctl(t: &mut Thread, a: &Args) -> SysResult {
+    let (head, place) = ([a.int(0), a.int(1) & !IPC_64], a.get(2));
+    match head[1] {
+        IPC_INFO | MSG_INFO => information(t, libc::SYS_msgctl, &head, place, &MSG_NUMBERS),
+        _ => control(t, libc::SYS_msgctl, &head, MSG_STATS, place, &MSG),
+    }
 }
 
 /// The size of a segment.
@@ -187,7 +210,7 @@ pub(super) fn semctl(t: &mut Thread, a: &Args) -> SysResult {
     match command {
         GETALL | SETALL => semaphore_values(t, id, command, a.get(3)),
         IPC_SET | IPC_STAT | 18 | 20 => control(t, libc::SYS_semctl, &[id, number, command], SEM_STATS, a.get(3), &SEM),
-        IPC_INFO | SEM_INFO => Err(Errno::EINVAL),
+        IPC_INFO | SEM_INFO => information(t, libc::SYS_semctl, &[id, number, command], a.get(3), &SEM_NUMBERS),
         _ => host::call(libc::SYS_semctl, &[id.into(), number.into(), command.into(), a.int(3).into()]),
     }
 }

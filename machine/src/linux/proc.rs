@@ -1,11 +1,14 @@
 //! Processes and threads: clone, fork, exit, wait, identities, scheduling.
 
+use super::abi::AltStack;
 use super::data::Reader;
 use super::errno::Errno;
+use super::fs::{HOST, transcode};
 use super::host::{self, Arg, Forked, SigSet};
 use super::process::lock;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
+use crate::mem::access::ThreadStack;
 use std::sync::Arc;
 use std::sync::mpsc;
 
@@ -26,6 +29,11 @@ const OURS: u64 =
     VM | VFORK | SETTLS | PARENT_SETTID | CHILD_SETTID | CHILD_CLEARTID | PIDFD | CLEAR_SIGHAND | DETACHED;
 /// Stack of a host thread that runs a guest thread; only what is used costs memory.
 const HOST_STACK: usize = 8 << 20;
+
+/// The flags of a child in the same memory that the host answers. It has dispositions of its own, whatever they say.
+fn host_flags(c: &Clone) -> i32 {
+    ((c.flags & !OURS & !SIGHAND) as i32) | c.exit_signal
+}
 
 /// The arguments of clone and clone3 (`struct clone_args`).
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,8 +110,7 @@ impl Thread {
         match (c.flags & THREAD != 0, c.flags & VM != 0, c.flags & VFORK != 0) {
             (true, ..) => self.clone_thread(c),
             (false, true, true) => self.clone_vfork(c),
-            // Processes that share memory and run at the same time (LinuxThreads) would share our thread-local storage.
-            (false, true, false) => Err(Errno::EINVAL),
+            (false, true, false) => self.clone_sharing(c),
             (false, false, _) => self.clone_fork(c),
         }
     }
@@ -157,6 +164,10 @@ impl Thread {
 
     fn clone_fork(&mut self, c: Clone) -> SysResult {
         let rest = c.flags & !OURS;
+        if rest & libc::CLONE_FILES as u64 != 0 {
+            // The engine closes descriptors of its own on both sides of a fork: they must not be the same ones.
+            return Err(Errno::EINVAL);
+        }
         host::set_mask(SigSet::MAX);
         let process = Arc::clone(&self.process);
         let plain = rest == 0 && c.exit_signal == libc::SIGCHLD;
@@ -201,19 +212,32 @@ impl Thread {
         Ok(pid as u64)
     }
 
-    /// A child in the same memory, while this thread waits: `vfork`, and `posix_spawn` in the C libraries.
-    fn clone_vfork(&mut self, c: Clone) -> SysResult {
-        let vcpu = self.child_registers(&c, false).ok_or(Errno::ENOMEM)?;
+    /// The thread of a process that shares this one's memory.
+    fn sharing_child(&mut self, c: &Clone) -> Result<Thread, Errno> {
+        let vcpu = self.child_registers(c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(self.process.copy_for_vfork(), vcpu, self.mask);
         (child.is_vfork_child, child.altstack) = (true, self.altstack);
+        Ok(child)
+    }
+
+    /// Runs in the new process, on a thread of the emulator that waits meanwhile.
+    fn run_sharing(&mut self, c: &Clone) {
+        self.tid = host::tid();
+        self.process.enlist(self.tid);
+        self.announce(c, self.tid);
+        self.clear_handlers(c);
+        let _ = self.queue.enter();
+        self.set_host_mask();
+        self.turn();
         host::set_mask(SigSet::MAX);
-        let pid = host::vfork(&mut || {
-            child.tid = host::tid();
-            child.process.enlist(child.tid);
-            child.announce(&c, child.tid);
-            child.clear_handlers(&c);
-            child.run_vfork();
-        });
+        self.end();
+    }
+
+    /// A child in the same memory, while this thread waits: `vfork`, and `posix_spawn` in the C libraries.
+    fn clone_vfork(&mut self, c: Clone) -> SysResult {
+        let mut child = self.sharing_child(&c)?;
+        host::set_mask(SigSet::MAX);
+        let pid = host::vfork(host_flags(&c), &mut || child.run_sharing(&c));
         // The child used this thread's storage.
         let _ = self.queue.enter();
         self.set_host_mask();
@@ -221,12 +245,26 @@ impl Thread {
         self.parent_of(&Clone { flags: c.flags & !PARENT_SETTID, ..c }, pid?)
     }
 
-    fn run_vfork(&mut self) {
-        let _ = self.queue.enter();
-        self.set_host_mask();
-        self.turn();
+    /// A child in the same memory that runs beside this thread (LinuxThreads): a host thread of its own lends it its
+    /// storage and waits for its end.
+    fn clone_sharing(&mut self, c: Clone) -> SysResult {
+        let mut child = self.sharing_child(&c)?;
+        child.altstack = AltStack { base: 0, flags: libc::SS_DISABLE, size: 0 };
+        let (tell, told) = mpsc::channel();
         host::set_mask(SigSet::MAX);
-        self.end();
+        let spawned = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
+            let _stack = ThreadStack::new();
+            let failed = host::vfork(host_flags(&c), &mut || {
+                let _ = tell.send(Ok(host::pid()));
+                child.run_sharing(&c);
+            });
+            if let Err(e) = failed {
+                let _ = tell.send(Err(e));
+            }
+        });
+        let pid = spawned.map_err(|_| Errno::EAGAIN).and_then(|_| told.recv().unwrap_or(Err(Errno::EAGAIN)));
+        self.set_host_mask();
+        self.parent_of(&Clone { flags: c.flags & !PARENT_SETTID, ..c }, pid?)
     }
 
     /// The thread has ended: tells those who wait for it. Ends the process if it was the last.
@@ -512,5 +550,42 @@ pub(super) fn getcpu(t: &mut Thread, a: &Args) -> SysResult {
             t.write_u32(place, value)?;
         }
     }
+    Ok(0)
+}
+
+/// Widths of `struct sched_attr`'s members, and its first size.
+const SCHED_ATTR: [u8; 10] = [4, 4, 8, 4, 4, 8, 8, 8, 4, 4];
+const SCHED_ATTR_0: u32 = 48;
+
+/// `sched_setattr`.
+pub(super) fn sched_setattr(t: &mut Thread, a: &Args) -> SysResult {
+    let size = match t.read_u32(a.get(1))? {
+        0 => SCHED_ATTR_0,
+        size => size,
+    };
+    if !(SCHED_ATTR_0..=4096).contains(&size) {
+        t.write_u32(a.get(1), 56)?;
+        return Err(Errno::E2BIG);
+    }
+    let given = t.read(a.get(1), size as usize)?;
+    if given.iter().skip(56).any(|&b| b != 0) {
+        return Err(Errno::E2BIG);
+    }
+    let mut bytes = transcode(&SCHED_ATTR, &given, t.layout(), HOST);
+    bytes[..4].copy_from_slice(&size.min(56).to_le_bytes());
+    host::call(libc::SYS_sched_setattr, &[a.int(0).into(), Arg::input(&bytes), a.uint(2).into()])
+}
+
+/// `sched_getattr`.
+pub(super) fn sched_getattr(t: &mut Thread, a: &Args) -> SysResult {
+    let size = a.uint(2);
+    if !(SCHED_ATTR_0..=4096).contains(&size) {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = [0; 56];
+    let args = [a.int(0).into(), Arg::output(&mut bytes), size.min(56).into(), a.uint(3).into()];
+    host::call(libc::SYS_sched_getattr, &args)?;
+    let answer = transcode(&SCHED_ATTR, &bytes, HOST, t.layout());
+    t.write(a.get(1), &answer[..size.min(56) as usize])?;
     Ok(0)
 }

@@ -5,7 +5,7 @@ use super::errno::Errno;
 use super::host::{self, Action, Arg, RawInfo, SYNCHRONOUS, SigSet};
 use super::process::lock;
 use super::table::{Args, SysResult};
-use super::thread::Thread;
+use super::thread::{AfterHandler, Thread};
 use std::sync::Arc;
 
 /// Signals are numbered from 1 to this.
@@ -258,7 +258,12 @@ impl Thread {
     /// An interrupted call fails before the handler runs, or runs again after it.
     fn settle_restart(&mut self, flags: u64) {
         let Some(restart) = self.restart.take() else { return };
-        if restart.after_handler && flags & SA_RESTART != 0 {
+        let again = match restart.after {
+            AfterHandler::Always => true,
+            AfterHandler::IfWanted => flags & SA_RESTART != 0,
+            AfterHandler::Never => false,
+        };
+        if again {
             self.vcpu.cpu_mut().pc = restart.insn;
         } else {
             let abi = Arc::clone(&self.process.abi);

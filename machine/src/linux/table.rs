@@ -180,7 +180,18 @@ impl Syscall {
                 Kind::Str => strings.next().map_or(Arg::NULL, |s| Arg::path(s)),
             };
         }
-        call(number, &list[..self.kinds.len()])
+        let list = &list[..self.kinds.len()];
+        match call(number, list) {
+            // Another thread may have run code from there since the page was made ready.
+            Err(Errno::EFAULT) if self.makes_ready_again(thread, args) => call(number, list),
+            result => result,
+        }
+    }
+
+    fn makes_ready_again(&self, thread: &Thread, args: &Args) -> bool {
+        let outputs = self.kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Out);
+        let ready = |(i, _)| thread.process.mem.prepare_write(args.get(i), args.get(i + 1));
+        outputs.map(ready).fold(false, |any, one| any | one)
     }
 }
 
@@ -231,6 +242,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("fstatfs",      fs::fstatfs,      &[Fd, Ptr]),
     sys("statfs64",     fs::statfs64,     &[Str, Size, Ptr]),
     sys("fstatfs64",    fs::fstatfs64,    &[Fd, Size, Ptr]),
+    sys("name_to_handle_at", fs::name_to_handle_at, &[Fd, Str, Ptr, Ptr, Hex]),
+    sys("open_by_handle_at", fs::open_by_handle_at, &[Fd, Ptr, Open]),
     sys("setxattr",     fs::setxattr,     &[Str, Str, In, Size, Int]),
     sys("lsetxattr",    fs::lsetxattr,    &[Str, Str, In, Size, Int]),
     same("fsetxattr",   libc::SYS_fsetxattr, &[Fd, Str, In, Size, Int]),
@@ -365,6 +378,8 @@ pub const SYSCALLS: &[Syscall] = &[
     same("sched_get_priority_min", libc::SYS_sched_get_priority_min, &[Int]),
     sys("sched_rr_get_interval", time::sched_rr_get_interval, &[Int, Ptr]),
     sys("sched_rr_get_interval_time64", time::sched_rr_get_interval, &[Int, Ptr]),
+    sys("sched_setattr", proc::sched_setattr, &[Int, Ptr, Hex]),
+    sys("sched_getattr", proc::sched_getattr, &[Int, Ptr, Int, Hex]),
     sys("getcpu",       proc::getcpu,     &[Ptr, Ptr, Ptr]),
     sys("getrusage",    proc::getrusage,  &[Int, Ptr]),
     sys("futex",        futex::futex,     &[Ptr, Hex, Hex, Ptr, Ptr, Hex]),

@@ -48,8 +48,17 @@ pub struct Thread {
 pub(super) struct Restart {
     /// Address of its instruction.
     pub(super) insn: u64,
-    /// Also after a handler, if that has `SA_RESTART`.
-    pub(super) after_handler: bool,
+    /// What a handler changes about it.
+    pub(super) after: AfterHandler,
+}
+
+/// When a call is run again although a handler ran; without a handler it always is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterHandler {
+    Always,
+    /// If the handler has `SA_RESTART`; otherwise the call fails with `EINTR`.
+    IfWanted,
+    Never,
 }
 
 impl Thread {
@@ -130,15 +139,17 @@ impl Thread {
     }
 
     fn finish_syscall(&mut self, insn: u64, result: Result<u64, Errno>) {
-        match result {
-            Err(Errno::NO_RESULT) => {}
-            Err(Errno::RESTART) => self.restart = Some(Restart { insn, after_handler: true }),
-            Err(Errno::RESTART_NO_HANDLER) => self.restart = Some(Restart { insn, after_handler: false }),
+        let after = match result {
+            Err(Errno::NO_RESULT) => return,
+            Err(Errno::NOT_BEGUN) => AfterHandler::Always,
+            Err(Errno::RESTART) => AfterHandler::IfWanted,
+            Err(Errno::RESTART_NO_HANDLER) => AfterHandler::Never,
             result => {
                 let process = Arc::clone(&self.process);
-                process.abi.set_result(self.vcpu.cpu_mut(), result);
+                return process.abi.set_result(self.vcpu.cpu_mut(), result);
             }
-        }
+        };
+        self.restart = Some(Restart { insn, after });
     }
 
     fn trap(&mut self, trap: Trap) {
