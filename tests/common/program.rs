@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Where programs lie.
 pub const CODE: u64 = 0x1_0000;
+/// Room for them.
+pub const CODE_LEN: usize = 0x2000;
 /// Memory that programs may write.
 pub const DATA: std::ops::Range<u64> = 0x2_0000..0x2_3000;
 /// A page behind it that they may only read. Behind that nothing is mapped.
@@ -167,6 +169,14 @@ impl Program {
         for word in self.words(base) {
             bytes.extend_from_slice(&word.to_le_bytes()[..length(word)]);
         }
+        bytes
+    }
+
+    /// The same with zeros up to [`CODE_LEN`], so that nothing of an earlier program can be read.
+    pub fn padded(&self, base: u64) -> Vec<u8> {
+        let mut bytes = self.bytes(base);
+        assert!(bytes.len() <= CODE_LEN);
+        bytes.resize(CODE_LEN, 0);
         bytes
     }
 

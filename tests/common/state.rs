@@ -29,6 +29,14 @@ impl State {
         }
     }
 
+    /// Did it end by an access so far outside of the guest's memory that compiled code, which confines nobody, would reach
+    /// memory of the host? Guard pages of 2 GiB lie on both sides of the 2^38 (or 2^32) bytes.
+    pub fn is_out_of_reach(&self) -> bool {
+        const GUARD: u64 = 2 << 30;
+        let Exit::Fault(fault) = self.exit else { return false };
+        (1 << 38) + GUARD <= fault.addr && fault.addr < GUARD.wrapping_neg()
+    }
+
     /// The differences as text, one a line; empty if there is none. `memory_at` is the address of the first byte of
     /// `memory`.
     pub fn differences(&self, other: &State, guest: &dyn Guest, memory_at: u64) -> String {
