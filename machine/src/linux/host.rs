@@ -628,3 +628,85 @@ pub fn start_state() -> StartState {
     let bits = START.load(Ordering::Relaxed);
     StartState { sigpipe_ignored: bits & 1 != 0, closed_std: [bits & 2 != 0, bits & 4 != 0, bits & 8 != 0] }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Counts how often the hart was interrupted.
+    #[derive(Default)]
+    struct Counter(AtomicU32);
+
+    impl Interrupt for Counter {
+        fn interrupt(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Runs `f` on a thread that catches `signal` for a queue, and gives it the queue and its own thread id.
+    fn catching(signal: i32, f: impl FnOnce(&SignalQueue, i32) + Send + 'static) -> std::thread::JoinHandle<()> {
+        set_action(signal, Action::Catch, 0).expect("a handler");
+        std::thread::spawn(move || {
+            let queue = SignalQueue::new(Arc::new(Counter::default()));
+            let previous = queue.enter();
+            f(&queue, tid());
+            SignalQueue::leave(previous);
+        })
+    }
+
+    fn send(tid: i32, signal: i32) {
+        call(libc::SYS_tgkill, &[pid().into(), tid.into(), signal.into()]).expect("sent");
+    }
+
+    fn pipe() -> [i32; 2] {
+        let mut ends = [0; 2];
+        call(libc::SYS_pipe2, &[Arg::from_mut(&mut ends), 0.into()]).expect("a pipe");
+        ends
+    }
+
+    #[test]
+    fn a_signal_before_a_call_keeps_it_from_waiting() {
+        let thread = catching(libc::SIGUSR1, |queue, tid| {
+            send(tid, libc::SIGUSR1);
+            assert!(queue.is_pending());
+            let mut byte = [0];
+            let args = [pipe()[0].into(), Arg::output(&mut byte), 1.into()];
+            assert_eq!(blocking(libc::SYS_read, &args), Err(Errno::NOT_BEGUN));
+            assert_eq!(queue.take().map(|info| info.signal()), Some(libc::SIGUSR1));
+            assert!(queue.take().is_none());
+        });
+        thread.join().expect("no failure");
+    }
+
+    #[test]
+    fn a_signal_ends_a_waiting_call() {
+        let (tell, told) = mpsc::channel();
+        let thread = catching(libc::SIGUSR2, move |queue, tid| {
+            tell.send(tid).expect("told");
+            let mut byte = [0];
+            let args = [pipe()[0].into(), Arg::output(&mut byte), 1.into()];
+            // The signal may come before or while it waits: both end it.
+            let ended = blocking(libc::SYS_read, &args);
+            assert!(matches!(ended, Err(Errno::RESTART | Errno::NOT_BEGUN)), "{ended:?}");
+            assert!(queue.take().is_some());
+        });
+        let tid = told.recv().expect("its id");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        send(tid, libc::SIGUSR2);
+        thread.join().expect("no failure");
+    }
+
+    #[test]
+    fn one_signal_blocks_the_next() {
+        let thread = catching(libc::SIGURG, |queue, tid| {
+            send(tid, libc::SIGURG);
+            send(tid, libc::SIGURG);
+            assert_eq!(mask() >> (libc::SIGURG - 1) & 1, 1);
+            assert!(queue.take().is_some() && queue.take().is_none());
+            set_mask(0);
+            assert!(queue.take().is_some());
+        });
+        thread.join().expect("no failure");
+    }
+}

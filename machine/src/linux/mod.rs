@@ -9,6 +9,8 @@
 //! Signals: the guest's dispositions and masks are set on the host as they are, so that the host's kernel does queueing,
 //! default actions and the choice of a thread. Only what the guest wants to handle is caught (see [`host::SignalQueue`]).
 
+#![deny(unsafe_code)]
+
 pub mod abi;
 pub mod data;
 pub mod errno;

@@ -128,7 +128,11 @@ impl Args {
 }
 
 /// The calls of one ABI by number.
-pub struct Table(HashMap<u32, Syscall>);
+pub struct Table {
+    /// The smallest number (MIPS has 4000, 5000 and 6000).
+    first: u32,
+    calls: Vec<Option<Syscall>>,
+}
 
 impl Table {
     /// Binds the ABI's numbers to the handlers.
@@ -141,14 +145,21 @@ impl Table {
         let bind = |line: &'static str| {
             let (number, name) = line.split_once(' ').expect("a number and a name");
             let unknown = Syscall { name, action: Action::Unknown, kinds: &[Kind::Ptr; 6] };
-            (number.parse().expect("a number"), handlers.get(name).copied().unwrap_or(unknown))
+            (number.parse::<u32>().expect("a number"), handlers.get(name).copied().unwrap_or(unknown))
         };
-        Table(lines.map(bind).collect())
+        let bound: Vec<_> = lines.map(bind).collect();
+        let first = bound.iter().map(|(number, _)| *number).min().unwrap_or(0);
+        let last = bound.iter().map(|(number, _)| *number).max().unwrap_or(0);
+        let mut calls = vec![None; (last - first) as usize + 1];
+        for (number, call) in bound {
+            calls[(number - first) as usize] = Some(call);
+        }
+        Table { first, calls }
     }
 
     /// The call with this number.
     pub fn get(&self, number: u32) -> Option<&Syscall> {
-        self.0.get(&number)
+        self.calls.get(number.checked_sub(self.first)? as usize)?.as_ref()
     }
 }
 
