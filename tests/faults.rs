@@ -230,6 +230,21 @@ fn faults_in_a_function_called_in_the_region() {
 }
 
 #[test]
+fn a_store_conditional_to_a_page_that_may_only_be_read() {
+    let (lr, sc) = (0x1004_262f, 0x18b4_25af); // lr.w a2, (s0); sc.w a1, a1, (s0)
+    for way in Way::ALL {
+        let mut machine = machine(way, &guest("rv64gc"));
+        machine.load_code(CODE, &bytes(&[lr, sc, ECALL]));
+        let cpu = machine.cpu_mut();
+        cpu.pc = CODE;
+        set(cpu, S0, READ_ONLY.start);
+        let fault = Fault { addr: READ_ONLY.start, access: AccessKind::Write, cause: FaultCause::Protected };
+        assert_eq!(machine.run(), Exit::Fault(fault), "{way:?}");
+        assert_eq!(machine.cpu().pc, CODE + 4, "{way:?}");
+    }
+}
+
+#[test]
 fn addresses_outside_of_the_address_space() {
     let far = [1 << 38, 1 << 47, u64::MAX - 7, 1 << 63, (1 << 38) - 4];
     for way in Way::ALL {

@@ -59,8 +59,6 @@ impl Lower<'_> {
         let result = self.b.append_block_param(done, types::I8);
         let reserved = self.load_ctx(types::I64, offset::RESERVATION_ADDR);
         let guest = self.bits64(addr);
-        let none = self.b.ins().iconst(types::I64, NO_RESERVATION as i64);
-        self.store_ctx(none, offset::RESERVATION_ADDR);
         let same = self.b.ins().icmp(IntCC::Equal, reserved, guest);
         let zero = self.b.ins().iconst(types::I8, 0);
         self.b.ins().brif(same, try_store, &[], done, &[BlockArg::Value(zero)]);
@@ -73,6 +71,9 @@ impl Lower<'_> {
         let stored = self.b.ins().icmp(IntCC::Equal, old, expected);
         self.b.ins().jump(done, &[BlockArg::Value(stored)]);
         self.b.switch_to_block(done);
+        // Only now: a store that faults is run again by the interpreter, which has to find the reservation.
+        let none = self.b.ins().iconst(types::I64, NO_RESERVATION as i64);
+        self.store_ctx(none, offset::RESERVATION_ADDR);
         result
     }
 }
