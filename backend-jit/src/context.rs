@@ -29,6 +29,17 @@ pub enum ExitCode {
     ModeChange = 6,
 }
 
+/// A fault in compiled code, as the code saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastFault {
+    /// What the host made of it.
+    pub fault: Fault,
+    /// Address of the guest instruction.
+    pub pc: u64,
+    /// `cpu.insn_count` then: in code that counts, the instructions up to the end of the block.
+    pub counted: u64,
+}
+
 /// One entry of the jump cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -74,6 +85,8 @@ pub struct Context {
     pub(crate) unused: u64,
     /// The fault behind [`ExitCode::ImpreciseFault`].
     pub fault: Option<Fault>,
+    /// The fault that compiled code was left for last, whether the registers are known there or not.
+    pub last_fault: Option<LastFault>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],

@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_ENTRY, ExitCode, JUMP_CACHE};
+use crate::context::{Context, EMPTY_ENTRY, ExitCode, JUMP_CACHE, LastFault};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -83,6 +83,7 @@ impl Hart {
             checkpoint_count: 0,
             unused: 0,
             fault: None,
+            last_fault: None,
             jump_cache: Box::new([EMPTY_ENTRY; JUMP_CACHE]),
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
@@ -199,8 +200,11 @@ impl CodeFault {
         let point = cache.fault_point(self.rip, hart.context());
         hart.shared.epoch.fetch_add(1, Ordering::SeqCst);
         let ctx = hart.context();
-        match point? {
-            FaultPoint::Replay { pc, counted } => {
+        let point = point?;
+        let (FaultPoint::Replay { faulting: pc, .. } | FaultPoint::Imprecise { pc }) = point;
+        ctx.last_fault = Some(LastFault { fault, pc, counted: ctx.cpu.insn_count });
+        match point {
+            FaultPoint::Replay { pc, counted, .. } => {
                 ctx.cpu.pc = pc;
                 if counted {
                     ctx.cpu.insn_count = ctx.checkpoint_count;

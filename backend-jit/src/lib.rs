@@ -24,9 +24,9 @@ mod stubs;
 
 pub use cache::{CodeCache, ForkGuard};
 pub use compile::{CompiledRegion, Compiler};
-pub use context::{Context, ExitCode};
+pub use context::{Context, ExitCode, LastFault};
 pub use hart::{CodeFault, Hart, HartShared};
-pub use lower::{InsnRef, SlotRequest};
+pub use lower::{InsnRef, PlantedFault, SlotRequest};
 pub use region::{BlockSource, PAGE, Region, RegionBlock};
 
 use cranelift_codegen::settings::{self, Configurable};
@@ -42,12 +42,35 @@ pub struct CompileOptions {
     pub host_fma: bool,
     /// Keep the text of Cranelift's IR, for dumps.
     pub keep_clif: bool,
+    /// Which accesses to guest memory are announced to [`emu_ir::Env::announce`] before they are made.
+    pub announce: Announce,
+    /// A mistake to make, for tests of what finds mistakes.
+    pub planted: Option<PlantedFault>,
+}
+
+/// Which accesses compiled code announces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Announce {
+    /// None.
+    #[default]
+    Nothing,
+    /// Stores and atomic operations.
+    Stores,
+    /// All.
+    All,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
         let host_fma = std::arch::is_x86_feature_detected!("fma");
-        CompileOptions { precise_faults: false, count_insns: false, host_fma, keep_clif: false }
+        CompileOptions {
+            precise_faults: false,
+            count_insns: false,
+            host_fma,
+            keep_clif: false,
+            announce: Announce::Nothing,
+            planted: None,
+        }
     }
 }
 

@@ -4,12 +4,14 @@
 //! entry where they are live and written back where they are dirty. Cranelift runs at `opt_level=none`, so what is
 //! emitted here is what is executed, in this order.
 
+mod announce;
 mod atomic;
 pub(crate) mod control;
 mod float;
 mod int;
 mod keep;
 pub(crate) mod memory;
+mod planted;
 
 use crate::CompileOptions;
 use crate::analysis::{Analysis, SlotSet, makes_raw_nan, write_backs};
@@ -27,6 +29,7 @@ use emu_ir::{Block, Inst, NanRule, Slot, Type, Value};
 pub use control::SlotRequest;
 pub(crate) use control::{SLOT_PC, SLOT_SIZE};
 pub(crate) use memory::GUEST_ACCESS;
+pub use planted::PlantedFault;
 
 /// A guest instruction of a region, as traps and checkpoints name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,7 +265,10 @@ impl<'a> Lower<'a> {
             Inst::Set { slot, value, .. } => return self.set(slot, value),
             Inst::Const { ty, bits } => self.constant(ty, bits),
             Inst::Unary { op, arg, .. } => self.unary(op, arg),
-            Inst::Binary { op, ty, args } => self.binary(op, ty, args),
+            Inst::Binary { op, ty, args } => {
+                let value = self.binary(op, ty, args);
+                self.planted(PlantedFault::Binary(op), value)
+            }
             Inst::Compare { cond, args, .. } => self.compare(cond, args),
             Inst::Select { cond, args, .. } => self.select(cond, args),
             Inst::Convert { op, ty, arg } => self.convert(op, ty, arg),

@@ -116,12 +116,7 @@ impl Engine {
             return Ok(true);
         }
         let generation = code.generation();
-        let mut source = Source { engine: self, whole: self.config.tier == Tier::Jit, key };
-        let budget = match self.config.tier {
-            Tier::Jit => self.config.region_insns.min(JIT_REGION_INSNS),
-            Tier::Interp | Tier::Tiered => self.config.region_insns,
-        };
-        let Some(region) = Region::discover(key, budget, &mut source) else { return Ok(false) };
+        let Some(region) = self.region(key) else { return Ok(false) };
         let options = self.compile_options();
         let compiled = COMPILER.with_borrow_mut(|compiler| {
             let compiler = match compiler {
@@ -131,6 +126,9 @@ impl Engine {
             compiler.compile(&region, &options)
         })?;
         self.worker.note_region(&region);
+        if let Some(lockstep) = &self.lockstep {
+            lockstep.note_region(&region, self);
+        }
         debug!(
             "region {:#x}: {} blocks, {} instructions, {} bytes",
             key.pc,
@@ -140,6 +138,19 @@ impl Engine {
         );
         self.show_region(&compiled);
         Ok(self.code().install(compiled, generation))
+    }
+
+    /// What is compiled for `key`.
+    fn region(&self, key: BlockKey) -> Option<Region> {
+        if let Some(known) = self.lockstep.as_ref().and_then(|lockstep| lockstep.known_region(key, self)) {
+            return known;
+        }
+        let mut source = Source { engine: self, whole: self.config.tier == Tier::Jit, key };
+        let budget = match self.config.tier {
+            Tier::Jit => self.config.region_insns.min(JIT_REGION_INSNS),
+            Tier::Interp | Tier::Tiered => self.config.region_insns,
+        };
+        Region::discover(key, budget, &mut source)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The run loop of a hart.
 
-use super::blocks::Entry;
+use super::blocks::{BlockCache, Entry};
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
 use emu_backend_jit::{ExitCode, Hart, HartShared, JitError};
@@ -22,16 +22,26 @@ pub struct EngineVcpu {
 }
 
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
-struct LocalBlocks {
+pub(super) struct LocalBlocks {
     table: Box<[Option<Arc<Entry>>]>,
     generation: u64,
 }
 
 impl LocalBlocks {
-    /// The block at the current pc.
+    /// None yet of those in `blocks`.
+    pub(super) fn new(blocks: &BlockCache) -> LocalBlocks {
+        LocalBlocks { table: vec![None; LOCAL_BLOCKS].into(), generation: blocks.generation() }
+    }
+
+    /// The block at the current pc, of those in `blocks`; `get` fetches it from there.
     #[inline]
-    fn find(&mut self, engine: &Engine, cpu: &CpuState) -> Result<&Entry, Fault> {
-        let generation = engine.blocks.generation();
+    pub(super) fn find(
+        &mut self,
+        cpu: &CpuState,
+        blocks: &BlockCache,
+        get: impl FnOnce(BlockKey) -> Result<Arc<Entry>, Fault>,
+    ) -> Result<&Entry, Fault> {
+        let generation = blocks.generation();
         if generation != self.generation {
             self.table.fill(None);
             self.generation = generation;
@@ -40,18 +50,18 @@ impl LocalBlocks {
         let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
         match cell {
             Some(entry) if entry.block.key == key => {}
-            _ => *cell = Some(engine.block(key.pc, key.mode)?),
+            _ => *cell = Some(get(key)?),
         }
         Ok(cell.as_ref().expect("just filled"))
     }
 }
 
 /// Runs the block in the interpreter, and has it compiled when it has become hot.
-fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
+pub(super) fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
     // Not a read-modify-write: a count lost between threads does no harm, a locked instruction here would.
     let runs = entry.runs.load(Ordering::Relaxed) + 1;
     entry.runs.store(runs, Ordering::Relaxed);
-    if runs == engine.config.threshold && engine.config.tier == Tier::Tiered {
+    if runs == engine.config.threshold && engine.config.tier == Tier::Tiered && engine.lockstep.is_none() {
         engine.request(entry.block.key);
     }
     let exit = emu_interp::run(&entry.code, cpu, env);
@@ -67,8 +77,7 @@ impl EngineVcpu {
         let base = engine.mem.base() as u64;
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
-        let generation = engine.blocks.generation();
-        let local = LocalBlocks { table: vec![None; LOCAL_BLOCKS].into(), generation };
+        let local = LocalBlocks::new(&engine.blocks);
         EngineVcpu { engine, hart, env, local, reported: 0 }
     }
 
@@ -97,7 +106,7 @@ impl EngineVcpu {
             self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
             return Exit::Interrupted;
         }
-        let entry = match self.local.find(&self.engine, self.hart.cpu()) {
+        let entry = match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
             Ok(entry) => entry,
             Err(fault) => return Exit::Fault(fault),
         };
@@ -126,10 +135,12 @@ impl EngineVcpu {
             ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted => Exit::Next,
             ExitCode::ModeChange => Exit::ModeChange,
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
-            ExitCode::Interpret => match self.local.find(&self.engine, self.hart.cpu()) {
-                Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
-                Err(fault) => Exit::Fault(fault),
-            },
+            ExitCode::Interpret => {
+                match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+                    Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
+                    Err(fault) => Exit::Fault(fault),
+                }
+            }
             ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
         }
     }
@@ -174,16 +185,23 @@ impl EngineVcpu {
     /// # Errors
     /// If there is no memory for the child's copy of the code; nothing has been forked then.
     pub fn fork(&mut self, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
-        let engine = Arc::clone(&self.engine);
-        let worker = engine.worker.hold();
-        let blocks = engine.blocks.lock();
-        let code = engine.code().prepare_fork()?;
-        let memory = engine.mem.lock_for_fork();
+        self.engine.fork(self.hart.shared(), fork)
+    }
+}
+
+impl Engine {
+    /// [`EngineVcpu::fork`] for the hart `survivor`.
+    pub(super) fn fork(&self, survivor: &Arc<HartShared>, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
+        let worker = self.worker.hold();
+        let blocks = self.blocks.lock();
+        let plain = self.lockstep.as_ref().map(|lockstep| lockstep.plain().lock());
+        let code = self.code().prepare_fork()?;
+        let memory = self.mem.lock_for_fork();
         let in_child = fork();
-        drop((memory, blocks));
+        drop((memory, plain, blocks));
         if in_child {
             worker.forget();
-            code.in_child(self.hart.shared())?;
+            code.in_child(survivor)?;
         }
         Ok(())
     }

@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 /// Called with the exit status when the guest process ends by itself (not by a signal), before the host process does.
 pub type ExitHook = Box<dyn Fn(i32) + Send + Sync>;
 
+/// Called before execve(2), which may fail nevertheless.
+pub type ExecHook = Box<dyn Fn() + Send + Sync>;
+
 /// Settings that do not change while the process runs.
 #[derive(Default)]
 pub struct Config {
@@ -32,6 +35,8 @@ pub struct Config {
     pub isa: String,
     /// What to do at the end.
     pub on_exit: Option<ExitHook>,
+    /// What to do before another program takes this one's place.
+    pub before_exec: Option<ExecHook>,
 }
 
 /// The program that was loaded.
