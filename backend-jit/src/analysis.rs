@@ -1,8 +1,8 @@
 //! Data flow over a region: which slots are live, dirty (newer than memory), or hold the result of an SSE instruction, whose
 //! NaNs are not canonical yet.
 
+use crate::CompileOptions;
 use crate::region::Region;
-use crate::{Announce, CompileOptions};
 use emu_ir::{Block, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator};
 
 /// A set of register slots (a guest has at most 128).
@@ -227,12 +227,10 @@ fn live_in(region: &Region, dirty_in: &[SlotSet], options: &CompileOptions) -> V
 }
 
 /// May compiled code leave the region in the middle of the block, at this instruction?
-fn has_cold_exit(inst: &Inst, announce: Announce) -> bool {
+fn has_cold_exit(inst: &Inst, options: &CompileOptions) -> bool {
     use Inst::*;
-    match inst {
-        Store { .. } => return announce != Announce::Nothing,
-        Load { .. } => return announce == Announce::All,
-        _ => {}
+    if options.announce && matches!(inst, Load { .. } | Store { .. }) {
+        return true;
     }
     matches!(
         inst,
@@ -266,7 +264,7 @@ fn block_use(region: &Region, index: usize, dirty_in: SlotSet, options: &Compile
             dirty = SlotSet::default();
         }
         let Some(inst) = rb.block.insts.get(i) else { break };
-        if has_cold_exit(inst, options.announce) {
+        if has_cold_exit(inst, options) {
             uses = uses.union(dirty.without(defs));
         }
         match inst {

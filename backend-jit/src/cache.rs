@@ -58,8 +58,8 @@ struct Placed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultPoint {
     /// The registers in memory are those before the instruction at `pc`: run on from there, to the fault at `faulting`.
-    /// If the code counts, `Context::checkpoint_count` instructions have been retired by then.
-    Replay { pc: u64, counted: bool, faulting: u64 },
+    /// If the code counts, `retired` instructions have been retired by then.
+    Replay { pc: u64, retired: Option<u64>, faulting: u64 },
     /// The instruction at `pc` faulted; the registers are lost.
     Imprecise { pc: u64 },
 }
@@ -235,17 +235,21 @@ impl CodeCache {
         if !region.precise {
             return Some(FaultPoint::Imprecise { pc: region.insns[faulting as usize].pc });
         }
-        let replay =
-            |pc| FaultPoint::Replay { pc, counted: region.counted, faulting: region.insns[faulting as usize].pc };
+        let replay = |pc, since: u64| FaultPoint::Replay {
+            pc,
+            retired: region.counted.then_some(ctx.checkpoint_count + since),
+            faulting: region.insns[faulting as usize].pc,
+        };
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
-            return Some(replay(region.key.pc));
+            return Some(replay(region.key.pc, 0));
         }
         let (index, completed) = (ctx.checkpoint >> 1, ctx.checkpoint & 1 == 1);
         let insn = region.insns[index as usize];
         // The checkpoint is taken just before the instruction has its effect. If another one faults, it had it.
         let done = completed || index != faulting;
         let pc = if done { insn.pc.wrapping_add(insn.len.into()) } else { insn.pc };
-        Some(replay(pc))
+        // `checkpoint_count` counts what had been completed when the checkpoint was taken.
+        Some(replay(pc, u64::from(done && !completed)))
     }
 }
 

@@ -40,6 +40,18 @@ pub struct LastFault {
     pub counted: u64,
 }
 
+/// What a store has overwritten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct StoreNote {
+    /// The host's address.
+    pub host: u64,
+    /// What was there, zero-extended.
+    pub old: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
 /// One entry of the jump cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -87,6 +99,10 @@ pub struct Context {
     pub fault: Option<Fault>,
     /// The fault that compiled code was left for last, whether the registers are known there or not.
     pub last_fault: Option<LastFault>,
+    /// Address of the place in `stores` for the next note.
+    pub(crate) next_store: u64,
+    /// Notes of code that makes them; room for one an instruction up to `insn_limit`.
+    pub(crate) stores: Vec<StoreNote>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
@@ -127,6 +143,7 @@ pub(crate) mod offset {
     own!(CHECKPOINT, checkpoint);
     own!(CHECKPOINT_COUNT, checkpoint_count);
     own!(UNUSED, unused);
+    own!(NEXT_STORE, next_store);
     own!(JUMP_CACHE_PTR, jump_cache);
 }
 

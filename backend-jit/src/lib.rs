@@ -24,7 +24,7 @@ mod stubs;
 
 pub use cache::{CodeCache, ForkGuard};
 pub use compile::{CompiledRegion, Compiler};
-pub use context::{Context, ExitCode, LastFault};
+pub use context::{Context, ExitCode, LastFault, StoreNote};
 pub use hart::{CodeFault, Hart, HartShared};
 pub use lower::{InsnRef, PlantedFault, SlotRequest};
 pub use region::{BlockSource, PAGE, Region, RegionBlock};
@@ -42,22 +42,12 @@ pub struct CompileOptions {
     pub host_fma: bool,
     /// Keep the text of Cranelift's IR, for dumps.
     pub keep_clif: bool,
-    /// Which accesses to guest memory are announced to [`emu_ir::Env::announce`] before they are made.
-    pub announce: Announce,
+    /// Note what stores overwrite; see [`Hart::stores`].
+    pub note_stores: bool,
+    /// Ask [`emu_ir::Env::announce`] before each access to guest memory.
+    pub announce: bool,
     /// A mistake to make, for tests of what finds mistakes.
     pub planted: Option<PlantedFault>,
-}
-
-/// Which accesses compiled code announces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Announce {
-    /// None.
-    #[default]
-    Nothing,
-    /// Stores and atomic operations.
-    Stores,
-    /// All.
-    All,
 }
 
 impl Default for CompileOptions {
@@ -68,7 +58,8 @@ impl Default for CompileOptions {
             count_insns: false,
             host_fma,
             keep_clif: false,
-            announce: Announce::Nothing,
+            note_stores: false,
+            announce: false,
             planted: None,
         }
     }

@@ -179,6 +179,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         reexec: config.reexec,
         strace: config.strace,
         isa,
+        catch_deaths: session.is_some(),
         on_exit: both(config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun)), session.clone()),
         before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
     };

@@ -22,7 +22,7 @@ impl Lower<'_> {
 
     pub(super) fn load(&mut self, ty: Type, access: Access, addr: Value, offset: i32) -> ClifValue {
         let p = self.host_address(addr);
-        self.announce_load(p, offset, access.bytes);
+        self.watch_load(p, offset, access.bytes);
         let (ct, flags) = (clif_type(ty), guest_flags());
         if access.big_endian && access.bytes > 1 {
             let raw = self.b.ins().load(int_type(access.bytes), flags, p, offset);
@@ -52,7 +52,7 @@ impl Lower<'_> {
 
     pub(super) fn store(&mut self, access: Access, addr: Value, offset: i32, value: Value) {
         let p = self.host_address(addr);
-        self.announce_store(p, offset, access.bytes);
+        self.watch_store(p, offset, access.bytes);
         let ty = self.ty(value);
         let mut v = self.clean(value);
         v = self.planted(PlantedFault::Store, v);

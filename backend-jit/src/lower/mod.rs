@@ -4,7 +4,6 @@
 //! entry where they are live and written back where they are dirty. Cranelift runs at `opt_level=none`, so what is
 //! emitted here is what is executed, in this order.
 
-mod announce;
 mod atomic;
 pub(crate) mod control;
 mod float;
@@ -12,6 +11,7 @@ mod int;
 mod keep;
 pub(crate) mod memory;
 mod planted;
+mod watch;
 
 use crate::CompileOptions;
 use crate::analysis::{Analysis, SlotSet, makes_raw_nan, write_backs};
@@ -127,6 +127,8 @@ struct Current {
     dirty: SlotSet,
     /// The guest instruction, as an index into `Lowered::insns`.
     insn: usize,
+    /// It has a store that was noted.
+    has_stored: bool,
 }
 
 impl<'a> Lower<'a> {
@@ -202,6 +204,7 @@ impl<'a> Lower<'a> {
             raw_slots: self.analysis.raw_in[index],
             dirty: self.analysis.dirty_in[index],
             insn: self.out.insns.len(),
+            has_stored: false,
         };
         self.begin_insn(&rb.block, 0);
         if self.options.count_insns {
@@ -255,6 +258,7 @@ impl<'a> Lower<'a> {
     fn begin_insn(&mut self, block: &Block, mark: usize) {
         let m = &block.marks[mark];
         self.cur.insn = self.out.insns.len();
+        self.cur.has_stored = false;
         self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - mark) as u32 });
         self.b.set_srcloc(SourceLoc::new(self.cur.insn as u32));
     }

@@ -19,7 +19,7 @@ pub use vcpu::EngineVcpu;
 use crate::mem::{CodeWatch, GuestMemory};
 use blocks::BlockCache;
 use compile::Worker;
-use emu_backend_jit::{Announce, CodeCache, CompileOptions, JitError};
+use emu_backend_jit::{CodeCache, CompileOptions, JitError};
 use emu_ir::{BlockKey, Fault, Guest};
 use lockstep::{Lockstep, LockstepConfig, RegionShape};
 use std::collections::HashMap;
@@ -157,7 +157,8 @@ impl Engine {
             precise_faults: self.precise.load(Ordering::SeqCst),
             keep_clif: self.wants_clif(),
             count_insns: self.lockstep.is_some(),
-            announce: self.lockstep.as_ref().map_or(Announce::Nothing, Lockstep::announce),
+            note_stores: self.lockstep.is_some(),
+            announce: self.lockstep.as_ref().is_some_and(Lockstep::announces),
             planted: self.lockstep.as_ref().and_then(Lockstep::planted),
             ..CompileOptions::default()
         }

@@ -2,6 +2,7 @@
 
 use super::journal::{Journal, MemoryDiff};
 use crate::mem::{GuestMemory, PAGE_SIZE, UserEnv};
+use emu_backend_jit::StoreNote;
 use emu_ir::{AccessKind, AtomicOp, Counter, Env, Fault};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -52,10 +53,6 @@ impl LockstepEnv {
         }
     }
 
-    fn mem(&self) -> &Arc<GuestMemory> {
-        self.user.memory()
-    }
-
     /// Looks which memory is shared with other processes now; is there any?
     pub(super) fn look_for_shared(&mut self) -> bool {
         let user = &self.user;
@@ -68,15 +65,15 @@ impl LockstepEnv {
     /// The run of compiled code begins.
     pub(super) fn begin_compiled(&mut self) {
         self.run = Run::Compiled;
-        self.compiled.clear();
         self.counters.clear();
         self.refused = false;
     }
 
-    /// It has ended: memory becomes what it was, and the interpreter's run begins.
-    pub(super) fn begin_interpreted(&mut self) {
-        let mem = Arc::clone(self.mem());
-        self.compiled.undo(&mem);
+    /// It has ended, with these stores: memory becomes what it was, and the interpreter's run begins.
+    pub(super) fn begin_interpreted(&mut self, stores: &[StoreNote]) {
+        let mem = self.user.memory();
+        self.compiled.set(stores, mem);
+        self.compiled.undo(mem);
         self.run = Run::Interpreted;
         self.interpreted.clear();
         self.counters_read = 0;
@@ -84,8 +81,7 @@ impl LockstepEnv {
 
     /// Memory becomes what it was before the interpreter's run.
     pub(super) fn undo_interpreted(&mut self) {
-        let mem = Arc::clone(self.mem());
-        self.interpreted.undo(&mem);
+        self.interpreted.undo(self.user.memory());
     }
 
     /// What the interpreter has stored.
@@ -95,7 +91,7 @@ impl LockstepEnv {
 
     /// Where the two runs have left memory different.
     pub(super) fn differences(&self) -> Vec<MemoryDiff> {
-        self.compiled.differences(&self.interpreted, self.mem())
+        self.compiled.differences(&self.interpreted, self.user.memory())
     }
 
     /// The pages that either run has written.
@@ -105,11 +101,7 @@ impl LockstepEnv {
 
     fn note(&mut self, addr: u64, bytes: u8) {
         self.touch(addr, bytes);
-        let journal = match self.run {
-            Run::Compiled => &mut self.compiled,
-            Run::Interpreted => &mut self.interpreted,
-        };
-        journal.note(self.user.memory(), addr, bytes);
+        self.interpreted.note(self.user.memory(), addr, bytes);
     }
 
     #[inline]
@@ -118,11 +110,6 @@ impl LockstepEnv {
             let last = addr.wrapping_add(u64::from(bytes) - 1);
             touched.extend([addr, last].map(|a| a & !(PAGE_SIZE - 1)));
         }
-    }
-
-    fn is_shared(&self, addr: u64, bytes: u8) -> bool {
-        let end = addr.saturating_add(bytes.into());
-        self.shared.iter().any(|range| addr < range.end && range.start < end)
     }
 }
 
@@ -169,18 +156,10 @@ impl Env for LockstepEnv {
         }
     }
 
-    /// Memory that another process can change meanwhile, and code, which must not be changed and changed back, are the
-    /// interpreter's alone.
-    fn announce(&mut self, access: AccessKind, addr: u64, bytes: u8) -> bool {
-        let last = addr.wrapping_add(u64::from(bytes) - 1);
-        let is_write = access == AccessKind::Write;
-        if self.is_shared(addr, bytes) || is_write && (self.mem().is_code(addr) || self.mem().is_code(last)) {
-            self.refused = true;
-            return false;
-        }
-        if is_write {
-            self.note(addr, bytes);
-        }
-        true
+    /// Memory that another process can change meanwhile is the interpreter's alone.
+    fn announce(&mut self, _: AccessKind, addr: u64, bytes: u8) -> bool {
+        let end = addr.saturating_add(bytes.into());
+        self.refused = self.shared.iter().any(|range| addr < range.end && range.start < end);
+        !self.refused
     }
 }

@@ -1,6 +1,7 @@
 //! Stores with what they overwrote: to undo them, and to compare what two runs have left in memory.
 
 use crate::mem::GuestMemory;
+use emu_backend_jit::StoreNote;
 use std::collections::BTreeMap;
 
 /// A store to memory.
@@ -30,8 +31,18 @@ pub struct MemoryDiff {
 }
 
 impl Journal {
+    /// No stores any more.
     pub(super) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// The stores that compiled code has noted.
+    pub(super) fn set(&mut self, notes: &[StoreNote], mem: &GuestMemory) {
+        self.0.clear();
+        self.0.extend(notes.iter().filter_map(|note| {
+            let addr = mem.guest_addr(note.host)?;
+            Some(Stored { addr, bytes: note.bytes as u8, old: note.old, last: note.old })
+        }));
     }
 
     /// Notes that `bytes` at `addr` are about to be written. Where they cannot be read they cannot be written either.

@@ -220,7 +220,7 @@ impl Search<'_> {
         Reproducer {
             isa: engine.guest.name(),
             precise: engine.precise.load(Ordering::SeqCst),
-            announce_loads: engine.lockstep().announce_loads.load(Ordering::SeqCst),
+            announce: engine.lockstep().announces(),
             cpu: CpuState { insn_count: 0, ..case.start.clone() },
             insns: case.insns,
             counters: self.pair.env.given_counters.clone(),
@@ -261,17 +261,16 @@ impl Search<'_> {
 impl Engine {
     /// Takes over what the other engine has been told since it was made.
     pub(super) fn take_switches(&self, other: &Engine) {
-        let loads = other.lockstep().announce_loads.load(Ordering::SeqCst);
-        self.set_switches(other.precise.load(Ordering::SeqCst), loads);
+        self.set_switches(other.precise.load(Ordering::SeqCst), other.lockstep().announces());
     }
 
-    /// Are faults precise, are loads announced?
-    pub(super) fn set_switches(&self, precise: bool, loads: bool) {
+    /// Are faults precise, are accesses announced?
+    pub(super) fn set_switches(&self, precise: bool, announce: bool) {
         if precise {
             self.set_precise();
         }
-        if loads {
-            self.announce_loads();
+        if announce {
+            self.announce();
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A hart that runs so, a [`LockstepVcpu`], takes the guest's code in segments: from one point where it needs the
 //! operating system to the next, some thousand instructions at most. Compiled code runs the segment first and
-//! announces each store, so that what was there can be noted; then its stores are undone, and the interpreter runs the
-//! same number of instructions from the same registers. Registers, why it ended and what is left in memory have to
+//! notes what its stores overwrite; then they are undone, and the interpreter runs the same number of instructions from
+//! the same registers. Registers, why it ended and what is left in memory have to
 //! agree; the interpreter's state is the one that remains, so that system calls happen once.
 //!
 //! - `pair`: the two runs and their comparison. `env`, `journal`: stores noted, undone, compared.
@@ -33,7 +33,6 @@ pub use vcpu::{Judge, LockstepVcpu, Turn};
 
 use super::Engine;
 use super::blocks::{BlockCache, Entry};
-use emu_backend_jit::Announce;
 use emu_ir::{BlockKey, Fault};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -76,8 +75,7 @@ pub struct Compared {
     pub segments: u64,
     /// Instructions of blocks that were not hot: the interpreter ran them alone.
     pub cold: u64,
-    /// Instructions that compiled code leaves to the interpreter: on memory shared with other processes, on pages of
-    /// code, traps.
+    /// Instructions that compiled code leaves to the interpreter: on memory shared with other processes, and traps.
     pub apart: u64,
     /// Segments that differed, but not when they were run again: memory changed from outside.
     pub unrepeated: u64,
@@ -110,7 +108,8 @@ pub(super) struct Lockstep {
     shapes: Mutex<HashMap<BlockKey, RegionShape>>,
     /// Only these regions are compiled: those of a reproducer.
     only: Option<HashMap<BlockKey, RegionShape>>,
-    announce_loads: AtomicBool,
+    /// There is memory that others can change.
+    announce: AtomicBool,
     counts: Arc<Counts>,
 }
 
@@ -121,7 +120,7 @@ impl Lockstep {
             plain: BlockCache::plain(),
             shapes: Mutex::default(),
             only,
-            announce_loads: AtomicBool::new(false),
+            announce: AtomicBool::new(false),
             counts: Arc::default(),
         }
     }
@@ -130,8 +129,9 @@ impl Lockstep {
         self.config.planted
     }
 
-    pub(super) fn announce(&self) -> Announce {
-        if self.announce_loads.load(Ordering::SeqCst) { Announce::All } else { Announce::Stores }
+    /// Does compiled code ask before it accesses memory?
+    pub(super) fn announces(&self) -> bool {
+        self.announce.load(Ordering::SeqCst)
     }
 
     /// The blocks of plain code.
@@ -165,9 +165,9 @@ impl Engine {
         }
     }
 
-    /// There is memory that others can change: code that does not announce its loads is dropped.
-    fn announce_loads(&self) {
-        if !self.lockstep().announce_loads.swap(true, Ordering::SeqCst) {
+    /// There is memory that others can change: code that accesses memory without asking is dropped.
+    fn announce(&self) {
+        if !self.lockstep().announce.swap(true, Ordering::SeqCst) {
             self.code().invalidate_all();
             self.blocks.forget_compiled();
         }

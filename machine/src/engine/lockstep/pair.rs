@@ -96,7 +96,7 @@ impl Pair {
             return Ok(Exit::Interrupted);
         }
         if self.env.look_for_shared() {
-            self.engine.announce_loads();
+            self.engine.announce();
         }
         match self.is_ready() {
             Err(fault) => Ok(Exit::Fault(fault)),
@@ -126,14 +126,13 @@ impl Pair {
 
     /// Runs a segment of at most `limit` instructions both ways.
     fn segment(&mut self, limit: u64) -> Result<Exit, Box<Mismatch>> {
-        let (stop, start) = self.compare(limit)?;
+        let (stop, exit, start) = self.compare(limit)?;
         let cpu = self.hart.cpu();
         Counts::add(&self.counts().compared, cpu.insn_count - start);
         Counts::add(&self.counts().segments, 1);
         Ok(match stop {
             Stop::Here => Exit::Next,
-            Stop::Exit(exit) => exit,
-            Stop::Fault { fault, .. } => Exit::Fault(fault.fault),
+            Stop::Exit(_) | Stop::Fault { .. } => exit,
             Stop::Interpreter { refused } => self.run_apart(refused),
         })
     }
@@ -154,21 +153,22 @@ impl Pair {
         if exit == Exit::Budget { Exit::Next } else { exit }
     }
 
-    /// The two runs and their comparison; also says how many instructions there had been before. If they agree, the
-    /// interpreter's is what remains.
-    pub(super) fn compare(&mut self, limit: u64) -> Result<(Stop, u64), Box<Mismatch>> {
+    /// The two runs and their comparison: why each ended, and how many instructions there had been before. If they agree,
+    /// the interpreter's is what remains.
+    pub(super) fn compare(&mut self, limit: u64) -> Result<(Stop, Exit, u64), Box<Mismatch>> {
         let start = self.hart.cpu().clone();
         self.env.begin_compiled();
+        self.hart.limit(usize::try_from(limit).unwrap_or(usize::MAX));
         let ready = self.is_ready() == Ok(true);
         let stop = if ready { self.run_compiled(start.insn_count + limit) } else { Stop::Here };
         let compiled = self.hart.cpu().clone();
         self.set_cpu(&start);
-        self.env.begin_interpreted();
+        self.env.begin_interpreted(self.hart.stores());
         let (exit, mut same) = self.run_interpreted(stop, &compiled);
         let memory = self.env.differences();
         same &= memory.is_empty();
         if same {
-            return Ok((stop, start.insn_count));
+            return Ok((stop, exit, start.insn_count));
         }
         let interpreted = self.hart.cpu().clone();
         Err(Box::new(Mismatch { start, stop, compiled, interpreted, exit, memory }))
@@ -176,7 +176,6 @@ impl Pair {
 
     /// Compiled code, until it has to be left for something that is not compiled code, or before `limit` is passed.
     fn run_compiled(&mut self, limit: u64) -> Stop {
-        self.hart.context().insn_limit = limit;
         self.hart.context().last_fault = None;
         loop {
             let (hart, env) = (&mut self.hart, &mut self.env);
@@ -222,7 +221,10 @@ impl Pair {
                     return (exit, false);
                 }
                 let exit = self.interpret_to(fault.counted);
-                (exit, exit == Exit::Fault(fault.fault) && self.hart.cpu().pc == fault.pc)
+                // Code that notes what it overwrites reads before it writes: that it was a write is not seen.
+                let same_fault = matches!(exit, Exit::Fault(found)
+                    if (found.addr, found.cause) == (fault.fault.addr, fault.fault.cause));
+                (exit, same_fault && self.hart.cpu().pc == fault.pc)
             }
         }
     }

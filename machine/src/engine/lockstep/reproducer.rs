@@ -6,7 +6,7 @@
 //! emu-diff 1                        the form's version
 //! isa rv64gc
 //! faults precise                    how code is compiled: precise or fast
-//! announce stores                   ... and stores or all accesses announced
+//! accesses plain                    ... plain, or announced as where memory is shared
 //! insns 12                          instructions to run, from here:
 //! pc 0x10078
 //! mode 0x0                          mode bits of the block
@@ -55,7 +55,7 @@ pub struct Reproducer {
     /// The guest's processor.
     pub isa: String,
     pub(super) precise: bool,
-    pub(super) announce_loads: bool,
+    pub(super) announce: bool,
     pub(super) cpu: CpuState,
     pub(super) insns: u64,
     pub(super) counters: Vec<u64>,
@@ -98,7 +98,7 @@ impl Reproducer {
         let cpu = &self.cpu;
         writeln!(out, "isa {}", self.isa)?;
         writeln!(out, "faults {}", if self.precise { "precise" } else { "fast" })?;
-        writeln!(out, "announce {}", if self.announce_loads { "all" } else { "stores" })?;
+        writeln!(out, "accesses {}", if self.announce { "announced" } else { "plain" })?;
         writeln!(out, "insns {}", self.insns)?;
         writeln!(out, "pc {:#x}\nmode {:#x}\nfp {:#x} {:#x}", cpu.pc, cpu.mode, cpu.fp_flags, cpu.fp_round)?;
         match cpu.reservation_addr {
@@ -152,7 +152,7 @@ impl Reproducer {
         Reproducer {
             isa: String::new(),
             precise: false,
-            announce_loads: false,
+            announce: false,
             cpu: CpuState::default(),
             insns: 0,
             counters: Vec::new(),
@@ -172,7 +172,7 @@ impl Reproducer {
         let config = EngineConfig { tier: Tier::Jit, code_size: CODE_SIZE, ..config };
         let regions = self.regions.iter().cloned().collect();
         let engine = Engine::with_regions(guest, mem, config, Some(regions)).map_err(io::Error::other)?;
-        engine.set_switches(self.precise, self.announce_loads);
+        engine.set_switches(self.precise, self.announce);
         let mut pair = Pair::new(engine, self.cpu.clone());
         pair.env.given_counters = self.counters.clone();
         Ok(match pair.compare(self.insns) {
@@ -255,7 +255,7 @@ impl<G: Guest> Parser<G> {
                 (found.isa, self.guest) = (isa.to_owned(), Some(made));
             }
             ["faults", how] => found.precise = how == "precise",
-            ["announce", what] => found.announce_loads = what == "all",
+            ["accesses", how] => found.announce = how == "announced",
             ["insns", n] => found.insns = count(n)?,
             ["mode", mode] => found.cpu.mode = word(mode)?,
             ["reservation", "none"] => found.cpu.clear_reservation(),
