@@ -1,7 +1,7 @@
 //! Compiling hot code, in the background or at once.
 
 use super::blocks::{Entry, WatchedFetch, translate};
-use super::{Engine, JIT_REGION_INSNS, Tier, fault};
+use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, Compiler, JitError, Region};
 use emu_ir::{Block, BlockKey};
@@ -150,6 +150,7 @@ impl Engine {
             Tier::Jit => self.config.region_insns.min(JIT_REGION_INSNS),
             Tier::Interp | Tier::Tiered => self.config.region_insns,
         };
+        let budget = if self.lockstep.is_some() { budget.min(lockstep::REGION_INSNS) } else { budget };
         Region::discover(key, budget, &mut source)
     }
 }
