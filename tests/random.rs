@@ -1,6 +1,6 @@
 //! Random programs from the decoder's own table: the plainest interpreter against the engine's interpreter and against
 //! compiled code, with precise faults and without by turns. Registers, pc, flags, memory and the exit have to be the same; after a
-//! fault without precise faults pc and exit only.
+//! fault without precise faults pc and exit only. Some programs run in lockstep, too.
 //!
 //! `EMU_TEST_INSNS` sets how many instructions are run an extension; `EMU_TEST_SEED` the seed of the first program.
 //! A failure prints the line that repeats it: `EMU_TEST_MIX` names the mix, `EMU_TEST_INSNS=1` stops after one program.
@@ -29,6 +29,8 @@ struct Bench {
     interp: Machine,
     /// With precise faults and without.
     compiled: [Machine; 2],
+    /// Compiled code and the interpreter in lockstep.
+    compared: Machine,
 }
 
 impl Bench {
@@ -45,11 +47,14 @@ impl Bench {
             oracle: machine(Way::Plain),
             interp: machine(Way::Interp),
             compiled: [Way::Precise, Way::Jit].map(machine),
+            compared: machine(Way::Lockstep),
         }
     }
 
-    /// Runs the program by the interpreters and by compiled code of one sort; what differs from the oracle, or `None`.
-    fn difference(&mut self, program: &Program, sort: usize) -> Option<String> {
+    /// Runs the program by the interpreters and by compiled code, of a sort that depends on the seed; what differs from the
+    /// oracle, or `None`.
+    fn difference(&mut self, program: &Program, seed: u64) -> Option<String> {
+        let sort = (seed % 2) as usize;
         let data = initial_data();
         let code = program.padded(CODE);
         let run = |machine: &mut Machine| {
@@ -61,7 +66,8 @@ impl Bench {
         if expected.is_out_of_reach() {
             return None;
         }
-        [&mut self.interp, &mut self.compiled[sort]].into_iter().find_map(|machine| {
+        let compared = seed.is_multiple_of(8).then_some(&mut self.compared);
+        [&mut self.interp, &mut self.compiled[sort]].into_iter().chain(compared).find_map(|machine| {
             let mut found = run(machine);
             if machine.way == Way::Jit && same_fault(&expected, &found) {
                 found = expected.clone();
@@ -102,12 +108,11 @@ fn run(mix: &Mix) {
     while bench.oracle.cpu().insn_count - start < wanted {
         watchdog.at(seed);
         let mut random = Random::new(seed);
-        let sort = (seed % 2) as usize;
         let len = Program::random_len(&mut random);
         let program = Program::random(&mut random, &guest, mix, len);
-        if bench.difference(&program, sort).is_some() {
-            let least = program.minimised(|p| bench.difference(p, sort).is_some());
-            let difference = bench.difference(&least, sort).unwrap_or_else(|| "it does not fail every time".into());
+        if bench.difference(&program, seed).is_some() {
+            let least = program.minimised(|p| bench.difference(p, seed).is_some());
+            let difference = bench.difference(&least, seed).unwrap_or_else(|| "it does not fail every time".into());
             panic!(
                 "{difference}\n{}\nEMU_TEST_MIX={} EMU_TEST_SEED={seed:#x} EMU_TEST_INSNS=1 cargo test --test random",
                 least.describe(CODE),

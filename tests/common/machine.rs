@@ -1,9 +1,11 @@
 //! Guest memory with an engine: the interpreter as simple as it can be, or the real engine in any tier.
 
 use super::state::State;
+use emu_backend_jit::HartShared;
 use emu_frontend_riscv::Riscv;
 use emu_interp::Code;
 use emu_ir::{BlockKey, CpuState, Exit, Guest};
+use emu_machine::engine::lockstep::{Divergence, Judge, LockstepConfig, LockstepVcpu};
 use emu_machine::engine::{Engine, EngineConfig, EngineVcpu, Tier};
 use emu_machine::mem::{Fixed, GuestMemory, MapRequest, Prot, UserEnv};
 use std::collections::HashMap;
@@ -22,6 +24,8 @@ pub enum Way {
     Precise,
     /// The interpreter first, compiled code after a few executions, in the background.
     Tiered,
+    /// Compiled code, compared with the interpreter: panics if they differ.
+    Lockstep,
 }
 
 impl Way {
@@ -30,10 +34,11 @@ impl Way {
     fn config(self) -> EngineConfig {
         let tier = match self {
             Way::Plain | Way::Interp => Tier::Interp,
-            Way::Jit | Way::Precise => Tier::Jit,
+            Way::Jit | Way::Precise | Way::Lockstep => Tier::Jit,
             Way::Tiered => Tier::Tiered,
         };
-        EngineConfig { tier, threshold: 3, code_size: 8 << 20, verify: true, ..EngineConfig::default() }
+        let lockstep = (self == Way::Lockstep).then(LockstepConfig::default);
+        EngineConfig { tier, threshold: 3, code_size: 8 << 20, verify: true, lockstep, ..EngineConfig::default() }
     }
 }
 
@@ -48,6 +53,16 @@ pub struct Machine {
 enum Hart {
     Plain { cpu: Box<CpuState>, env: UserEnv, blocks: HashMap<BlockKey, Code> },
     Engine { engine: Arc<Engine>, vcpu: EngineVcpu },
+    Lockstep { engine: Arc<Engine>, vcpu: LockstepVcpu },
+}
+
+/// Whom lockstep harts call.
+pub struct Panics;
+
+impl Judge for Panics {
+    fn diverged(&self, divergence: &Divergence) -> ! {
+        panic!("{divergence}");
+    }
 }
 
 /// Maps pages at an address.
@@ -67,14 +82,18 @@ impl Machine {
         let hart = if way == Way::Plain {
             Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
         } else {
-            let config = EngineConfig { tier: way.config().tier, ..config };
+            let EngineConfig { tier, lockstep, .. } = way.config();
+            let config = EngineConfig { tier, lockstep, ..config };
             let engine = Engine::new(Arc::clone(guest) as Arc<dyn Guest>, Arc::clone(&memory), config)
                 .expect("an engine on this host");
             if way == Way::Precise {
                 engine.set_precise();
             }
-            let vcpu = EngineVcpu::new(Arc::clone(&engine), CpuState::default());
-            Hart::Engine { engine, vcpu }
+            let (cpu, own) = (CpuState::default(), Arc::clone(&engine));
+            match way {
+                Way::Lockstep => Hart::Lockstep { engine, vcpu: LockstepVcpu::new(own, cpu, Arc::new(Panics)) },
+                _ => Hart::Engine { engine, vcpu: EngineVcpu::new(own, cpu) },
+            }
         };
         Machine { way, guest: Arc::clone(guest), memory, hart }
     }
@@ -83,7 +102,7 @@ impl Machine {
     pub fn engine(&self) -> Option<&Arc<Engine>> {
         match &self.hart {
             Hart::Plain { .. } => None,
-            Hart::Engine { engine, .. } => Some(engine),
+            Hart::Engine { engine, .. } | Hart::Lockstep { engine, .. } => Some(engine),
         }
     }
 
@@ -91,6 +110,7 @@ impl Machine {
         match &self.hart {
             Hart::Plain { cpu, .. } => cpu,
             Hart::Engine { vcpu, .. } => vcpu.cpu(),
+            Hart::Lockstep { vcpu, .. } => vcpu.cpu(),
         }
     }
 
@@ -98,14 +118,24 @@ impl Machine {
         match &mut self.hart {
             Hart::Plain { cpu, .. } => cpu,
             Hart::Engine { vcpu, .. } => vcpu.cpu_mut(),
+            Hart::Lockstep { vcpu, .. } => vcpu.cpu_mut(),
         }
     }
 
     /// The engine's hart.
     pub fn vcpu(&mut self) -> &mut EngineVcpu {
         match &mut self.hart {
-            Hart::Plain { .. } => panic!("the plain interpreter has no engine"),
             Hart::Engine { vcpu, .. } => vcpu,
+            Hart::Plain { .. } | Hart::Lockstep { .. } => panic!("{:?} has no such hart", self.way),
+        }
+    }
+
+    /// What interrupts the hart.
+    pub fn shared(&self) -> &Arc<HartShared> {
+        match &self.hart {
+            Hart::Plain { .. } => panic!("the plain interpreter is not interrupted"),
+            Hart::Engine { vcpu, .. } => vcpu.shared(),
+            Hart::Lockstep { vcpu, .. } => vcpu.shared(),
         }
     }
 
@@ -129,6 +159,7 @@ impl Machine {
     pub fn run(&mut self) -> Exit {
         match &mut self.hart {
             Hart::Engine { vcpu, .. } => vcpu.run(),
+            Hart::Lockstep { vcpu, .. } => vcpu.run(),
             Hart::Plain { cpu, env, blocks } => run_plain(&self.guest, cpu, env, blocks),
         }
     }

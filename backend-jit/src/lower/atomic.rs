@@ -58,7 +58,6 @@ impl Lower<'_> {
     /// Stores if the reservation is for this address and memory still holds the value that was loaded.
     pub(super) fn store_conditional(&mut self, ty: Type, addr: Value, value: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
-        self.watch_store(p, 0, ty.bytes());
         let (try_store, done) = (self.b.create_block(), self.b.create_block());
         let result = self.b.append_block_param(done, types::I8);
         let reserved = self.load_ctx(types::I64, offset::RESERVATION_ADDR);
@@ -68,6 +67,7 @@ impl Lower<'_> {
         self.b.ins().brif(same, try_store, &[], done, &[BlockArg::Value(zero)]);
 
         self.b.switch_to_block(try_store);
+        self.watch_store(p, 0, ty.bytes());
         let expected = self.load_ctx(types::I64, offset::RESERVATION_VALUE);
         let expected = if ty == Type::I64 { expected } else { self.b.ins().ireduce(clif_type(ty), expected) };
         let new = self.value(value);

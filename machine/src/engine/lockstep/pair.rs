@@ -6,7 +6,7 @@ use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
 use crate::engine::{Engine, Tier, fault};
 use emu_backend_jit::{ExitCode, Hart, LastFault};
-use emu_ir::{CpuState, Exit};
+use emu_ir::{AccessKind, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -116,7 +116,7 @@ impl Pair {
     }
 
     /// Is there compiled code for the block at the current pc, or can there be?
-    fn is_ready(&mut self) -> Result<bool, emu_ir::Fault> {
+    fn is_ready(&mut self) -> Result<bool, Fault> {
         let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key))?;
         let config = &self.engine.config;
         let hot = config.tier == Tier::Jit || entry.runs.load(Ordering::Relaxed) >= config.threshold;
@@ -227,14 +227,15 @@ impl Pair {
             }
             Stop::Fault { fault, exact } => {
                 let exit = if exact { self.interpret_to(compiled.insn_count) } else { Exit::Budget };
-                if exit != Exit::Budget || exact && !same_registers(self.hart.cpu(), compiled) {
+                // Flags are raised for good: at the checkpoint they are those of the fault, up to which all runs again.
+                let checkpoint = CpuState { fp_flags: self.hart.cpu().fp_flags, ..compiled.clone() };
+                if exit != Exit::Budget || exact && !same_registers(self.hart.cpu(), &checkpoint) {
                     return (exit, false);
                 }
                 let exit = self.interpret_to(fault.counted);
-                // Code that notes what it overwrites reads before it writes: that it was a write is not seen.
-                let same_fault = matches!(exit, Exit::Fault(found)
-                    if (found.addr, found.cause) == (fault.fault.addr, fault.fault.cause));
-                (exit, same_fault && self.hart.cpu().pc == fault.pc)
+                let same_fault = matches!(exit, Exit::Fault(found) if is_same_fault(fault.fault, found));
+                let same_flags = !exact || self.hart.cpu().fp_flags == compiled.fp_flags;
+                (exit, same_fault && same_flags && self.hart.cpu().pc == fault.pc)
             }
         }
     }
@@ -261,6 +262,14 @@ impl Pair {
             }
         }
     }
+}
+
+/// Is what compiled code saw the fault that the interpreter found? Code that notes what it overwrites reads before it writes:
+/// that it was a write is not seen, and the first byte that cannot be read may come after the first that cannot be written.
+fn is_same_fault(compiled: Fault, interpreted: Fault) -> bool {
+    let of_note = compiled.access == AccessKind::Read && interpreted.access == AccessKind::Write;
+    (compiled.addr, compiled.cause) == (interpreted.addr, interpreted.cause)
+        || of_note && compiled.addr.wrapping_sub(interpreted.addr) < 8
 }
 
 /// Everything that the guest can see of its registers, and the reservation.
