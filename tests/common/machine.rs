@@ -53,7 +53,7 @@ pub struct Machine {
 enum Hart {
     Plain { cpu: Box<CpuState>, env: UserEnv, blocks: HashMap<BlockKey, Code> },
     Engine { engine: Arc<Engine>, vcpu: EngineVcpu },
-    Lockstep { engine: Arc<Engine>, vcpu: LockstepVcpu },
+    Lockstep { engine: Arc<Engine>, vcpu: Box<LockstepVcpu> },
 }
 
 /// Whom lockstep harts call.
@@ -91,7 +91,9 @@ impl Machine {
             }
             let (cpu, own) = (CpuState::default(), Arc::clone(&engine));
             match way {
-                Way::Lockstep => Hart::Lockstep { engine, vcpu: LockstepVcpu::new(own, cpu, Arc::new(Panics)) },
+                Way::Lockstep => {
+                    Hart::Lockstep { engine, vcpu: Box::new(LockstepVcpu::new(own, cpu, Arc::new(Panics))) }
+                }
                 _ => Hart::Engine { engine, vcpu: EngineVcpu::new(own, cpu) },
             }
         };
