@@ -27,8 +27,8 @@ const WATCHED: std::ops::Range<u64> = DATA.start..READ_ONLY.end;
 struct Bench {
     oracle: Machine,
     interp: Machine,
-    /// With precise faults and without.
-    compiled: [Machine; 2],
+    /// Regions with precise faults and without, and quick code.
+    compiled: [Machine; 3],
 }
 
 impl Bench {
@@ -44,7 +44,7 @@ impl Bench {
         Bench {
             oracle: machine(Way::Plain),
             interp: machine(Way::Interp),
-            compiled: [Way::Precise, Way::Jit].map(machine),
+            compiled: [Way::Precise, Way::Jit, Way::Quick].map(machine),
         }
     }
 
@@ -102,7 +102,7 @@ fn run(mix: &Mix) {
     while bench.oracle.cpu().insn_count - start < wanted {
         watchdog.at(seed);
         let mut random = Random::new(seed);
-        let sort = (seed % 2) as usize;
+        let sort = (seed % 3) as usize;
         let len = Program::random_len(&mut random);
         let program = Program::random(&mut random, &guest, mix, len);
         if bench.difference(&program, sort).is_some() {

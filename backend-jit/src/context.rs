@@ -6,6 +6,17 @@ use std::mem::offset_of;
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
 pub(crate) const JUMP_CACHE: usize = 4096;
 
+/// Counters of the runs of quick code (a power of two); blocks share one by chance.
+const HOT_COUNTERS: usize = 4096;
+
+/// Runs of quick code between two times that it tells the machine.
+pub const HOT_PERIOD: u32 = 256;
+
+/// The counter of the quick code at `pc`.
+pub(crate) fn hot_index(pc: u64) -> usize {
+    (pc >> 1 ^ pc >> 13) as usize & (HOT_COUNTERS - 1)
+}
+
 /// MXCSR with all exceptions masked, no flag raised, rounding to nearest: what Rust code runs with.
 pub(crate) const DEFAULT_MXCSR: u32 = 0x1f80;
 
@@ -27,6 +38,8 @@ pub enum ExitCode {
     ImpreciseFault = 5,
     /// `cpu.mode` must be computed anew; `cpu.pc` is after the instruction.
     ModeChange = 6,
+    /// The counter of the quick code at `cpu.pc` has run down: it was run some [`HOT_PERIOD`] times.
+    Hot = 7,
 }
 
 /// One entry of the jump cache.
@@ -72,12 +85,17 @@ pub struct Context {
     pub(crate) checkpoint_count: u64,
     /// Where compiled code stores what nobody needs.
     pub(crate) unused: u64,
+    /// Runs that are left until quick code tells, by [`hot_index`].
+    pub(crate) hot: [i32; HOT_COUNTERS],
     /// The fault behind [`ExitCode::ImpreciseFault`].
     pub fault: Option<Fault>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
 }
+
+/// Counters that have not run yet.
+pub(crate) const FRESH_COUNTERS: [i32; HOT_COUNTERS] = [HOT_PERIOD as i32; HOT_COUNTERS];
 
 /// Offsets of the fields that compiled code touches.
 pub(crate) mod offset {
@@ -114,6 +132,7 @@ pub(crate) mod offset {
     own!(CHECKPOINT, checkpoint);
     own!(CHECKPOINT_COUNT, checkpoint_count);
     own!(UNUSED, unused);
+    own!(HOT, hot);
     own!(JUMP_CACHE_PTR, jump_cache);
 }
 
@@ -128,9 +147,28 @@ impl Context {
         self.jump_cache[Self::jump_index(pc)] = JumpEntry { pc, code };
     }
 
+    /// The code for `pc`, if it is remembered.
+    pub(crate) fn recall(&self, pc: u64) -> Option<u64> {
+        let entry = &self.jump_cache[Self::jump_index(pc)];
+        (entry.pc == pc).then_some(entry.code)
+    }
+
+    /// Forgets the code for `pc`, so that it is looked up anew.
+    fn forget(&mut self, pc: u64) {
+        if self.recall(pc).is_some() {
+            self.jump_cache[Self::jump_index(pc)] = EMPTY_ENTRY;
+        }
+    }
+
     /// Forgets all remembered code, as after an invalidation or a change of mode.
     pub fn forget_code(&mut self) {
         self.jump_cache.fill(EMPTY_ENTRY);
+    }
+
+    /// Lets the quick code at `pc` run for another period, if there is no region by now.
+    pub fn restart_counter(&mut self, pc: u64) {
+        self.hot[hot_index(pc)] = HOT_PERIOD as i32;
+        self.forget(pc);
     }
 
     /// Sets MXCSR up from the guest's rounding mode, with no flag raised.

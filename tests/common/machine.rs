@@ -20,20 +20,27 @@ pub enum Way {
     Jit,
     /// Compiled code with exact registers at a fault.
     Precise,
+    /// Quick code, block by block.
+    Quick,
     /// The interpreter first, compiled code after a few executions, in the background.
     Tiered,
 }
 
 impl Way {
-    pub const ALL: [Way; 4] = [Way::Plain, Way::Interp, Way::Jit, Way::Precise];
+    pub const ALL: [Way; 5] = [Way::Plain, Way::Interp, Way::Quick, Way::Jit, Way::Precise];
 
     fn config(self) -> EngineConfig {
         let tier = match self {
             Way::Plain | Way::Interp => Tier::Interp,
-            Way::Jit | Way::Precise => Tier::Jit,
+            Way::Quick | Way::Jit | Way::Precise => Tier::Jit,
             Way::Tiered => Tier::Tiered,
         };
-        EngineConfig { tier, threshold: 3, code_size: 8 << 20, verify: true, ..EngineConfig::default() }
+        let (quick, threshold) = match self {
+            Way::Quick => (Some(0), u32::MAX),
+            Way::Tiered => (Some(1), 3),
+            _ => (None, 3),
+        };
+        EngineConfig { tier, quick, threshold, code_size: 8 << 20, verify: true, ..EngineConfig::default() }
     }
 }
 
@@ -61,16 +68,18 @@ impl Machine {
         Machine::with_config(way, guest, way.config())
     }
 
-    /// The same with other sizes; the tier stays that of `way`.
+    /// The same with other sizes; the tiers stay those of `way`.
     pub fn with_config(way: Way, guest: &Arc<Riscv>, config: EngineConfig) -> Machine {
         let memory = Arc::new(GuestMemory::new(guest.address_bits()).expect("guest memory"));
         let hart = if way == Way::Plain {
             Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
         } else {
-            let config = EngineConfig { tier: way.config().tier, ..config };
+            let EngineConfig { tier, quick, .. } = way.config();
+            let config = EngineConfig { tier, quick, ..config };
             let engine = Engine::new(Arc::clone(guest) as Arc<dyn Guest>, Arc::clone(&memory), config)
                 .expect("an engine on this host");
-            if way == Way::Precise {
+            // What the quick compiler refuses becomes a region.
+            if matches!(way, Way::Precise | Way::Quick) {
                 engine.set_precise();
             }
             let vcpu = EngineVcpu::new(Arc::clone(&engine), CpuState::default());

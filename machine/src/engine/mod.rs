@@ -40,6 +40,8 @@ pub enum Tier {
 pub struct EngineConfig {
     /// Which engine.
     pub tier: Tier,
+    /// Executions of a block before quick code is made of it; `None`: never.
+    pub quick: Option<u32>,
     /// Executions of a block before the region around it is compiled.
     pub threshold: u32,
     /// Guest instructions of a region, at most.
@@ -54,6 +56,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             tier: Tier::Tiered,
+            quick: Some(8),
             threshold: 2500,
             region_insns: 1500,
             code_size: 128 << 20,

@@ -3,7 +3,7 @@
 use super::blocks::Entry;
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
-use emu_backend_jit::{ExitCode, Hart, HartShared, JitError};
+use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
 use emu_ir::{BlockKey, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,9 +23,19 @@ pub struct EngineVcpu {
 
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
 struct LocalBlocks {
-    table: Box<[Option<Arc<Entry>>]>,
+    table: Box<[LocalBlock]>,
     generation: u64,
 }
+
+/// The key stands beside the pointer: what is not the block that is looked for need not be read.
+#[derive(Clone)]
+struct LocalBlock {
+    key: BlockKey,
+    entry: Option<Arc<Entry>>,
+}
+
+/// No block: no instruction is at an odd address.
+const NO_BLOCK: LocalBlock = LocalBlock { key: BlockKey { pc: 1, mode: 0 }, entry: None };
 
 impl LocalBlocks {
     /// The block at the current pc.
@@ -33,25 +43,21 @@ impl LocalBlocks {
     fn find(&mut self, engine: &Engine, cpu: &CpuState) -> Result<&Entry, Fault> {
         let generation = engine.blocks.generation();
         if generation != self.generation {
-            self.table.fill(None);
+            self.table.fill(NO_BLOCK);
             self.generation = generation;
         }
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
         let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
-        match cell {
-            Some(entry) if entry.block.key == key => {}
-            _ => *cell = Some(engine.block(key.pc, key.mode)?),
+        if cell.key != key || cell.entry.is_none() {
+            *cell = LocalBlock { key, entry: Some(engine.block(key.pc, key.mode)?) };
         }
-        Ok(cell.as_ref().expect("just filled"))
+        Ok(cell.entry.as_ref().expect("just filled"))
     }
 }
 
 /// Runs the block in the interpreter, and has it compiled when it has become hot.
 fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
-    // Not a read-modify-write: a count lost between threads does no harm, a locked instruction here would.
-    let runs = entry.runs.load(Ordering::Relaxed) + 1;
-    entry.runs.store(runs, Ordering::Relaxed);
-    if runs == engine.config.threshold && engine.config.tier == Tier::Tiered {
+    if entry.count_runs(1, engine.config.threshold) && engine.config.tier != Tier::Interp {
         engine.request(entry.block.key);
     }
     let exit = emu_interp::run(&entry.code, cpu, env);
@@ -68,7 +74,7 @@ impl EngineVcpu {
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
         let generation = engine.blocks.generation();
-        let local = LocalBlocks { table: vec![None; LOCAL_BLOCKS].into(), generation };
+        let local = LocalBlocks { table: vec![NO_BLOCK; LOCAL_BLOCKS].into(), generation };
         EngineVcpu { engine, hart, env, local, reported: 0 }
     }
 
@@ -103,8 +109,8 @@ impl EngineVcpu {
         };
         let compiled = match self.engine.config.tier {
             Tier::Interp => false,
-            Tier::Jit => entry.is_compiled() || self.engine.compile_entry(entry),
-            Tier::Tiered => entry.is_compiled(),
+            Tier::Jit => entry.is_compiled() || self.engine.compile_at_once(entry),
+            Tier::Tiered => entry.is_compiled() || self.engine.compile_warm(entry),
         };
         if !compiled {
             return interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env);
@@ -130,6 +136,19 @@ impl EngineVcpu {
                 Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
                 Err(fault) => Exit::Fault(fault),
             },
+            ExitCode::Hot => {
+                let pc = self.hart.cpu().pc;
+                self.hart.context().restart_counter(pc);
+                match self.local.find(&self.engine, self.hart.cpu()) {
+                    Ok(entry) => {
+                        if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
+                            self.engine.request(entry.block.key);
+                        }
+                        Exit::Next
+                    }
+                    Err(fault) => Exit::Fault(fault),
+                }
+            }
             ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
         }
     }
