@@ -184,6 +184,7 @@ impl EngineVcpu {
         if in_child {
             worker.forget();
             code.in_child(self.hart.shared())?;
+            engine.invalidate_stale();
         }
         Ok(())
     }
