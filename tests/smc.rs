@@ -9,7 +9,7 @@ use common::machine::{Machine, Way, map};
 use common::program::CODE;
 use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Slot};
 use emu_machine::engine::{EngineConfig, EngineVcpu};
-use emu_machine::mem::{GuestMemory, Prot};
+use emu_machine::mem::{FaultAction, GuestMemory, Prot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -135,6 +135,27 @@ fn code_rewritten_by_another_thread_is_seen() {
             memory.write_u64(DATA + 16, 1).unwrap();
             assert_eq!(runner.join().unwrap(), 99);
         });
+    }
+}
+
+#[test]
+fn a_fence_sees_to_what_another_thread_has_only_begun() {
+    let mut words = vec![NOP; 1024 + 2];
+    words[..3].copy_from_slice(&[FENCE_I, jal(RA, 4096 - 4), ECALL]);
+    words[1024..].copy_from_slice(&[addi(A0, ZERO, 1), RET]);
+    for way in WAYS {
+        let mut machine = machine(way, &words);
+        for _ in 0..10 {
+            assert_eq!(call(&mut machine), 1, "{way:?}");
+        }
+        // The other thread has stored to the page and is about to say so, when this one rewrites the code without a fault.
+        let page = CODE + 4096..CODE + 8192;
+        let action = machine.memory.resolve_fault(page.start, 4, AccessKind::Write, false);
+        assert_eq!(action, FaultAction::CodeWritten(page.clone()), "{way:?}");
+        machine.memory.write_u32(page.start, addi(A0, ZERO, 2)).unwrap();
+        assert_eq!(call(&mut machine), 2, "{way:?}");
+        machine.memory.code_written(page);
+        assert_eq!(call(&mut machine), 2, "{way:?}");
     }
 }
 

@@ -180,11 +180,17 @@ impl Engine {
         }
     }
 
-    /// A `fence.i` or its like. Stores to pages of code have been noticed when they happened; only memory that is
-    /// mapped twice can have changed unseen.
+    /// A `fence.i` or its like. Stores to pages of code have been noticed when they happened, but another thread may not
+    /// have come to the end of it; and memory that is mapped twice can have changed unseen.
     pub(crate) fn insn_fence(&self) {
+        self.invalidate_stale();
         let shared: Vec<_> = self.mem.maps().into_iter().filter(|v| v.shared).map(|v| v.range).collect();
         shared.into_iter().for_each(|range| self.invalidate(range));
+    }
+
+    /// Does what other threads are about to do, or would have done had they not been lost in a fork.
+    fn invalidate_stale(&self) {
+        self.mem.stale_code().into_iter().for_each(|range| self.invalidate(range));
     }
 }
 

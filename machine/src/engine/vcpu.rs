@@ -203,6 +203,7 @@ impl EngineVcpu {
         if in_child {
             worker.forget();
             code.in_child(self.hart.shared())?;
+            engine.invalidate_stale();
         }
         Ok(())
     }

@@ -27,8 +27,9 @@ impl GuestMemory {
     /// As mremap(2): EINVAL, EFAULT where the old range is not one mapping, ENOMEM.
     pub fn mremap(&self, old: u64, old_len: u64, new_len: u64, flags: MremapFlags) -> Result<u64, Errno> {
         let mut stale = Vec::new();
-        let result = self.remap(&mut self.lock(), &mut stale, (old, old_len, new_len), flags);
-        stale.into_iter().for_each(|range| self.notify(range));
+        let mut space = self.lock();
+        let result = self.remap(&mut space, &mut stale, (old, old_len, new_len), flags);
+        self.finish(space, stale.into_iter().flatten());
         result
     }
 
@@ -158,8 +159,7 @@ impl GuestMemory {
             space.brk = new;
         }
         let now = space.brk;
-        drop(space);
-        self.notify(changed.ok().flatten());
+        self.finish(space, changed.ok().flatten());
         now
     }
 
