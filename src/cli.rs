@@ -1,8 +1,11 @@
 //! The arguments as clap reads them, and what they mean.
 
 use crate::error::status;
-use crate::options::{DumpRequest, EngineChoice, RunOptions, SharedOptions, StatsFormat, parse_range};
+use crate::options::{
+    DiffOptions, DumpRequest, EngineChoice, HOT, RunOptions, SharedOptions, StatsFormat, parse_range,
+};
 use clap::{Args, Parser, Subcommand};
+use emu_machine::engine::lockstep::{PlantedFault, SEGMENT};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -21,6 +24,9 @@ enum RawCommand {
     /// Run a program
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Run a program on both engines in lockstep and compare them
+    #[command(after_help = DIFF_HELP)]
+    Diff(DiffArgs),
     /// Print the instructions of a program
     Disasm(DisasmArgs),
     /// Say what a program is, what it needs, and whether it can be run
@@ -34,8 +40,51 @@ const RUN_HELP: &str = "\
 Exit status: that of the program; a program killed by a signal kills emu by the same. \
 125 if emu fails or is used wrongly, 126 if PROGRAM cannot be run, 127 if it is not found.";
 
+const DIFF_HELP: &str = "\
+Exit status: that of the program, or 124 if compiled code and interpreter disagreed in it or in a program that it \
+executed; else as for run.";
+
 #[derive(Debug, Args)]
 struct RunArgs {
+    #[command(flatten)]
+    options: OptionArgs,
+    /// The program and its arguments, options for it included
+    #[arg(value_names = ["PROGRAM", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct DiffArgs {
+    #[command(flatten)]
+    options: OptionArgs,
+    /// Compare all code from its first execution on, not only what is hot: the same as --engine jit
+    #[arg(long)]
+    all: bool,
+    /// Executions after which a block counts as hot
+    #[arg(long, value_name = "N", default_value_t = HOT, conflicts_with = "all")]
+    hot: u32,
+    /// Instructions between two comparisons, at most
+    #[arg(long, value_name = "N", default_value_t = SEGMENT, value_parser = clap::value_parser!(u64).range(64..=1_000_000))]
+    segment: u64,
+    /// Where the file goes that repeats a divergence [default: the directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+    /// Repeat the divergence that a file holds
+    #[arg(long, value_name = "FILE", conflicts_with = "command")]
+    replay: Option<PathBuf>,
+    /// Let the compiler make a mistake, for tests: a binary op of the IR, or store
+    #[arg(long, hide = true, value_name = "OP")]
+    plant_fault: Option<PlantedFault>,
+    /// The file by which the processes of this run know each other
+    #[arg(long, hide = true, value_name = "FILE")]
+    session: Option<PathBuf>,
+    /// The program and its arguments, options for it included
+    #[arg(value_names = ["PROGRAM", "ARGS"], required_unless_present = "replay", num_args = 1.., trailing_var_arg = true)]
+    command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+struct OptionArgs {
     /// Look up the program's absolute paths in DIR first
     #[arg(short = 'L', long, value_name = "DIR", env = "EMU_SYSROOT", hide_env_values = true)]
     sysroot: Option<PathBuf>,
@@ -76,9 +125,6 @@ struct RunArgs {
     /// Take arguments and environment from this descriptor: how a guest's execve starts a new instance
     #[arg(long, hide = true, value_name = "FD")]
     exec_fd: Option<i32>,
-    /// The program and its arguments, options for it included
-    #[arg(value_names = ["PROGRAM", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
-    command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +144,13 @@ struct DisasmArgs {
 pub(crate) enum Command {
     /// Run a program.
     Run(Box<RunOptions>),
+    /// Repeat a divergence.
+    Replay {
+        /// The reproducer.
+        file: PathBuf,
+        /// A mistake for the compiler to make.
+        planted: Option<PlantedFault>,
+    },
     /// Disassemble a file.
     Disasm {
         /// The file.
@@ -117,7 +170,11 @@ pub(crate) enum Command {
 /// Reads the arguments, the emulator's name first.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Box<clap::Error>> {
     Ok(match Cli::try_parse_from(args)?.command {
-        RawCommand::Run(args) => Command::Run(Box::new(args.into_options()?)),
+        RawCommand::Run(RunArgs { options, command }) => Command::Run(Box::new(options.into_options(command, None)?)),
+        RawCommand::Diff(DiffArgs { replay: Some(file), plant_fault: planted, .. }) => {
+            Command::Replay { file, planted }
+        }
+        RawCommand::Diff(args) => Command::Run(Box::new(args.into_options()?)),
         RawCommand::Disasm(DisasmArgs { file, range, cpu }) => Command::Disasm { file, range, cpu },
         RawCommand::Info { file } => Command::Info { file },
     })
@@ -130,14 +187,32 @@ pub(crate) fn report(refusal: &clap::Error) -> ExitCode {
     if refusal.use_stderr() { ExitCode::from(status::EMULATOR) } else { ExitCode::SUCCESS }
 }
 
-impl RunArgs {
-    fn into_options(self) -> Result<RunOptions, Box<clap::Error>> {
+impl DiffArgs {
+    fn into_options(mut self) -> Result<RunOptions, Box<clap::Error>> {
+        match self.options.engine {
+            EngineChoice::Interp => return Err(usage("there is nothing to compare with --engine interp".to_owned())),
+            EngineChoice::Tiered if self.all => self.options.engine = EngineChoice::Jit,
+            _ => {}
+        }
+        let diff = DiffOptions {
+            hot: self.hot,
+            segment: self.segment,
+            save: self.save,
+            planted: self.plant_fault,
+            session: self.session,
+        };
+        self.options.into_options(self.command, Some(diff))
+    }
+}
+
+impl OptionArgs {
+    fn into_options(self, command: Vec<OsString>, diff: Option<DiffOptions>) -> Result<RunOptions, Box<clap::Error>> {
         for variable in &self.set_env {
             if !variable.as_encoded_bytes()[..].contains(&b'=') || variable.as_encoded_bytes().starts_with(b"=") {
                 return Err(usage(format!("--set-env wants VAR=VALUE, not \"{}\"", variable.display())));
             }
         }
-        let mut command = self.command.into_iter();
+        let mut command = command.into_iter();
         let program = command.next().ok_or_else(|| usage("there is no program to run".to_owned()))?;
         let shared = SharedOptions {
             sysroot: self.sysroot.filter(|dir| !dir.as_os_str().is_empty()),
@@ -147,6 +222,7 @@ impl RunArgs {
             dumps: self.dump,
             stats: self.stats,
             verbose: self.verbose,
+            diff,
         };
         Ok(RunOptions {
             shared,
@@ -172,7 +248,11 @@ mod tests {
     use clap::CommandFactory;
 
     fn options(args: &[&str]) -> RunOptions {
-        match parse(["emu", "run"].iter().chain(args).map(OsString::from)) {
+        options_of("run", args)
+    }
+
+    fn options_of(command: &str, args: &[&str]) -> RunOptions {
+        match parse(["emu", command].iter().chain(args).map(OsString::from)) {
             Ok(Command::Run(options)) => *options,
             other => panic!("{other:?}"),
         }
@@ -236,6 +316,29 @@ mod tests {
             let first = options(line);
             let again = parse([OsString::from("emu")].into_iter().chain(first.to_args()));
             assert_eq!(again.unwrap(), Command::Run(Box::new(first)), "{line:?}");
+        }
+        let line =
+            ["--all", "--segment", "500", "--save", "/a", "--plant-fault", "xor", "--session=/s", "-v", "p", "-x"];
+        let first = options_of("diff", &line);
+        assert_eq!(first.shared.engine, EngineChoice::Jit);
+        let again = parse([OsString::from("emu")].into_iter().chain(first.to_args()));
+        assert_eq!(again.unwrap(), Command::Run(Box::new(first)));
+    }
+
+    #[test]
+    fn replays_need_no_program() {
+        let file = PathBuf::from("f");
+        let parsed = parse(["emu", "diff", "--replay", "f"].map(OsString::from));
+        assert_eq!(parsed.unwrap(), Command::Replay { file, planted: None });
+        let refused: [&[&str]; 5] = [
+            &[],
+            &["--replay", "f", "p"],
+            &["--engine", "interp", "p"],
+            &["--segment", "1", "p"],
+            &["--plant-fault", "x", "p"],
+        ];
+        for line in refused {
+            assert!(parse(["emu", "diff"].iter().chain(line).map(OsString::from)).is_err(), "{line:?}");
         }
     }
 

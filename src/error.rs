@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 /// Exit statuses of the emulator's own errors, those of env(1) and timeout(1).
 pub(crate) mod status {
+    /// `emu diff` has found a divergence.
+    pub(crate) const DIVERGED: u8 = 124;
     /// Wrong usage, or the emulator failed.
     pub(crate) const EMULATOR: u8 = 125;
     /// The program was found but cannot be run.

@@ -1,6 +1,7 @@
 //! What a command line means, as plain data, and the way back to a command line.
 
 use emu_machine::engine::Tier;
+use emu_machine::engine::lockstep::PlantedFault;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::ops::Range;
@@ -43,6 +44,37 @@ pub(crate) struct SharedOptions {
     pub(crate) stats: Option<StatsFormat>,
     /// How often `-v` was given.
     pub(crate) verbose: u8,
+    /// Both engines, compared: `emu diff`.
+    pub(crate) diff: Option<DiffOptions>,
+}
+
+/// What `emu diff` has beside the options of `emu run`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DiffOptions {
+    /// Executions after which a block is compared.
+    pub(crate) hot: u32,
+    /// Instructions of a segment, at most.
+    pub(crate) segment: u64,
+    /// Where reproducers go.
+    pub(crate) save: Option<PathBuf>,
+    /// A mistake for the compiler to make.
+    pub(crate) planted: Option<PlantedFault>,
+    /// The session's file, in all but its first process.
+    pub(crate) session: Option<PathBuf>,
+}
+
+/// Executions after which `emu diff` has a block compiled and compared: less than when speed is what counts, since what is
+/// compiled is what is checked.
+pub(crate) const HOT: u32 = 100;
+
+impl DiffOptions {
+    fn to_args(&self) -> Vec<OsString> {
+        let mut args = vec![format!("--hot={}", self.hot).into(), format!("--segment={}", self.segment).into()];
+        args.extend(self.save.iter().map(|dir| joined("--save", dir.as_os_str())));
+        args.extend(self.planted.iter().map(|op| format!("--plant-fault={op}").into()));
+        args.extend(self.session.iter().map(|file| joined("--session", file.as_os_str())));
+        args
+    }
 }
 
 /// `--engine`.
@@ -161,6 +193,11 @@ fn parse_address(text: &str) -> Result<u64, String> {
 }
 
 impl SharedOptions {
+    /// The subcommand.
+    fn command(&self) -> &'static str {
+        if self.diff.is_some() { "diff" } else { "run" }
+    }
+
     /// The options as arguments that mean the same.
     pub(crate) fn to_args(&self) -> Vec<OsString> {
         let mut args = Vec::new();
@@ -182,6 +219,7 @@ impl SharedOptions {
         }
         args.extend(self.strace.then(|| "--strace".into()));
         args.extend((0..self.verbose).map(|_| "-v".into()));
+        args.extend(self.diff.iter().flat_map(DiffOptions::to_args));
         args
     }
 }
@@ -198,7 +236,7 @@ impl RunOptions {
     /// The arguments after the emulator's name that mean the same.
     #[cfg(test)]
     pub(crate) fn to_args(&self) -> Vec<OsString> {
-        let mut args = vec!["run".into()];
+        let mut args = vec![self.shared.command().into()];
         args.extend(self.shared.to_args());
         args.extend(self.set_env.iter().map(|v| joined("--set-env", v)));
         args.extend(self.unset_env.iter().map(|v| joined("--unset-env", v)));
@@ -212,7 +250,7 @@ impl RunOptions {
 
     /// The arguments, after the emulator's name and before the program, for what the guest executes.
     pub(crate) fn reexec_args(&self) -> Vec<OsString> {
-        let mut args = vec!["run".into()];
+        let mut args = vec![self.shared.command().into()];
         args.extend(self.shared.to_args());
         args
     }

@@ -15,6 +15,8 @@ fn rows(stats: &RunStats) -> [Row; 17] {
         ("blocks", "blocks translated", blocks.blocks),
         ("block_insns", "instructions in blocks", blocks.insns),
         ("blocks_dropped", "blocks dropped", blocks.dropped),
+        ("quick_blocks", "blocks with quick code", code.quick_blocks),
+        ("quick_insns", "instructions in them", code.quick_insns),
         ("regions", "regions compiled", code.regions),
         ("region_insns", "instructions in regions", code.insns),
         ("live_regions", "regions in place", code.live_regions),

@@ -227,8 +227,11 @@ fn live_in(region: &Region, dirty_in: &[SlotSet], options: &CompileOptions) -> V
 }
 
 /// May compiled code leave the region in the middle of the block, at this instruction?
-fn has_cold_exit(inst: &Inst) -> bool {
+fn has_cold_exit(inst: &Inst, options: &CompileOptions) -> bool {
     use Inst::*;
+    if options.announce && matches!(inst, Load { .. } | Store { .. }) {
+        return true;
+    }
     matches!(
         inst,
         AtomicRmw { .. }
@@ -261,7 +264,7 @@ fn block_use(region: &Region, index: usize, dirty_in: SlotSet, options: &Compile
             dirty = SlotSet::default();
         }
         let Some(inst) = rb.block.insts.get(i) else { break };
-        if has_cold_exit(inst) {
+        if has_cold_exit(inst, options) {
             uses = uses.union(dirty.without(defs));
         }
         match inst {

@@ -63,9 +63,9 @@ struct Placed {
 /// What a fault in compiled code means to the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultPoint {
-    /// The registers in memory are those before the instruction at `pc`: run on from there. If the code counts,
-    /// `Context::checkpoint_count` instructions have been retired by then.
-    Replay { pc: u64, counted: bool },
+    /// The registers in memory are those before the instruction at `pc`: run on from there, to the fault at `faulting`.
+    /// If the code counts, `retired` instructions have been retired by then.
+    Replay { pc: u64, retired: Option<u64>, faulting: u64 },
     /// The instruction at `pc` faulted; the registers are lost.
     Imprecise { pc: u64 },
 }
@@ -241,19 +241,29 @@ impl CodeCache {
         if !region.precise {
             return Some(FaultPoint::Imprecise { pc: region.insns[faulting as usize].pc });
         }
+        let replay = |pc, since: u64| FaultPoint::Replay {
+            pc,
+            retired: region.counted.then_some(ctx.checkpoint_count + since),
+            faulting: region.insns[faulting as usize].pc,
+        };
         if region.quick {
             // Registers are written when they change, and nothing changes before the instruction's last fault.
-            return Some(FaultPoint::Replay { pc: region.insns[faulting as usize].pc, counted: false });
+            return Some(FaultPoint::Replay {
+                pc: region.insns[faulting as usize].pc,
+                retired: None,
+                faulting: region.insns[faulting as usize].pc,
+            });
         }
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
-            return Some(FaultPoint::Replay { pc: region.key.pc, counted: region.counted });
+            return Some(replay(region.key.pc, 0));
         }
         let (index, completed) = (ctx.checkpoint >> 1, ctx.checkpoint & 1 == 1);
         let insn = region.insns[index as usize];
         // The checkpoint is taken just before the instruction has its effect. If another one faults, it had it.
         let done = completed || index != faulting;
         let pc = if done { insn.pc.wrapping_add(insn.len.into()) } else { insn.pc };
-        Some(FaultPoint::Replay { pc, counted: region.counted })
+        // `checkpoint_count` counts what had been completed when the checkpoint was taken.
+        Some(replay(pc, u64::from(done && !completed)))
     }
 }
 

@@ -42,6 +42,29 @@ pub enum ExitCode {
     Hot = 7,
 }
 
+/// A fault in compiled code, as the code saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastFault {
+    /// What the host made of it.
+    pub fault: Fault,
+    /// Address of the guest instruction.
+    pub pc: u64,
+    /// `cpu.insn_count` then: in code that counts, the instructions up to the end of the block.
+    pub counted: u64,
+}
+
+/// What a store has overwritten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct StoreNote {
+    /// The host's address.
+    pub host: u64,
+    /// What was there, zero-extended.
+    pub old: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
 /// One entry of the jump cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -89,6 +112,12 @@ pub struct Context {
     pub(crate) hot: [i32; HOT_COUNTERS],
     /// The fault behind [`ExitCode::ImpreciseFault`].
     pub fault: Option<Fault>,
+    /// The fault that compiled code was left for last, whether the registers are known there or not.
+    pub last_fault: Option<LastFault>,
+    /// Address of the place in `stores` for the next note.
+    pub(crate) next_store: u64,
+    /// Notes of code that makes them; room for one an instruction up to `insn_limit`.
+    pub(crate) stores: Vec<StoreNote>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
@@ -133,6 +162,7 @@ pub(crate) mod offset {
     own!(CHECKPOINT_COUNT, checkpoint_count);
     own!(UNUSED, unused);
     own!(HOT, hot);
+    own!(NEXT_STORE, next_store);
     own!(JUMP_CACHE_PTR, jump_cache);
 }
 

@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_ENTRY, ExitCode, FRESH_COUNTERS, JUMP_CACHE};
+use crate::context::{Context, EMPTY_ENTRY, ExitCode, FRESH_COUNTERS, JUMP_CACHE, LastFault, StoreNote};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -84,6 +84,9 @@ impl Hart {
             unused: 0,
             hot: FRESH_COUNTERS,
             fault: None,
+            last_fault: None,
+            next_store: 0,
+            stores: Vec::new(),
             jump_cache: Box::new([EMPTY_ENTRY; JUMP_CACHE]),
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
@@ -109,6 +112,25 @@ impl Hart {
     pub fn context(&mut self) -> &mut Context {
         // SAFETY: the context is the hart's own, borrowed as the hart is.
         unsafe { &mut *self.shared.ctx.get() }
+    }
+
+    /// Lets compiled code run no more than `insns` instructions from now on, and begins with no [`Hart::stores`]. Only for
+    /// code that counts.
+    pub fn limit(&mut self, insns: usize) {
+        let ctx = self.context();
+        ctx.insn_limit = ctx.cpu.insn_count + insns as u64;
+        if ctx.stores.len() < insns {
+            ctx.stores.resize(insns, StoreNote::default());
+        }
+        ctx.next_store = ctx.stores.as_mut_ptr() as u64;
+    }
+
+    /// What code that was compiled with [`crate::CompileOptions::note_stores`] has overwritten since [`Hart::limit`], in
+    /// order.
+    pub fn stores(&mut self) -> &[StoreNote] {
+        let ctx = self.context();
+        let bytes = ctx.next_store - ctx.stores.as_ptr() as u64;
+        &ctx.stores[..bytes as usize / size_of::<StoreNote>()]
     }
 
     /// For other threads.
@@ -205,12 +227,13 @@ impl CodeFault {
         let point = cache.fault_point(self.rip, hart.context());
         hart.shared.epoch.fetch_add(1, Ordering::SeqCst);
         let ctx = hart.context();
-        match point? {
-            FaultPoint::Replay { pc, counted } => {
+        let point = point?;
+        let (FaultPoint::Replay { faulting: pc, .. } | FaultPoint::Imprecise { pc }) = point;
+        ctx.last_fault = Some(LastFault { fault, pc, counted: ctx.cpu.insn_count });
+        match point {
+            FaultPoint::Replay { pc, retired, .. } => {
                 ctx.cpu.pc = pc;
-                if counted {
-                    ctx.cpu.insn_count = ctx.checkpoint_count;
-                }
+                ctx.cpu.insn_count = retired.unwrap_or(ctx.cpu.insn_count);
                 ctx.exit_kind = ExitCode::Interpret as u32;
             }
             FaultPoint::Imprecise { pc } => {

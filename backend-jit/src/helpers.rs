@@ -3,7 +3,9 @@
 
 use crate::context::{Context, flags_of_mxcsr};
 use emu_ir::eval::float::{self, FpEnv};
-use emu_ir::{BinaryOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Type, eval};
+use emu_ir::{
+    AccessKind, BinaryOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Type, eval,
+};
 use std::cell::RefCell;
 
 /// A helper call as the compiler makes it; packed into one word of the call.
@@ -19,6 +21,7 @@ pub(crate) enum HelperCall {
     ReadFlags,
     WriteFlags,
     Guest { index: u16 },
+    Announce { access: AccessKind, bytes: u8 },
 }
 
 impl HelperCall {
@@ -56,6 +59,11 @@ pub(crate) unsafe extern "sysv64" fn dispatch(ctx: *mut Context, descriptor: u64
         }
         HelperCall::Integer { op, ty } => eval::binary(op, ty, a, b),
         HelperCall::Guest { index } => guest_helper(ctx, index, [a, b, c]),
+        HelperCall::Announce { access, bytes } => {
+            // SAFETY: as in `guest_helper`.
+            let env = unsafe { &mut *ctx.env.expect("compiled code runs inside enter") };
+            u64::from(!env.announce(access, a, bytes))
+        }
         ref op => {
             let (value, flags) = float_call(op, ctx.cpu.fp_round, [a, b, c]);
             ctx.cpu.fp_flags |= u32::from(flags.0);
@@ -76,7 +84,11 @@ fn float_call(call: &HelperCall, dynamic: u32, [a, b, c]: [u64; 3]) -> (u64, FpF
         }
         HelperCall::Classify { ty, nan } => (float::classify(ty, nan, a), FpFlags::NONE),
         HelperCall::FloatConvert { op, from, to, round, nan } => float::convert(op, from, to, env(round, nan), a),
-        HelperCall::Integer { .. } | HelperCall::ReadFlags | HelperCall::WriteFlags | HelperCall::Guest { .. } => {
+        HelperCall::Integer { .. }
+        | HelperCall::ReadFlags
+        | HelperCall::WriteFlags
+        | HelperCall::Guest { .. }
+        | HelperCall::Announce { .. } => {
             unreachable!("not a floating-point call: {call:?}")
         }
     }

@@ -27,9 +27,9 @@ mod stubs;
 pub use baseline::compile_block;
 pub use cache::{CodeCache, ForkGuard};
 pub use compile::{CompiledRegion, Compiler};
-pub use context::{Context, ExitCode, HOT_PERIOD};
+pub use context::{Context, ExitCode, HOT_PERIOD, LastFault, StoreNote};
 pub use hart::{CodeFault, Hart, HartShared};
-pub use lower::{InsnRef, SlotRequest};
+pub use lower::{InsnRef, PlantedFault, SlotRequest};
 pub use region::{BlockSource, PAGE, Region, RegionBlock};
 
 use cranelift_codegen::settings::{self, Configurable};
@@ -45,12 +45,26 @@ pub struct CompileOptions {
     pub host_fma: bool,
     /// Keep the text of Cranelift's IR, for dumps.
     pub keep_clif: bool,
+    /// Note what stores overwrite; see [`Hart::stores`].
+    pub note_stores: bool,
+    /// Ask [`emu_ir::Env::announce`] before each access to guest memory.
+    pub announce: bool,
+    /// A mistake to make, for tests of what finds mistakes.
+    pub planted: Option<PlantedFault>,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
         let host_fma = std::arch::is_x86_feature_detected!("fma");
-        CompileOptions { precise_faults: false, count_insns: false, host_fma, keep_clif: false }
+        CompileOptions {
+            precise_faults: false,
+            count_insns: false,
+            host_fma,
+            keep_clif: false,
+            note_stores: false,
+            announce: false,
+            planted: None,
+        }
     }
 }
 

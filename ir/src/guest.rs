@@ -123,6 +123,12 @@ pub trait Env {
     fn fence(&mut self);
     /// A counter's value.
     fn counter(&mut self, counter: Counter) -> u64;
+    /// Compiled code that was made to announce its accesses is about to make one. False: it leaves the instruction to
+    /// the interpreter. (The interpreter announces nothing: its accesses are calls of this trait.)
+    fn announce(&mut self, access: AccessKind, addr: u64, bytes: u8) -> bool {
+        let _ = (access, addr, bytes);
+        true
+    }
 }
 
 /// Reads guest memory as instructions.

@@ -6,8 +6,10 @@
 //! - [`elf::Image`] and [`program::ProgramFile`]: an ELF file, checked.
 //! - [`mem::GuestMemory`]: the guest's address space.
 //! - [`engine::Engine`]: translations of a guest program, and [`engine::EngineVcpu`], a hart that runs them.
+//! - [`diff`]: `emu diff`, a run that checks compiled code against the interpreter.
 //! - [`linux::Process`] and [`linux::Thread`]: the guest as the host's kernel sees it.
 
+pub mod diff;
 pub mod disasm;
 pub mod elf;
 pub mod engine;

@@ -3,12 +3,14 @@
 //! [`run_program`] opens a program and its interpreter, makes memory, an engine and a [`Process`], and becomes it.
 #![forbid(unsafe_code)]
 
+use crate::diff::{DiffConfig, Session};
 use crate::elf::{Class, Image};
+use crate::engine::lockstep::LockstepVcpu;
 use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, Observer};
 use crate::linux::abi::Abi;
 use crate::linux::abi::riscv::Riscv as RiscvAbi;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load, riscv_hwcap};
-use crate::linux::{Config, Handoff, Process, Running, Sysroot, host, vdso};
+use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
 use crate::mem::GuestMemory;
 use crate::program::{GuestError, OpenError, ProgramFile, riscv_for};
 use emu_backend_jit::JitError;
@@ -72,6 +74,8 @@ pub struct RunConfig {
     pub observer: Option<Arc<dyn Observer>>,
     /// Called at the end.
     pub on_exit: Option<ExitHook>,
+    /// Both engines run the program and are compared.
+    pub diff: Option<DiffConfig>,
 }
 
 impl RunConfig {
@@ -86,6 +90,7 @@ impl RunConfig {
             reexec: Vec::new(),
             observer: None,
             on_exit: None,
+            diff: None,
         }
     }
 }
@@ -162,7 +167,9 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     abi.set_sp(&mut cpu, loaded.sp);
 
     let isa = guest.name();
-    let engine = Engine::new(guest, Arc::clone(&mem), config.engine)?;
+    let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
+    let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
+    let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
     if let Some(observer) = config.observer {
         engine.set_observer(observer);
     }
@@ -172,7 +179,9 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         reexec: config.reexec,
         strace: config.strace,
         isa,
-        on_exit: config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun)),
+        catch_deaths: session.is_some(),
+        on_exit: both(config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun)), session.clone()),
+        before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
     };
     let running = Running {
         auxv: encode_auxv(&loaded.auxv, &program.image),
@@ -187,7 +196,21 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     // Just made: it is empty.
     let _ = process_cell.set(Arc::downgrade(&process));
     drop((program, interpreter));
-    process.run(Box::new(EngineVcpu::new(engine, cpu)))
+    process.run(match session {
+        Some(session) => Box::new(LockstepVcpu::new(engine, cpu, session)),
+        None => Box::new(EngineVcpu::new(engine, cpu)),
+    })
+}
+
+/// The user's hook, then the session's end.
+fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> Option<crate::linux::ExitHook> {
+    let Some(session) = session else { return hook };
+    Some(Box::new(move |status| {
+        if let Some(hook) = &hook {
+            hook(status);
+        }
+        session.end();
+    }))
 }
 
 /// Finds the program: as the user names it, else in the sysroot.

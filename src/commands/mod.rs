@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod diff;
 mod disasm;
 mod info;
 mod run;
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 /// Carries a command out. `emu run` only comes back if the program could not be started.
 pub(crate) fn execute(command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Run(options) => run::run(&options),
+        Command::Run(options) => run::run(*options),
+        Command::Replay { file, planted } => diff::replay(&file, planted),
         Command::Disasm { file, range, cpu } => disasm::disasm(&file, range.as_ref(), cpu.as_deref()),
         Command::Info { file } => info::info(&file),
     }

@@ -1,5 +1,6 @@
 //! `emu run`.
 
+use super::diff;
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::options::{RunOptions, SharedOptions};
@@ -11,11 +12,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Runs a program; comes back only with an error.
-pub(crate) fn run(options: &RunOptions) -> Result<ExitCode, Error> {
+pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     start_log(options.shared.verbose)?;
+    diff::begin(&mut options.shared)?;
     let start = match options.exec_fd {
         Some(fd) => Start::Handoff(fd),
-        None => new_start(options),
+        None => new_start(&options),
     };
     match run_program(config(&options.shared, options.reexec_args(), start))? {}
 }
@@ -35,6 +37,10 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
     config.sysroot = options.sysroot.clone();
     config.cpu = options.cpu.clone();
     config.engine = EngineConfig { tier: options.engine.tier(), ..EngineConfig::default() };
+    if let Some(diff) = &options.diff {
+        config.engine.threshold = diff.hot;
+        config.diff = Some(diff::config(diff));
+    }
     config.strace = options.strace;
     config.reexec = reexec;
     if !options.dumps.is_empty() {

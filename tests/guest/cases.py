@@ -24,6 +24,7 @@ def arguments(description):
     parser.add_argument("emu", nargs="?", help="the emulator's binary (not with --qemu and the like)")
     parser.add_argument("names", nargs="*", metavar="NAME", help="cases to run (default: all); * and ? match")
     parser.add_argument("--engine", help="tiered, interp or jit")
+    parser.add_argument("--diff", action="store_true", help="EMU diff instead of EMU run; print how much was compared")
     parser.add_argument("--qemu", action="store_true", help="run under the QEMU of `prepare qemu` instead")
     parser.add_argument("--timeout", type=float, default=60, help="seconds a case may take")
     parser.add_argument("--failing", action="store_true", help="print only the cases that fail")
@@ -40,6 +41,11 @@ def finish_arguments(parser, args):
     else:
         args.emu = os.path.abspath(args.emu)
     return args
+
+
+def command_of(args):
+    """The emulator and its options, as the arguments want it."""
+    return [args.emu, "diff" if args.diff else "run"] + (["--engine", args.engine] if args.engine else [])
 
 
 def execute(command, *, stdin=b"", environment=None, timeout=60, prepare=None):
@@ -102,7 +108,7 @@ class Report:
         if not problems:
             self.passed += 1
             if not self.failing_only:
-                print(f"ok    {name} ({seconds:.2f} s)", flush=True)
+                print(f"ok    {name} ({seconds:.2f} s){self.compared(err)}", flush=True)
             return
         self.failed += 1
         print(f"FAIL  {name} ({seconds:.2f} s)")
@@ -111,6 +117,12 @@ class Report:
         for line in err.decode(errors="replace").splitlines()[-6:]:
             print(f"      stderr: {line[:200]}")
         sys.stdout.flush()
+
+    @staticmethod
+    def compared(err):
+        """What `emu diff` says at its end."""
+        last = err.decode(errors="replace").splitlines()[-1:]
+        return "".join(line.removeprefix("emu diff") for line in last if line.startswith("emu diff: "))
 
     def close(self):
         skipped = f", {self.skipped} skipped" if self.skipped else ""

@@ -21,6 +21,7 @@ impl Lower<'_> {
 
     pub(super) fn atomic_rmw(&mut self, op: AtomicOp, ty: Type, addr: Value, value: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
+        self.watch_store(p, 0, ty.bytes());
         let v = self.value(value);
         let op = match op {
             AtomicOp::Swap => AtomicRmwOp::Xchg,
@@ -38,12 +39,14 @@ impl Lower<'_> {
 
     pub(super) fn atomic_cas(&mut self, ty: Type, addr: Value, expected: Value, new: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
+        self.watch_store(p, 0, ty.bytes());
         let (e, x) = (self.value(expected), self.value(new));
         self.b.ins().atomic_cas(guest_flags(), p, e, x)
     }
 
     pub(super) fn load_reserved(&mut self, ty: Type, addr: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
+        self.watch_load(p, 0, ty.bytes());
         let loaded = self.b.ins().load(clif_type(ty), guest_flags(), p, 0);
         let guest = self.bits64(addr);
         self.store_ctx(guest, offset::RESERVATION_ADDR);
@@ -55,6 +58,7 @@ impl Lower<'_> {
     /// Stores if the reservation is for this address and memory still holds the value that was loaded.
     pub(super) fn store_conditional(&mut self, ty: Type, addr: Value, value: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
+        self.watch_store(p, 0, ty.bytes());
         let (try_store, done) = (self.b.create_block(), self.b.create_block());
         let result = self.b.append_block_param(done, types::I8);
         let reserved = self.load_ctx(types::I64, offset::RESERVATION_ADDR);

@@ -1,6 +1,6 @@
 //! Loads, stores and fences of the guest.
 
-use super::{Lower, clif_type};
+use super::{Lower, PlantedFault, clif_type};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Value as ClifValue, types};
 use emu_ir::{Access, FenceKind, Type, Value};
 
@@ -22,6 +22,7 @@ impl Lower<'_> {
 
     pub(super) fn load(&mut self, ty: Type, access: Access, addr: Value, offset: i32) -> ClifValue {
         let p = self.host_address(addr);
+        self.watch_load(p, offset, access.bytes);
         let (ct, flags) = (clif_type(ty), guest_flags());
         if access.big_endian && access.bytes > 1 {
             let raw = self.b.ins().load(int_type(access.bytes), flags, p, offset);
@@ -51,8 +52,10 @@ impl Lower<'_> {
 
     pub(super) fn store(&mut self, access: Access, addr: Value, offset: i32, value: Value) {
         let p = self.host_address(addr);
+        self.watch_store(p, offset, access.bytes);
         let ty = self.ty(value);
         let mut v = self.clean(value);
+        v = self.planted(PlantedFault::Store, v);
         let flags = guest_flags();
         if access.big_endian && access.bytes > 1 {
             v = if ty.is_float() { self.bitcast(ty.as_int(), v) } else { v };

@@ -10,6 +10,8 @@ mod float;
 mod int;
 mod keep;
 pub(crate) mod memory;
+mod planted;
+mod watch;
 
 use crate::CompileOptions;
 use crate::analysis::{Analysis, SlotSet, makes_raw_nan, write_backs};
@@ -27,6 +29,7 @@ use emu_ir::{Block, Inst, NanRule, Slot, Type, Value};
 pub use control::SlotRequest;
 pub(crate) use control::{SLOT_PC, SLOT_SIZE};
 pub(crate) use memory::GUEST_ACCESS;
+pub use planted::PlantedFault;
 
 /// A guest instruction of a region, as traps and checkpoints name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +129,8 @@ struct Current {
     aside: bool,
     /// The guest instruction, as an index into `Lowered::insns`.
     insn: usize,
+    /// It has a store that was noted.
+    has_stored: bool,
 }
 
 impl<'a> Lower<'a> {
@@ -202,6 +207,7 @@ impl<'a> Lower<'a> {
             dirty: self.analysis.dirty_in[index],
             aside: false,
             insn: self.out.insns.len(),
+            has_stored: false,
         };
         self.begin_insn(&rb.block, 0);
         if self.options.count_insns {
@@ -255,6 +261,7 @@ impl<'a> Lower<'a> {
     fn begin_insn(&mut self, block: &Block, mark: usize) {
         let m = &block.marks[mark];
         self.cur.insn = self.out.insns.len();
+        self.cur.has_stored = false;
         self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - mark) as u32 });
         self.b.set_srcloc(SourceLoc::new(self.cur.insn as u32));
     }
@@ -265,7 +272,10 @@ impl<'a> Lower<'a> {
             Inst::Set { slot, value, .. } => return self.set(slot, value),
             Inst::Const { ty, bits } => self.constant(ty, bits),
             Inst::Unary { op, arg, .. } => self.unary(op, arg),
-            Inst::Binary { op, ty, args } => self.binary(op, ty, args),
+            Inst::Binary { op, ty, args } => {
+                let value = self.binary(op, ty, args);
+                self.planted(PlantedFault::Binary(op), value)
+            }
             Inst::Compare { cond, args, .. } => self.compare(cond, args),
             Inst::Select { cond, args, .. } => self.select(cond, args),
             Inst::Convert { op, ty, arg } => self.convert(op, ty, arg),

@@ -131,6 +131,8 @@ pub(super) struct BlockCache {
     map: RwLock<Map>,
     /// Rises when blocks are dropped: harts forget those they remember.
     generation: AtomicU64,
+    /// Blocks stay as the decoder makes them.
+    plain: bool,
 }
 
 #[derive(Default)]
@@ -141,6 +143,11 @@ pub(super) struct Map {
 }
 
 impl BlockCache {
+    /// A cache of blocks that are not optimised.
+    pub(super) fn plain() -> BlockCache {
+        BlockCache { plain: true, ..BlockCache::default() }
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Map> {
         self.map.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,7 +179,11 @@ impl BlockCache {
         loop {
             let epoch = mem.code_epoch();
             let mut fetch = WatchedFetch::new(mem);
-            let block = translate(key, guest, &mut fetch, BLOCK_INSNS)?;
+            let block = if self.plain {
+                guest.translate(key, &mut fetch, BLOCK_INSNS)?
+            } else {
+                translate(key, guest, &mut fetch, BLOCK_INSNS)?
+            };
             let code = Code::new(&block, guest);
             let entry = Arc::new(Entry {
                 block: Arc::new(block),

@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Compiles the region at the block; is there code for it now?
-    fn compile_entry(&self, entry: &Entry) -> bool {
+    pub(super) fn compile_entry(&self, entry: &Entry) -> bool {
         if entry.is_refused() {
             return false;
         }
@@ -163,11 +163,7 @@ impl Engine {
             return Ok(true);
         }
         let generation = code.generation();
-        let least_runs = self.config.quick.unwrap_or(0);
-        let mut source = Source { engine: self, whole: self.compiles_all(), least_runs, key };
-        let most = if self.compiles_all() { JIT_REGION_INSNS } else { usize::MAX };
-        let budget = self.config.region_insns.min(most);
-        let Some(region) = Region::discover(key, budget, &mut source) else { return Ok(false) };
+        let Some(region) = self.region(key) else { return Ok(false) };
         let options = self.compile_options();
         let compiled = COMPILER.with_borrow_mut(|compiler| {
             let compiler = match compiler {
@@ -177,6 +173,9 @@ impl Engine {
             compiler.compile(&region, &options)
         })?;
         self.worker.note_region(&region);
+        if let Some(lockstep) = &self.lockstep {
+            lockstep.note_region(&region, self);
+        }
         debug!(
             "region {:#x}: {} blocks, {} instructions, {} bytes",
             key.pc,
@@ -186,6 +185,18 @@ impl Engine {
         );
         self.show_region(&compiled);
         Ok(self.code().install(compiled, generation))
+    }
+
+    /// What is compiled for `key`.
+    fn region(&self, key: BlockKey) -> Option<Region> {
+        if let Some(known) = self.lockstep.as_ref().and_then(|lockstep| lockstep.known_region(key, self)) {
+            return known;
+        }
+        let least_runs = self.config.quick.unwrap_or(0);
+        let mut source = Source { engine: self, whole: self.compiles_all(), least_runs, key };
+        let most = if self.compiles_all() { JIT_REGION_INSNS } else { usize::MAX };
+        let budget = self.config.region_insns.min(most);
+        Region::discover(key, budget, &mut source)
     }
 }
 

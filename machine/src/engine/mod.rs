@@ -7,6 +7,7 @@
 mod blocks;
 mod compile;
 mod fault;
+pub mod lockstep;
 mod observe;
 mod vcpu;
 
@@ -19,7 +20,9 @@ use crate::mem::{CodeWatch, GuestMemory};
 use blocks::BlockCache;
 use compile::Worker;
 use emu_backend_jit::{CodeCache, CompileOptions, JitError};
-use emu_ir::{Fault, Guest};
+use emu_ir::{BlockKey, Fault, Guest};
+use lockstep::{Lockstep, LockstepConfig, RegionShape};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -50,6 +53,8 @@ pub struct EngineConfig {
     pub code_size: usize,
     /// Run Cranelift's verifier on every region.
     pub verify: bool,
+    /// Both engines run everything hot, and are compared.
+    pub lockstep: Option<LockstepConfig>,
 }
 
 impl Default for EngineConfig {
@@ -61,6 +66,7 @@ impl Default for EngineConfig {
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),
+            lockstep: None,
         }
     }
 }
@@ -98,6 +104,7 @@ pub struct Engine {
     precise: AtomicBool,
     interpreted: AtomicU64,
     observer: OnceLock<Arc<dyn Observer>>,
+    lockstep: Option<Lockstep>,
 }
 
 impl Engine {
@@ -106,6 +113,19 @@ impl Engine {
     /// # Errors
     /// If the host does not give memory for code, or is not supported by the code generator.
     pub fn new(guest: Arc<dyn Guest>, mem: Arc<GuestMemory>, config: EngineConfig) -> Result<Arc<Engine>, JitError> {
+        Engine::with_regions(guest, mem, config, None)
+    }
+
+    /// The same, which in lockstep compiles these regions only.
+    fn with_regions(
+        guest: Arc<dyn Guest>,
+        mem: Arc<GuestMemory>,
+        config: EngineConfig,
+        only: Option<HashMap<BlockKey, RegionShape>>,
+    ) -> Result<Arc<Engine>, JitError> {
+        // Quick code neither counts instructions nor notes its stores.
+        let quick = config.quick.filter(|_| config.lockstep.is_none());
+        let config = EngineConfig { quick, ..config };
         let engine = Arc::new(Engine {
             guest,
             mem,
@@ -116,6 +136,7 @@ impl Engine {
             precise: AtomicBool::new(false),
             interpreted: AtomicU64::new(0),
             observer: OnceLock::new(),
+            lockstep: config.lockstep.map(|config| Lockstep::new(config, only)),
         });
         engine.code.set(Arc::new(CodeCache::new(config.code_size)?)).expect("set once");
         engine.mem.set_code_watch(Arc::clone(&engine) as Arc<dyn CodeWatch>);
@@ -141,6 +162,10 @@ impl Engine {
         CompileOptions {
             precise_faults: self.precise.load(Ordering::SeqCst),
             keep_clif: self.wants_clif(),
+            count_insns: self.lockstep.is_some(),
+            note_stores: self.lockstep.is_some(),
+            announce: self.lockstep.as_ref().is_some_and(Lockstep::announces),
+            planted: self.lockstep.as_ref().and_then(Lockstep::planted),
             ..CompileOptions::default()
         }
     }
@@ -153,12 +178,11 @@ impl Engine {
         }
     }
 
-    /// The block at `pc` in the given mode, translated if need be.
+    /// The block at `key`, translated if need be.
     ///
     /// # Errors
     /// The fault of fetching its first instruction.
-    fn block(&self, pc: u64, mode: u32) -> Result<Arc<Entry>, Fault> {
-        let key = emu_ir::BlockKey { pc, mode };
+    fn block(&self, key: BlockKey) -> Result<Arc<Entry>, Fault> {
         match self.blocks.get(key) {
             Some(entry) => Ok(entry),
             None => {
@@ -197,6 +221,9 @@ impl Engine {
 impl CodeWatch for Engine {
     fn invalidate(&self, range: Range<u64>) {
         self.blocks.invalidate(range.clone());
+        if let Some(lockstep) = &self.lockstep {
+            lockstep.plain().invalidate(range.clone());
+        }
         self.code().invalidate(range);
     }
 }

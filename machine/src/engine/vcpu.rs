@@ -1,6 +1,6 @@
 //! The run loop of a hart.
 
-use super::blocks::Entry;
+use super::blocks::{BlockCache, Entry};
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
@@ -22,7 +22,7 @@ pub struct EngineVcpu {
 }
 
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
-struct LocalBlocks {
+pub(super) struct LocalBlocks {
     table: Box<[LocalBlock]>,
     generation: u64,
 }
@@ -38,10 +38,20 @@ struct LocalBlock {
 const NO_BLOCK: LocalBlock = LocalBlock { key: BlockKey { pc: 1, mode: 0 }, entry: None };
 
 impl LocalBlocks {
-    /// The block at the current pc.
+    /// None yet of those in `blocks`.
+    pub(super) fn new(blocks: &BlockCache) -> LocalBlocks {
+        LocalBlocks { table: vec![NO_BLOCK; LOCAL_BLOCKS].into(), generation: blocks.generation() }
+    }
+
+    /// The block at the current pc, of those in `blocks`; `get` fetches it from there.
     #[inline]
-    fn find(&mut self, engine: &Engine, cpu: &CpuState) -> Result<&Entry, Fault> {
-        let generation = engine.blocks.generation();
+    pub(super) fn find(
+        &mut self,
+        cpu: &CpuState,
+        blocks: &BlockCache,
+        get: impl FnOnce(BlockKey) -> Result<Arc<Entry>, Fault>,
+    ) -> Result<&Entry, Fault> {
+        let generation = blocks.generation();
         if generation != self.generation {
             self.table.fill(NO_BLOCK);
             self.generation = generation;
@@ -49,15 +59,16 @@ impl LocalBlocks {
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
         let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
         if cell.key != key || cell.entry.is_none() {
-            *cell = LocalBlock { key, entry: Some(engine.block(key.pc, key.mode)?) };
+            *cell = LocalBlock { key, entry: Some(get(key)?) };
         }
         Ok(cell.entry.as_ref().expect("just filled"))
     }
 }
 
 /// Runs the block in the interpreter, and has it compiled when it has become hot.
-fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
-    if entry.count_runs(1, engine.config.threshold) && engine.config.tier != Tier::Interp {
+pub(super) fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
+    let compiles = engine.config.tier != Tier::Interp && engine.lockstep.is_none();
+    if entry.count_runs(1, engine.config.threshold) && compiles {
         engine.request(entry.block.key);
     }
     let exit = emu_interp::run(&entry.code, cpu, env);
@@ -73,8 +84,7 @@ impl EngineVcpu {
         let base = engine.mem.base() as u64;
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
-        let generation = engine.blocks.generation();
-        let local = LocalBlocks { table: vec![NO_BLOCK; LOCAL_BLOCKS].into(), generation };
+        let local = LocalBlocks::new(&engine.blocks);
         EngineVcpu { engine, hart, env, local, reported: 0 }
     }
 
@@ -103,7 +113,7 @@ impl EngineVcpu {
             self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
             return Exit::Interrupted;
         }
-        let entry = match self.local.find(&self.engine, self.hart.cpu()) {
+        let entry = match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
             Ok(entry) => entry,
             Err(fault) => return Exit::Fault(fault),
         };
@@ -132,14 +142,16 @@ impl EngineVcpu {
             ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted => Exit::Next,
             ExitCode::ModeChange => Exit::ModeChange,
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
-            ExitCode::Interpret => match self.local.find(&self.engine, self.hart.cpu()) {
-                Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
-                Err(fault) => Exit::Fault(fault),
-            },
+            ExitCode::Interpret => {
+                match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+                    Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
+                    Err(fault) => Exit::Fault(fault),
+                }
+            }
             ExitCode::Hot => {
                 let pc = self.hart.cpu().pc;
                 self.hart.context().restart_counter(pc);
-                match self.local.find(&self.engine, self.hart.cpu()) {
+                match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
                     Ok(entry) => {
                         if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
                             self.engine.request(entry.block.key);
@@ -193,17 +205,24 @@ impl EngineVcpu {
     /// # Errors
     /// If there is no memory for the child's copy of the code; nothing has been forked then.
     pub fn fork(&mut self, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
-        let engine = Arc::clone(&self.engine);
-        let worker = engine.worker.hold();
-        let blocks = engine.blocks.lock();
-        let code = engine.code().prepare_fork()?;
-        let memory = engine.mem.lock_for_fork();
+        self.engine.fork(self.hart.shared(), fork)
+    }
+}
+
+impl Engine {
+    /// [`EngineVcpu::fork`] for the hart `survivor`.
+    pub(super) fn fork(&self, survivor: &Arc<HartShared>, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
+        let worker = self.worker.hold();
+        let blocks = self.blocks.lock();
+        let plain = self.lockstep.as_ref().map(|lockstep| lockstep.plain().lock());
+        let code = self.code().prepare_fork()?;
+        let memory = self.mem.lock_for_fork();
         let in_child = fork();
-        drop((memory, blocks));
+        drop((memory, plain, blocks));
         if in_child {
             worker.forget();
-            code.in_child(self.hart.shared())?;
-            engine.invalidate_stale();
+            code.in_child(survivor)?;
+            self.invalidate_stale();
         }
         Ok(())
     }

@@ -122,6 +122,9 @@ fn execute(t: &mut Thread, dirfd: i32, path: CString, argv: u64, envp: u64, flag
         argv.push(c"".into());
     }
     let target = find(t, dirfd, path, argv, flags)?;
+    if let Some(hook) = &t.process.config.before_exec {
+        hook();
+    }
     if target.emulated { run_emulated(t, target, envp) } else { run_native(t, &target, &envp) }
 }
 

@@ -146,8 +146,12 @@ pub fn blocking(number: i64, args: &[Arg<'_>]) -> Result<u64, Errno> {
     if queue.is_null() {
         return call(number, args);
     }
-    // SAFETY: as in `call`; the queue outlives the thread's registration in `CURRENT`.
-    let value = unsafe { emu_blocking_syscall(&raw const (*queue).count, number, r.as_ptr()) };
+    // SAFETY: the queue outlives the thread's registration in `CURRENT`.
+    let queue = unsafe { &*queue };
+    queue.begin_wait();
+    // SAFETY: as in `call`.
+    let value = unsafe { emu_blocking_syscall(&raw const queue.count, number, r.as_ptr()) };
+    queue.end_wait();
     outcome(value)
 }
 
@@ -233,6 +237,11 @@ const fn set_of(signals: &[i32]) -> SigSet {
 pub trait Interrupt: Send + Sync {
     /// Only atomic stores: called in signal handlers.
     fn interrupt(&self);
+    /// The thread is about to wait in the host's kernel, or to end: it needs nothing of the engine until
+    /// [`Interrupt::end_wait`].
+    fn begin_wait(&self) {}
+    /// The thread goes on.
+    fn end_wait(&self) {}
 }
 
 /// A caught signal: the kernel's `siginfo_t`, 128 bytes in the host's layout.
@@ -279,6 +288,16 @@ impl SignalQueue {
     /// Ends [`SignalQueue::enter`].
     pub fn leave(previous: Previous) {
         CURRENT.set(previous.0);
+    }
+
+    /// See [`Interrupt::begin_wait`].
+    pub fn begin_wait(&self) {
+        self.interrupt.begin_wait();
+    }
+
+    /// See [`Interrupt::end_wait`].
+    pub fn end_wait(&self) {
+        self.interrupt.end_wait();
     }
 
     /// Is a signal waiting?

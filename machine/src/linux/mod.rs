@@ -46,6 +46,6 @@ pub mod vdso;
 
 pub use exec::Handoff;
 pub(crate) use path::Sysroot;
-pub use process::{Config, ExitHook, Process, Running};
+pub use process::{Config, ExecHook, ExitHook, Process, Running};
 pub use thread::Thread;
 pub use vcpu::Vcpu;

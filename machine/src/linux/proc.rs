@@ -237,11 +237,13 @@ impl Thread {
     fn clone_vfork(&mut self, c: Clone) -> SysResult {
         let mut child = self.sharing_child(&c)?;
         host::set_mask(SigSet::MAX);
+        self.queue.begin_wait();
         let pid = host::vfork(host_flags(&c), &mut || child.run_sharing(&c));
         // The child used this thread's storage.
         let _ = self.queue.enter();
-        self.set_host_mask();
         drop(child);
+        self.queue.end_wait();
+        self.set_host_mask();
         self.parent_of(&Clone { flags: c.flags & !PARENT_SETTID, ..c }, pid?)
     }
 
@@ -271,6 +273,7 @@ impl Thread {
     pub(super) fn end(&mut self) {
         self.release_robust_list();
         self.clear_child_tid();
+        self.queue.begin_wait();
         let last = self.process.delist(self.tid, self.exit_status);
         if self.is_vfork_child {
             host::exit_process(self.exit_status);

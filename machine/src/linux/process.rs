@@ -16,8 +16,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Called with the exit status when the guest process ends by itself (not by a signal), before the host process does.
+/// Called with the exit status when the guest process ends by itself, before the host process does. By a signal that ends
+/// it (128 and its number) only if the processor raised it, or if [`Config::catch_deaths`] is set.
 pub type ExitHook = Box<dyn Fn(i32) + Send + Sync>;
+
+/// Called before execve(2), which may fail nevertheless.
+pub type ExecHook = Box<dyn Fn() + Send + Sync>;
 
 /// Settings that do not change while the process runs.
 #[derive(Default)]
@@ -32,6 +36,10 @@ pub struct Config {
     pub isa: String,
     /// What to do at the end.
     pub on_exit: Option<ExitHook>,
+    /// Signals that end the process by default are caught, so that `on_exit` is called for them, too.
+    pub catch_deaths: bool,
+    /// What to do before another program takes this one's place.
+    pub before_exec: Option<ExecHook>,
 }
 
 /// The program that was loaded.
@@ -103,7 +111,7 @@ impl Process {
         Arc::new(Process {
             table: Arc::new(Table::new(&*abi)),
             sysroot,
-            signals: Mutex::new(Dispositions::inherited()),
+            signals: Mutex::new(Dispositions::inherited(config.catch_deaths)),
             threads: Mutex::default(),
             cwd_inside: AtomicBool::new(cwd_inside),
             unknown: Mutex::default(),

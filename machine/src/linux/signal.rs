@@ -42,11 +42,15 @@ pub(super) struct Disposition {
 
 /// The dispositions of a process.
 #[derive(Clone, Debug)]
-pub(super) struct Dispositions([Disposition; LAST + 1]);
+pub(super) struct Dispositions {
+    all: [Disposition; LAST + 1],
+    /// See [`super::Config::catch_deaths`].
+    catch_deaths: bool,
+}
 
 impl Dispositions {
     /// Those that an executed program has: default, or still ignored.
-    pub(super) fn inherited() -> Self {
+    pub(super) fn inherited(catch_deaths: bool) -> Self {
         let mut all = [Disposition::default(); LAST + 1];
         for signal in 1..=LAST as i32 {
             let ignored = match signal {
@@ -57,28 +61,41 @@ impl Dispositions {
                 all[signal as usize].handler = SIG_IGN;
             }
         }
-        // The Rust runtime ignores it in any case.
-        let action = if all[libc::SIGPIPE as usize].handler == SIG_IGN { Action::Ignore } else { Action::Default };
-        let _ = host::set_action(libc::SIGPIPE, action, 0);
-        Dispositions(all)
+        let new = Dispositions { all, catch_deaths };
+        // The Rust runtime ignores SIGPIPE in any case.
+        for signal in (1..=LAST as i32).filter(|s| *s == libc::SIGPIPE || new.is_caught_death(*s)) {
+            let _ = host::set_action(signal, new.host_action(signal, new.get(signal).handler), 0);
+        }
+        new
     }
 
     fn get(&self, signal: i32) -> Disposition {
-        self.0[signal as usize]
+        self.all[signal as usize]
+    }
+
+    /// What the host shall do where the guest's handler is this.
+    fn host_action(&self, signal: i32, handler: u64) -> Action {
+        match handler {
+            SIG_DFL if self.is_caught_death(signal) => Action::Catch,
+            SIG_DFL => Action::Default,
+            SIG_IGN => Action::Ignore,
+            _ => Action::Catch,
+        }
+    }
+
+    /// Is it caught although it ends the process by default? Not the C library's own signals.
+    fn is_caught_death(&self, signal: i32) -> bool {
+        let ends = SYNCHRONOUS & bit(signal) == 0 && default_action(signal) == DefaultAction::Terminate;
+        self.catch_deaths && ends && signal != libc::SIGKILL && !(32..=34).contains(&signal)
     }
 
     /// Sets one, here and on the host.
     fn set(&mut self, signal: i32, new: Disposition) -> Result<(), Errno> {
         // The host always catches what the processor raises.
         if SYNCHRONOUS & bit(signal) == 0 {
-            let action = match new.handler {
-                SIG_DFL => Action::Default,
-                SIG_IGN => Action::Ignore,
-                _ => Action::Catch,
-            };
-            host::set_action(signal, action, new.flags & HOST_FLAGS)?;
+            host::set_action(signal, self.host_action(signal, new.handler), new.flags & HOST_FLAGS)?;
         }
-        self.0[signal as usize] = new;
+        self.all[signal as usize] = new;
         Ok(())
     }
 

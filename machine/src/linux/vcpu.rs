@@ -3,6 +3,7 @@
 use super::errno::Errno;
 use super::host::Interrupt;
 use crate::engine::EngineVcpu;
+use crate::engine::lockstep::{LockstepVcpu, Turn};
 use crate::mem::CodeWatch;
 use emu_backend_jit::HartShared;
 use emu_ir::{CpuState, Exit};
@@ -73,5 +74,62 @@ impl Vcpu for EngineVcpu {
 
     fn fork(&mut self, fork: &mut dyn FnMut() -> bool) -> Result<(), Errno> {
         EngineVcpu::fork(self, fork).map_err(|_| Errno::ENOMEM)
+    }
+}
+
+/// The hart's flag, and its turn.
+struct LockstepInterrupt {
+    hart: Arc<HartShared>,
+    turn: Turn,
+}
+
+impl Interrupt for LockstepInterrupt {
+    fn interrupt(&self) {
+        self.hart.interrupt();
+    }
+
+    fn begin_wait(&self) {
+        self.turn.give_up();
+    }
+
+    fn end_wait(&self) {
+        self.turn.take();
+    }
+}
+
+impl Vcpu for LockstepVcpu {
+    fn cpu(&self) -> &CpuState {
+        LockstepVcpu::cpu(self)
+    }
+
+    fn cpu_mut(&mut self) -> &mut CpuState {
+        LockstepVcpu::cpu_mut(self)
+    }
+
+    fn run(&mut self) -> Exit {
+        LockstepVcpu::run(self)
+    }
+
+    fn clone_for_thread(&self) -> Box<dyn Vcpu> {
+        Box::new(LockstepVcpu::clone_for_thread(self))
+    }
+
+    fn interrupter(&self) -> Arc<dyn Interrupt> {
+        Arc::new(LockstepInterrupt { hart: Arc::clone(self.shared()), turn: self.turn().clone() })
+    }
+
+    fn set_precise(&mut self) {
+        self.engine().set_precise();
+    }
+
+    fn invalidate_code(&mut self, range: Option<Range<u64>>) {
+        match range {
+            Some(range) => self.engine().invalidate(range),
+            None => self.engine().insn_fence(),
+        }
+    }
+
+    fn fork(&mut self, fork: &mut dyn FnMut() -> bool) -> Result<(), Errno> {
+        LockstepVcpu::fork(self, fork).map_err(|_| Errno::ENOMEM)
     }
 }

@@ -389,6 +389,16 @@ impl GuestMemory {
         self.lock().vmas.iter().cloned().collect()
     }
 
+    /// The mappings that other processes may have, too (MAP_SHARED), if any mapping has changed since the call that
+    /// left its number in `seen`, which is 0 before the first.
+    pub fn shared_ranges(&self, seen: &mut u64) -> Option<Vec<Range<u64>>> {
+        let space = self.lock();
+        if std::mem::replace(seen, space.vmas.version()) == space.vmas.version() {
+            return None;
+        }
+        Some(space.vmas.iter().filter(|v| v.shared).map(|v| v.range.clone()).collect())
+    }
+
     /// What the guest may do at an address; `None` where nothing is mapped.
     pub fn prot_at(&self, addr: u64) -> Option<Prot> {
         self.lock().vmas.at(addr).map(|v| v.prot)

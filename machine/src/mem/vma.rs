@@ -68,9 +68,16 @@ impl Vma {
 #[derive(Debug, Default)]
 pub(super) struct Vmas {
     map: BTreeMap<u64, Vma>,
+    /// Rises with each change.
+    version: u64,
 }
 
 impl Vmas {
+    /// A number that is another one after each change, and never 0 once there was one.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.map.len()
@@ -115,6 +122,7 @@ impl Vmas {
 
     /// Takes the mappings of `range` out, splitting those at its ends, and returns the parts.
     pub(super) fn remove(&mut self, range: &Range<u64>) -> Vec<Vma> {
+        self.version += 1;
         let starts: Vec<u64> = self.overlapping(range).map(|(_, v)| v.range.start).collect();
         let mut parts = Vec::with_capacity(starts.len());
         for vma in starts.iter().filter_map(|start| self.map.remove(start)).collect::<Vec<_>>() {
@@ -131,6 +139,7 @@ impl Vmas {
 
     /// Adds a mapping where nothing is, joining it with its neighbours where they are alike.
     pub(super) fn insert(&mut self, mut vma: Vma) {
+        self.version += 1;
         debug_assert!(self.is_free(&vma.range), "mappings overlap");
         let before = vma.range.start.checked_sub(1).and_then(|last| self.at(last));
         if let Some(before) = before.filter(|b| b.continues(&vma)) {

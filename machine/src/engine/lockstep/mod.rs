@@ -1,0 +1,175 @@
+//! Compiled code and the interpreter in lockstep (`emu diff`).
+//!
+//! A hart that runs so, a [`LockstepVcpu`], takes the guest's code in segments: from one point where it needs the
+//! operating system to the next, some thousand instructions at most. Compiled code runs the segment first and
+//! notes what its stores overwrite; then they are undone, and the interpreter runs the same number of instructions from
+//! the same registers. Registers, why it ended and what is left in memory have to
+//! agree; the interpreter's state is the one that remains, so that system calls happen once.
+//!
+//! - `pair`: the two runs and their comparison. `env`, `journal`: stores noted, undone, compared.
+//! - `vcpu`: a hart for an operating system; `turns`: one thread at a time.
+//! - `locate`: from a segment that differs to the block and instruction; `report`: that as text.
+//! - `reproducer`: a file from which the difference can be repeated, without the program.
+//!
+//! The interpreter runs blocks as the decoder made them: the optimiser is among what is checked.
+
+mod env;
+mod journal;
+mod locate;
+mod pair;
+mod report;
+mod reproducer;
+mod shape;
+mod turns;
+mod vcpu;
+
+pub use emu_backend_jit::PlantedFault;
+pub use journal::MemoryDiff;
+pub use locate::{Divergence, Located};
+pub use pair::Stop;
+pub use reproducer::{Page, ParseError, Replay, Reproducer};
+pub use shape::RegionShape;
+pub use vcpu::{Judge, LockstepVcpu, Turn};
+
+use super::Engine;
+use super::blocks::{BlockCache, Entry};
+use emu_ir::{BlockKey, Fault};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Instructions of a segment, at most, if nobody says otherwise.
+pub const SEGMENT: u64 = 10_000;
+
+/// That an engine runs in lockstep, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct LockstepConfig {
+    /// Instructions of a segment, at most; no less than those of a block.
+    pub segment: u64,
+    /// A mistake for the compiler to make.
+    pub planted: Option<PlantedFault>,
+}
+
+impl Default for LockstepConfig {
+    fn default() -> Self {
+        LockstepConfig { segment: SEGMENT, planted: None }
+    }
+}
+
+/// Numbers of a run in lockstep.
+#[derive(Debug, Default)]
+pub struct Counts {
+    compared: AtomicU64,
+    segments: AtomicU64,
+    cold: AtomicU64,
+    apart: AtomicU64,
+    unrepeated: AtomicU64,
+}
+
+/// [`Counts`] at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Instructions that both engines ran.
+    pub insns: u64,
+    /// Segments compared.
+    pub segments: u64,
+    /// Instructions of blocks that were not hot: the interpreter ran them alone.
+    pub cold: u64,
+    /// Instructions that compiled code leaves to the interpreter: on memory shared with other processes, and traps.
+    pub apart: u64,
+    /// Segments that differed, but not when they were run again: memory changed from outside.
+    pub unrepeated: u64,
+}
+
+impl Counts {
+    fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// The numbers, which begin at 0 again.
+    pub fn take(&self) -> Compared {
+        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        Compared {
+            insns: take(&self.compared),
+            segments: take(&self.segments),
+            cold: take(&self.cold),
+            apart: take(&self.apart),
+            unrepeated: take(&self.unrepeated),
+        }
+    }
+}
+
+/// What an engine has beside, when it runs in lockstep.
+pub(super) struct Lockstep {
+    config: LockstepConfig,
+    /// Blocks as the decoder made them.
+    plain: BlockCache,
+    /// What the regions in place were made of, by their entries.
+    shapes: Mutex<HashMap<BlockKey, RegionShape>>,
+    /// Only these regions are compiled: those of a reproducer.
+    only: Option<HashMap<BlockKey, RegionShape>>,
+    /// There is memory that others can change.
+    announce: AtomicBool,
+    counts: Arc<Counts>,
+}
+
+impl Lockstep {
+    pub(super) fn new(config: LockstepConfig, only: Option<HashMap<BlockKey, RegionShape>>) -> Lockstep {
+        Lockstep {
+            config,
+            plain: BlockCache::plain(),
+            shapes: Mutex::default(),
+            only,
+            announce: AtomicBool::new(false),
+            counts: Arc::default(),
+        }
+    }
+
+    pub(super) fn planted(&self) -> Option<PlantedFault> {
+        self.config.planted
+    }
+
+    /// Does compiled code ask before it accesses memory?
+    pub(super) fn announces(&self) -> bool {
+        self.announce.load(Ordering::SeqCst)
+    }
+
+    /// The blocks of plain code.
+    pub(super) fn plain(&self) -> &BlockCache {
+        &self.plain
+    }
+
+    fn shapes(&self) -> MutexGuard<'_, HashMap<BlockKey, RegionShape>> {
+        self.shapes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// # Panics
+    /// If the engine does not run in lockstep.
+    fn lockstep(&self) -> &Lockstep {
+        self.lockstep.as_ref().expect("the engine runs in lockstep")
+    }
+
+    /// The numbers of a run in lockstep.
+    pub fn lockstep_counts(&self) -> Option<Arc<Counts>> {
+        self.lockstep.as_ref().map(|l| Arc::clone(&l.counts))
+    }
+
+    /// The block for the reference.
+    fn plain_block(&self, key: BlockKey) -> Result<Arc<Entry>, Fault> {
+        let plain = &self.lockstep().plain;
+        match plain.get(key) {
+            Some(entry) => Ok(entry),
+            None => plain.translate(key, &*self.guest, &self.mem),
+        }
+    }
+
+    /// There is memory that others can change: code that accesses memory without asking is dropped.
+    fn announce(&self) {
+        if !self.lockstep().announce.swap(true, Ordering::SeqCst) {
+            self.code().invalidate_all();
+            self.blocks.forget_compiled();
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! One hart run twice: a segment by compiled code, undone, and the same instructions by the interpreter.
+
+use super::env::LockstepEnv;
+use super::journal::MemoryDiff;
+use super::{Counts, Lockstep};
+use crate::engine::vcpu::{LocalBlocks, interpret};
+use crate::engine::{Engine, Tier, fault};
+use emu_backend_jit::{ExitCode, Hart, LastFault};
+use emu_ir::{CpuState, Exit};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Registers below this are the guest's; the others are the interpreter's own.
+pub(super) const GUEST_SLOTS: usize = 128;
+
+/// A hart that runs in lockstep.
+pub(super) struct Pair {
+    pub(super) engine: Arc<Engine>,
+    pub(super) hart: Hart,
+    pub(super) env: LockstepEnv,
+    blocks: LocalBlocks,
+    plain: LocalBlocks,
+    /// Addresses of the instructions that the interpreter's blocks begin with, if somebody wants to know.
+    pub(super) trace: Option<Vec<u64>>,
+    /// Everything counts as hot.
+    pub(super) eager: bool,
+}
+
+/// Why the compiled run of a segment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// At a block that is to be run later, or not by compiled code.
+    Here,
+    /// Compiled code leaves an instruction to the interpreter; `refused` because the environment wants it so.
+    Interpreter {
+        /// It was an access that is not compared.
+        refused: bool,
+    },
+    /// As the guest's code says.
+    Exit(Exit),
+    /// A memory fault; `exact` if the registers of a checkpoint before it are known.
+    Fault {
+        /// The fault.
+        fault: LastFault,
+        /// Are they?
+        exact: bool,
+    },
+}
+
+/// A segment whose two runs have come out different. Memory is as the interpreter has left it.
+#[derive(Clone, Debug)]
+pub(super) struct Mismatch {
+    pub(super) start: CpuState,
+    pub(super) stop: Stop,
+    pub(super) compiled: CpuState,
+    pub(super) interpreted: CpuState,
+    pub(super) exit: Exit,
+    pub(super) memory: Vec<MemoryDiff>,
+}
+
+impl Pair {
+    pub(super) fn new(engine: Arc<Engine>, cpu: CpuState) -> Pair {
+        let base = engine.mem.base() as u64;
+        let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
+        let (env, trace) = (LockstepEnv::new(&engine.mem), None);
+        let blocks = LocalBlocks::new(&engine.blocks);
+        let plain = LocalBlocks::new(&engine.lockstep().plain);
+        Pair { engine, hart, env, blocks, plain, trace, eager: false }
+    }
+
+    pub(super) fn lockstep(&self) -> &Lockstep {
+        self.engine.lockstep()
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.lockstep().counts
+    }
+
+    /// Sets the registers. The interrupt flag, which signal handlers set, is not among them.
+    pub(super) fn set_cpu(&mut self, new: &CpuState) {
+        let cpu = self.hart.cpu_mut();
+        (cpu.slots, cpu.pc, cpu.insn_count, cpu.mode) = (new.slots, new.pc, new.insn_count, new.mode);
+        (cpu.reservation_addr, cpu.reservation_value) = (new.reservation_addr, new.reservation_value);
+        (cpu.fp_flags, cpu.fp_round) = (new.fp_flags, new.fp_round);
+    }
+
+    pub(super) fn update_mode(&mut self) {
+        let mode = self.engine.guest.mode(self.hart.cpu());
+        self.hart.cpu_mut().mode = mode;
+    }
+
+    /// Runs a segment of at most `limit` instructions both ways, or a cold block by the interpreter alone.
+    pub(super) fn step(&mut self, limit: u64) -> Result<Exit, Box<Mismatch>> {
+        if self.hart.cpu().interrupt.load(Ordering::Relaxed) != 0 {
+            self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
+            return Ok(Exit::Interrupted);
+        }
+        if self.env.look_for_shared() {
+            self.engine.announce();
+        }
+        match self.is_ready() {
+            Err(fault) => Ok(Exit::Fault(fault)),
+            Ok(false) => Ok(self.run_cold()),
+            Ok(true) => self.segment(limit),
+        }
+    }
+
+    /// Is there compiled code for the block at the current pc, or can there be?
+    fn is_ready(&mut self) -> Result<bool, emu_ir::Fault> {
+        let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key))?;
+        let config = &self.engine.config;
+        let hot = self.eager || config.tier == Tier::Jit || entry.runs.load(Ordering::Relaxed) >= config.threshold;
+        Ok(entry.is_compiled() || hot && self.engine.compile_entry(entry))
+    }
+
+    /// The interpreter alone, as the tiered engine does with what is not hot.
+    fn run_cold(&mut self) -> Exit {
+        let before = self.hart.cpu().insn_count;
+        let exit = match self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+            Ok(entry) => interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env.user),
+            Err(fault) => return Exit::Fault(fault),
+        };
+        Counts::add(&self.counts().cold, self.hart.cpu().insn_count - before);
+        exit
+    }
+
+    /// Runs a segment of at most `limit` instructions both ways.
+    fn segment(&mut self, limit: u64) -> Result<Exit, Box<Mismatch>> {
+        let (stop, exit, start) = self.compare(limit)?;
+        let cpu = self.hart.cpu();
+        Counts::add(&self.counts().compared, cpu.insn_count - start);
+        Counts::add(&self.counts().segments, 1);
+        Ok(match stop {
+            Stop::Here => Exit::Next,
+            Stop::Exit(_) | Stop::Fault { .. } => exit,
+            Stop::Interpreter { refused } => self.run_apart(refused),
+        })
+    }
+
+    /// What compiled code leaves to the interpreter, without a comparison: the one instruction that it may not run, or
+    /// the rest of the block, as the engine does.
+    fn run_apart(&mut self, refused: bool) -> Exit {
+        let before = self.hart.cpu().insn_count;
+        let plain = &self.engine.lockstep().plain;
+        let exit = match self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) {
+            Ok(entry) => {
+                let insns = if refused { 1 } else { u32::MAX };
+                emu_interp::run_limited(&entry.code, self.hart.cpu_mut(), &mut self.env.user, insns)
+            }
+            Err(fault) => return Exit::Fault(fault),
+        };
+        Counts::add(&self.counts().apart, self.hart.cpu().insn_count - before);
+        if exit == Exit::Budget { Exit::Next } else { exit }
+    }
+
+    /// The two runs and their comparison: why each ended, and how many instructions there had been before. If they agree,
+    /// the interpreter's is what remains.
+    pub(super) fn compare(&mut self, limit: u64) -> Result<(Stop, Exit, u64), Box<Mismatch>> {
+        let start = self.hart.cpu().clone();
+        self.env.begin_compiled();
+        self.hart.limit(usize::try_from(limit).unwrap_or(usize::MAX));
+        let ready = self.is_ready() == Ok(true);
+        let stop = if ready { self.run_compiled(start.insn_count + limit) } else { Stop::Here };
+        let compiled = self.hart.cpu().clone();
+        self.set_cpu(&start);
+        self.env.begin_interpreted(self.hart.stores());
+        let (exit, mut same) = self.run_interpreted(stop, &compiled);
+        let memory = self.env.differences();
+        same &= memory.is_empty();
+        if same {
+            return Ok((stop, exit, start.insn_count));
+        }
+        let interpreted = self.hart.cpu().clone();
+        Err(Box::new(Mismatch { start, stop, compiled, interpreted, exit, memory }))
+    }
+
+    /// Compiled code, until it has to be left for something that is not compiled code, or before `limit` is passed.
+    fn run_compiled(&mut self, limit: u64) -> Stop {
+        self.hart.context().last_fault = None;
+        loop {
+            let (hart, env) = (&mut self.hart, &mut self.env);
+            let Some(exit) = fault::with_engine(&self.engine, || hart.run(env)) else {
+                if let Ok(entry) = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key))
+                {
+                    entry.forget_compiled();
+                }
+                return Stop::Here;
+            };
+            let fault = self.hart.context().last_fault;
+            match (exit, fault) {
+                (ExitCode::Next, _) if self.hart.cpu().insn_count < limit && self.is_ready() == Ok(true) => {}
+                (ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted | ExitCode::Hot, _) => return Stop::Here,
+                (ExitCode::ImpreciseFault, Some(fault)) => return Stop::Fault { fault, exact: false },
+                (ExitCode::Interpret, Some(fault)) => return Stop::Fault { fault, exact: true },
+                (ExitCode::Interpret | ExitCode::ImpreciseFault, _) => {
+                    return Stop::Interpreter { refused: self.env.refused };
+                }
+                (ExitCode::Syscall, _) => {
+                    return Stop::Exit(Exit::Syscall { insn: self.hart.context().exit_aux });
+                }
+                (ExitCode::ModeChange, _) => return Stop::Exit(Exit::ModeChange),
+            }
+        }
+    }
+
+    /// The interpreter, as far as compiled code came. Returns why it stopped, and whether that and its registers are as
+    /// in compiled code.
+    fn run_interpreted(&mut self, stop: Stop, compiled: &CpuState) -> (Exit, bool) {
+        match stop {
+            Stop::Here | Stop::Interpreter { .. } => {
+                let exit = self.interpret_to(compiled.insn_count);
+                (exit, exit == Exit::Budget && same_registers(self.hart.cpu(), compiled))
+            }
+            Stop::Exit(expected) => {
+                let exit = self.interpret_to(compiled.insn_count);
+                (exit, exit == expected && same_registers(self.hart.cpu(), compiled))
+            }
+            Stop::Fault { fault, exact } => {
+                let exit = if exact { self.interpret_to(compiled.insn_count) } else { Exit::Budget };
+                if exit != Exit::Budget || exact && !same_registers(self.hart.cpu(), compiled) {
+                    return (exit, false);
+                }
+                let exit = self.interpret_to(fault.counted);
+                // Code that notes what it overwrites reads before it writes: that it was a write is not seen.
+                let same_fault = matches!(exit, Exit::Fault(found)
+                    if (found.addr, found.cause) == (fault.fault.addr, fault.fault.cause));
+                (exit, same_fault && self.hart.cpu().pc == fault.pc)
+            }
+        }
+    }
+
+    /// Interprets until so many instructions have been retired (`Budget`), or to the first other exit.
+    pub(super) fn interpret_to(&mut self, count: u64) -> Exit {
+        loop {
+            let done = self.hart.cpu().insn_count;
+            if done >= count {
+                return Exit::Budget;
+            }
+            if let Some(trace) = &mut self.trace {
+                trace.push(self.hart.cpu().pc);
+            }
+            let plain = &self.engine.lockstep().plain;
+            let entry = match self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) {
+                Ok(entry) => entry,
+                Err(fault) => return Exit::Fault(fault),
+            };
+            let left = u32::try_from(count - done).unwrap_or(u32::MAX);
+            match emu_interp::run_limited(&entry.code, self.hart.cpu_mut(), &mut self.env, left) {
+                Exit::Next | Exit::Budget => {}
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Everything that the guest can see of its registers, and the reservation.
+pub(super) fn same_registers(a: &CpuState, b: &CpuState) -> bool {
+    let reservation = |cpu: &CpuState| {
+        (cpu.reservation_addr, (cpu.reservation_addr != emu_ir::NO_RESERVATION).then_some(cpu.reservation_value))
+    };
+    a.slots[..GUEST_SLOTS] == b.slots[..GUEST_SLOTS]
+        && (a.pc, a.fp_flags, a.fp_round, a.insn_count) == (b.pc, b.fp_flags, b.fp_round, b.insn_count)
+        && reservation(a) == reservation(b)
+}

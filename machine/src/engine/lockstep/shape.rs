@@ -1,0 +1,65 @@
+//! What a region was made of: enough to make the same one again.
+
+use super::Lockstep;
+use crate::engine::Engine;
+use crate::engine::blocks::{WatchedFetch, translate};
+use emu_backend_jit::{BlockSource, Region};
+use emu_ir::{Block, BlockKey, IndirectKind, Terminator};
+use std::sync::Arc;
+
+/// The blocks of a region, and where its indirect jumps had gone when it was compiled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegionShape {
+    /// Address and number of instructions of each block.
+    pub blocks: Vec<(u64, usize)>,
+    /// The address of a block that ends with an indirect jump or call, and the targets that it was seen to take.
+    pub jumps: Vec<(u64, Vec<u64>)>,
+}
+
+impl RegionShape {
+    fn of(region: &Region, engine: &Engine) -> RegionShape {
+        let mut shape = RegionShape::default();
+        for block in region.blocks.iter().map(|b| &b.block) {
+            shape.blocks.push((block.key.pc, block.marks.len()));
+            if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term {
+                let targets = engine.blocks.get(block.key).map(|entry| entry.targets()).unwrap_or_default();
+                if !targets.is_empty() {
+                    shape.jumps.push((block.key.pc, targets));
+                }
+            }
+        }
+        shape
+    }
+}
+
+impl Lockstep {
+    /// Keeps what the region was made of.
+    pub(in crate::engine) fn note_region(&self, region: &Region, engine: &Engine) {
+        let key = BlockKey { pc: region.entry_pc(), mode: region.mode };
+        self.shapes().insert(key, RegionShape::of(region, engine));
+    }
+
+    /// The region at `key`, if only known regions are compiled: `Some(None)` if this is none of them.
+    pub(in crate::engine) fn known_region(&self, key: BlockKey, engine: &Engine) -> Option<Option<Region>> {
+        let only = self.only.as_ref()?;
+        Some(only.get(&key).and_then(|shape| Region::discover(key, usize::MAX, &mut Source { engine, shape })))
+    }
+}
+
+/// The blocks of a shape.
+struct Source<'a> {
+    engine: &'a Engine,
+    shape: &'a RegionShape,
+}
+
+impl BlockSource for Source<'_> {
+    fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>> {
+        let (_, insns) = *self.shape.blocks.iter().find(|(pc, _)| *pc == key.pc)?;
+        let mut fetch = WatchedFetch::new(&self.engine.mem);
+        translate(key, &*self.engine.guest, &mut fetch, insns.min(max_insns)).ok().map(Arc::new)
+    }
+
+    fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
+        self.shape.jumps.iter().find(|(pc, _)| *pc == key.pc).map(|(_, to)| to.clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,135 @@
+//! `emu diff`: it finds a fault that the compiler was told to make, names the place, repeats it from the file; and finds
+//! nothing where nothing is wrong.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const EMU: &str = env!("CARGO_BIN_EXE_emu");
+const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/hello");
+const GREETING: &str = "Hello from RISC-V!\nThe primes below 100000 add up to 454396537\n";
+const DIVERGED: i32 = 124;
+
+/// A directory for reproducers that goes away.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let dir = std::env::temp_dir().join(format!("emu-diff-test-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        Scratch(dir)
+    }
+
+    /// What was left here.
+    fn files(&self) -> Vec<PathBuf> {
+        fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn emu(args: &[&str]) -> Output {
+    Command::new(EMU).args(args).env_clear().output().unwrap()
+}
+
+fn stderr(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+/// Runs the example with a planted fault; returns what it says and the reproducer.
+fn planted(dir: &Scratch, op: &str, options: &[&str]) -> (String, PathBuf) {
+    let save = ["diff", "--save", dir.0.to_str().unwrap(), "--plant-fault", op];
+    let out = emu(&[&save, options, &[HELLO]].concat());
+    let files = dir.files();
+    assert_eq!((out.status.code(), files.len()), (Some(DIVERGED), 1), "{op}: {}", stderr(&out));
+    (stderr(&out), files.into_iter().next().unwrap())
+}
+
+/// The report without the line that names the run and those after it.
+fn body(report: &str) -> String {
+    let lines = report.lines().skip(1).filter(|line| !line.starts_with("emu diff:"));
+    lines.collect::<Vec<_>>().join("\n").trim_end().to_owned()
+}
+
+fn replay(file: &Path, options: &[&str]) -> Output {
+    emu(&[&["diff", "--replay", file.to_str().unwrap()], options].concat())
+}
+
+#[test]
+fn a_planted_fault_is_found_where_it_is_and_can_be_repeated() {
+    for options in [&[][..], &["--all"], &["--segment=64"], &["--hot=5"]] {
+        let dir = Scratch::new("add");
+        let (report, file) = planted(&dir, "add", options);
+        let pc = report.split("after the instruction at 0x").nth(1).and_then(|rest| rest.split('\n').next());
+        let pc = pc.unwrap_or_else(|| panic!("{report}"));
+        // The instruction it names is an addition.
+        let marked = report.lines().find(|line| line.starts_with('>')).unwrap();
+        assert!(marked.contains(&format!("{pc}:  ")) && marked.contains("add"), "{report}");
+        assert!(report.contains("add.i64"), "the IR is there: {report}");
+        assert_eq!(report.lines().filter(|line| line.starts_with("* ")).count(), 1, "one register differs: {report}");
+        assert!(report.contains("1 divergence"), "{report}");
+
+        let again = replay(&file, &["--plant-fault", "add"]);
+        assert_eq!(again.status.code(), Some(DIVERGED), "{}", stderr(&again));
+        assert_eq!(body(&stderr(&again)), body(&report));
+        let without = replay(&file, &[]);
+        assert_eq!(without.status.code(), Some(0), "{}", stderr(&without));
+        assert!(stderr(&without).ends_with("no divergence\n"), "{}", stderr(&without));
+    }
+}
+
+#[test]
+fn in_hot_code_the_place_is_the_known_one() {
+    let dir = Scratch::new("place");
+    let (report, _) = planted(&dir, "add", &[]);
+    // The loop over the multiples of a prime: c.add a5, a3.
+    assert!(report.contains("after the instruction at 0x1017e"), "{report}");
+}
+
+#[test]
+fn a_wrong_store_is_found() {
+    let dir = Scratch::new("store");
+    let (report, file) = planted(&dir, "store", &[]);
+    assert!(report.contains("after the instruction at 0x1017a"), "{report}");
+    assert!(report.contains("memory that differs\n* 0x112f6  compiled 00  interpreted 01"), "{report}");
+    let again = replay(&file, &["--plant-fault", "store"]);
+    assert_eq!((again.status.code(), body(&stderr(&again))), (Some(DIVERGED), body(&report)));
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_wrong() {
+    let dir = Scratch::new("clean");
+    for options in [&[][..], &["--all"], &["--segment=64", "--all"], &["--plant-fault", "clmulhi"]] {
+        let out = emu(&[&["diff", "--save", dir.0.to_str().unwrap()], options, &[HELLO]].concat());
+        assert_eq!((out.status.code(), String::from_utf8_lossy(&out.stdout).as_ref()), (Some(0), GREETING));
+        let line = stderr(&out);
+        assert!(line.lines().count() == 1 && line.ends_with("; no divergence\n"), "{line}");
+        let compared: u64 = line.split(' ').nth(2).and_then(|n| n.parse().ok()).unwrap();
+        assert!(compared > 1_000_000, "{line}");
+        assert_eq!(dir.files(), [PathBuf::new(); 0], "nothing is left behind");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_reproducer_is_refused() {
+    let dir = Scratch::new("refused");
+    let file = dir.0.join("file");
+    for (text, reason) in [
+        ("", "line 0: the end is missing"),
+        ("emu-diff 2\n", "line 1: not a reproducer of this version"),
+        ("emu-diff 1\nisa rv64gcv\n", "line 2: "),
+        ("emu-diff 1\nisa rv64gc\nreg q0 0x1\n", "line 3: no register is q0"),
+        ("emu-diff 1\nisa rv64gc\npage 0x1000 r-x\n  0xff0 00112233445566778899aabbccddeeff00\n", "line 4: beyond"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let out = replay(&file, &[]);
+        assert_eq!((out.status.code(), stderr(&out).lines().count()), (Some(125), 1), "{}", stderr(&out));
+        assert!(stderr(&out).contains(reason), "{}", stderr(&out));
+    }
+    assert_eq!(replay(&dir.0.join("none"), &[]).status.code(), Some(125));
+}
