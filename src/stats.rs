@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Key in JSON, label for people, value.
 type Row = (&'static str, &'static str, u64);
 
-fn rows(stats: &RunStats) -> [Row; 17] {
+fn rows(stats: &RunStats) -> [Row; 19] {
     let (engine, blocks, code) = (&stats.engine, &stats.engine.blocks, &stats.engine.code);
     [
         ("elapsed_us", "time, us", stats.elapsed.as_micros() as u64),
