@@ -2,6 +2,9 @@
 //! nothing where nothing is wrong.
 #![forbid(unsafe_code)]
 
+mod common;
+
+use common::asm::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -113,6 +116,63 @@ fn nothing_is_found_where_nothing_is_wrong() {
         assert!(compared > 1_000_000, "{line}");
         assert_eq!(dir.files(), [PathBuf::new(); 0], "nothing is left behind");
     }
+}
+
+/// A static program of one segment at 0x10000, which begins after 120 bytes of headers.
+fn elf(code: &[u32], data: &[u8]) -> Vec<u8> {
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    file.extend([2_u16, 243].iter().flat_map(|v| v.to_le_bytes()));
+    file.extend(1_u32.to_le_bytes());
+    file.extend([0x10078, 64, 0].iter().flat_map(|v: &u64| v.to_le_bytes()));
+    file.extend(4_u32.to_le_bytes());
+    file.extend([64_u16, 56, 1, 64, 0, 0].iter().flat_map(|v| v.to_le_bytes()));
+    file.extend([1_u32, 5].iter().flat_map(|v| v.to_le_bytes()));
+    let size = 120 + 4 * code.len() as u64 + data.len() as u64;
+    file.extend([0, 0x10000, 0x10000, size, size, 0x1000].iter().flat_map(|v: &u64| v.to_le_bytes()));
+    file.extend(bytes(code));
+    file.extend(data);
+    file
+}
+
+/// fork; the child executes `path`, the parent waits for it and ends with 0, whatever it ended with.
+fn parent(path: &str) -> Vec<u8> {
+    const SIGCHLD: i64 = 17;
+    let call = |number| [addi(A7, ZERO, number), ECALL];
+    let fork = [addi(A0, ZERO, SIGCHLD), addi(A1, ZERO, 0), addi(A2, ZERO, 0), addi(A3, ZERO, 0), addi(14, ZERO, 0)];
+    let wait = [addi(A0, ZERO, -1), addi(A1, ZERO, 0), addi(A2, ZERO, 0), addi(A3, ZERO, 0)];
+    let mut code =
+        [&fork[..], &call(220), &[beq(A0, ZERO, 36)], &wait, &call(260), &[addi(A0, ZERO, 0)], &call(93)].concat();
+    // The name follows the code.
+    let name = 0x78 + 4 * (code.len() as i64 + 6);
+    code.extend([lui(A0, 0x10000), addi(A0, A0, name), addi(A1, ZERO, 0), addi(A2, ZERO, 0)]);
+    code.extend(call(221));
+    // beq leads to the child's code: it comes after the parent's ten instructions.
+    let branch = fork.len() + 2;
+    code[branch] = beq(A0, ZERO, 4 * (code.len() - 6 - branch) as i64);
+    elf(&code, format!("{path}\0").as_bytes())
+}
+
+#[test]
+fn a_divergence_in_a_program_that_the_guest_executes_is_told() {
+    let dir = Scratch::new("child");
+    let program = dir.0.join("parent");
+    fs::write(&program, parent(HELLO)).unwrap();
+    let run = |options: &[&str]| {
+        emu(&[&["diff", "--save", dir.0.to_str().unwrap()], options, &[program.to_str().unwrap()]].concat())
+    };
+    let clean = run(&[]);
+    assert_eq!((clean.status.code(), String::from_utf8_lossy(&clean.stdout).as_ref()), (Some(0), GREETING));
+    assert!(stderr(&clean).ends_with("no divergence\n"), "{}", stderr(&clean));
+    let compared = stderr(&clean).split(' ').nth(2).and_then(|n| n.parse::<u64>().ok()).unwrap();
+    assert!(compared > 1_000_000, "the child's instructions are among them: {}", stderr(&clean));
+
+    let out = run(&["--plant-fault", "add"]);
+    let said = stderr(&out);
+    assert_eq!(out.status.code(), Some(DIVERGED), "{said}");
+    assert!(said.contains("examples/hello (process ") && said.contains("after the instruction at 0x1017e"), "{said}");
+    assert!(said.lines().last().unwrap().contains("; 1 divergence: "), "{said}");
+    assert_eq!(dir.files().len(), 2, "the program and the reproducer: {:?}", dir.files());
 }
 
 #[test]

@@ -10,8 +10,9 @@ use crate::engine::{Engine, EngineConfig};
 use crate::linux::host;
 use emu_frontend_riscv::{Config as Isa, Riscv};
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +47,41 @@ pub(crate) struct Session {
     counts: Arc<Counts>,
     /// The program, for messages.
     program: String,
+    messages: Messages,
+}
+
+/// Where messages go: the standard error, as it was at the start. Programs close theirs before they end.
+struct Messages {
+    copy: Option<File>,
+    is: Option<(u64, u64)>,
+}
+
+impl Messages {
+    /// Out of the way of the descriptors that a guest counts on.
+    const DESCRIPTOR: i32 = 900;
+
+    fn new() -> Messages {
+        let args = [2.into(), libc::F_DUPFD_CLOEXEC.into(), Messages::DESCRIPTOR.into()];
+        let copy = host::call(libc::SYS_fcntl, &args).ok().map(|fd| host::own_file(fd as i32));
+        let is = copy.as_ref().and_then(Messages::identity);
+        Messages { copy, is }
+    }
+
+    fn identity(file: &File) -> Option<(u64, u64)> {
+        file.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+    }
+
+    /// Prints at once, so that processes do not mix their lines.
+    fn say(&self, text: &str) {
+        let text = format!("emu diff: {text}");
+        // The guest may have closed this one as well, and even have another file there.
+        let copy = self.copy.as_ref().filter(|file| self.is.is_some() && Messages::identity(file) == self.is);
+        let said = copy.is_some_and(|mut file| file.write_all(text.as_bytes()).is_ok());
+        if !said {
+            // Nobody is left to tell if this fails, too.
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    }
 }
 
 /// What a session's file says.
@@ -59,7 +95,7 @@ struct Summary {
 impl Session {
     pub(crate) fn new(config: DiffConfig, engine: &Engine, program: &Path) -> Arc<Session> {
         let counts = engine.lockstep_counts().unwrap_or_default();
-        Arc::new(Session { config, counts, program: program.display().to_string() })
+        Arc::new(Session { config, counts, program: program.display().to_string(), messages: Messages::new() })
     }
 
     /// Adds a line to the session's file. Without the file the session is over, and nobody reads it.
@@ -82,7 +118,7 @@ impl Session {
         self.add_counts();
         let Some(summary) = Summary::read(&self.config.session).filter(|s| s.main == host::pid()) else { return };
         let _ = fs::remove_file(&self.config.session);
-        say(&summary.to_string());
+        self.messages.say(&summary.to_string());
         if !summary.diverged.is_empty() {
             host::exit_process(self.config.status);
         }
@@ -98,17 +134,11 @@ impl Judge for Session {
             |error| format!("no reproducer: {}: {error}", file.display()),
             |()| format!("reproducer: {}", file.display()),
         );
-        say(&format!("{} (process {pid}): {divergence}\nemu diff: {saved}\n", self.program));
+        self.messages.say(&format!("{} (process {pid}): {divergence}\nemu diff: {saved}\n", self.program));
         self.add(&format!("{DIVERGED} {} (process {pid}); {saved}", self.program));
         self.end();
         host::exit_process(self.config.status)
     }
-}
-
-/// Prints to the standard error at once, so that processes do not mix their lines.
-fn say(text: &str) {
-    // The guest may have closed it; nobody is left to tell then.
-    let _ = io::stderr().write_all(format!("emu diff: {text}").as_bytes());
 }
 
 impl Summary {

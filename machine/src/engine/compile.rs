@@ -1,7 +1,7 @@
 //! Compiling hot code, in the background or at once.
 
 use super::blocks::{Entry, WatchedFetch, translate};
-use super::{Engine, JIT_REGION_INSNS, Tier, fault};
+use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, Compiler, JitError, Region};
 use emu_ir::{Block, BlockKey};
@@ -196,6 +196,7 @@ impl Engine {
         let mut source = Source { engine: self, whole: self.compiles_all(), least_runs, key };
         let most = if self.compiles_all() { JIT_REGION_INSNS } else { usize::MAX };
         let budget = self.config.region_insns.min(most);
+        let budget = if self.lockstep.is_some() { budget.min(lockstep::REGION_INSNS) } else { budget };
         Region::discover(key, budget, &mut source)
     }
 }

@@ -61,8 +61,8 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             tier: Tier::Tiered,
-            quick: Some(8),
-            threshold: 2500,
+            quick: Some(16),
+            threshold: 8000,
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),

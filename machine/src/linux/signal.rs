@@ -62,8 +62,9 @@ impl Dispositions {
             }
         }
         let new = Dispositions { all, catch_deaths };
-        // The Rust runtime ignores SIGPIPE in any case.
-        for signal in (1..=LAST as i32).filter(|s| *s == libc::SIGPIPE || new.is_caught_death(*s)) {
+        // The Rust runtime ignores SIGPIPE in any case. What is ignored stays untouched: setting that discards signals.
+        let is_caught = |signal: i32| new.get(signal).handler == SIG_DFL && new.is_caught_death(signal);
+        for signal in (1..=LAST as i32).filter(|s| *s == libc::SIGPIPE || is_caught(*s)) {
             let _ = host::set_action(signal, new.host_action(signal, new.get(signal).handler), 0);
         }
         new

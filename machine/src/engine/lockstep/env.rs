@@ -74,6 +74,11 @@ impl LockstepEnv {
         let mem = self.user.memory();
         self.compiled.set(stores, mem);
         self.compiled.undo(mem);
+        self.begin_alone();
+    }
+
+    /// The interpreter's run begins, without one of compiled code before it.
+    pub(super) fn begin_alone(&mut self) {
         self.run = Run::Interpreted;
         self.interpreted.clear();
         self.counters_read = 0;

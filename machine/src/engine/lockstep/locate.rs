@@ -98,16 +98,17 @@ impl Search<'_> {
         let block_start = self.pair.hart.cpu().clone();
         let key = BlockKey { pc: block_start.pc, mode: block_start.mode };
         let insns = start.insn_count + bad - block_start.insn_count;
+        let shown = self.pair.shown.unwrap_or(insns);
         let here = self.from_here(insns);
-        let (insn, prefix) = self.instruction(key, insns);
+        let (insn, prefix) = self.instruction(key, shown);
         let case = prefix.or(here).unwrap_or_else(|| {
             way.clone().undo(&self.pair.engine.mem);
             self.pair.set_cpu(&start);
             Case { start: start.clone(), insns: bad, mismatch, regions: self.regions() }
         });
-        let instructions = self.instructions(key, insns);
-        let ir = self.ir(key, insns);
-        let reproducer = self.reproducer(&case);
+        let instructions = self.instructions(key, shown);
+        let ir = self.ir(key, shown);
+        let reproducer = self.reproducer(&case, shown);
         let Mismatch { stop, compiled, interpreted, exit, memory, .. } = *case.mismatch;
         Located::Here(Box::new(Divergence {
             guest: Arc::clone(&self.pair.engine.guest),
@@ -206,7 +207,7 @@ impl Search<'_> {
     }
 
     /// The file's content. The hart is put where the case begins.
-    fn reproducer(&mut self, case: &Case) -> Reproducer {
+    fn reproducer(&mut self, case: &Case, shown: u64) -> Reproducer {
         self.pair.set_cpu(&case.start);
         let (pages, pcs) = self.touched(case);
         let engine = &self.pair.engine;
@@ -223,6 +224,7 @@ impl Search<'_> {
             announce: engine.lockstep().announces(),
             cpu: CpuState { insn_count: 0, ..case.start.clone() },
             insns: case.insns,
+            shown,
             counters: self.pair.env.given_counters.clone(),
             regions,
             pages: pages.into_iter().filter_map(|addr| self.page(addr)).collect(),
@@ -244,7 +246,11 @@ impl Search<'_> {
     /// The pages that the case's run reads, writes or executes, and the addresses of the instructions it executes.
     fn touched(&mut self, case: &Case) -> (BTreeSet<u64>, BTreeSet<u64>) {
         (self.pair.env.touched, self.pair.trace) = (Some(BTreeSet::new()), Some(Vec::new()));
-        let _ = self.probe(case.insns);
+        // By the interpreter alone: compiled code may not be able to stop there.
+        self.pair.env.begin_alone();
+        self.pair.interpret_to(case.start.insn_count + case.insns);
+        self.pair.env.undo_interpreted();
+        self.pair.set_cpu(&case.start);
         let mut pages = self.pair.env.touched.take().unwrap_or_default();
         let trace = self.pair.trace.take().unwrap_or_default();
         pages.extend(self.pair.env.written());

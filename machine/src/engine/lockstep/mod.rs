@@ -41,6 +41,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Instructions of a segment, at most, if nobody says otherwise.
 pub const SEGMENT: u64 = 10_000;
 
+/// Instructions of a region, at most. Each block has exits of its own there, to stop before it, and the time to compile
+/// grows faster than the region.
+pub const REGION_INSNS: usize = 300;
+
 /// That an engine runs in lockstep, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct LockstepConfig {

@@ -24,6 +24,8 @@ pub(super) struct Pair {
     pub(super) trace: Option<Vec<u64>>,
     /// Everything counts as hot.
     pub(super) eager: bool,
+    /// Instructions of a block that reports show, if it is known already.
+    pub(super) shown: Option<u64>,
 }
 
 /// Why the compiled run of a segment ended.
@@ -65,7 +67,7 @@ impl Pair {
         let (env, trace) = (LockstepEnv::new(&engine.mem), None);
         let blocks = LocalBlocks::new(&engine.blocks);
         let plain = LocalBlocks::new(&engine.lockstep().plain);
-        Pair { engine, hart, env, blocks, plain, trace, eager: false }
+        Pair { engine, hart, env, blocks, plain, trace, eager: false, shown: None }
     }
 
     pub(super) fn lockstep(&self) -> &Lockstep {

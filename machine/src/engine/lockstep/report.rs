@@ -55,14 +55,15 @@ impl Divergence {
         for info in self.guest.slots() {
             row(f, info.name, states.map(|cpu| cpu.get(info.slot)), false)?;
         }
-        let special: [(&str, fn(&CpuState) -> u64); 5] = [
+        let special: [(&str, fn(&CpuState) -> u64); 4] = [
             ("pc", |cpu| cpu.pc),
             ("fp flags", |cpu| cpu.fp_flags.into()),
             ("fp round", |cpu| cpu.fp_round.into()),
             ("reserved", |cpu| cpu.reservation_addr),
-            ("insns", |cpu| cpu.insn_count),
         ];
-        special.iter().try_for_each(|(name, get)| row(f, name, states.map(get), true))
+        special.iter().try_for_each(|(name, get)| row(f, name, states.map(get), true))?;
+        let retired = states.map(|cpu| cpu.insn_count.wrapping_sub(self.before.insn_count));
+        row(f, "insns", retired, true)
     }
 }
 

@@ -7,7 +7,8 @@
 //! isa rv64gc
 //! faults precise                    how code is compiled: precise or fast
 //! accesses plain                    ... plain, or announced as where memory is shared
-//! insns 12                          instructions to run, from here:
+//! insns 12                          instructions to run
+//! shown 15                          instructions of the block, for the report
 //! pc 0x10078
 //! mode 0x0                          mode bits of the block
 //! fp 0x0 0x0                        accrued flags, rounding mode
@@ -58,6 +59,7 @@ pub struct Reproducer {
     pub(super) announce: bool,
     pub(super) cpu: CpuState,
     pub(super) insns: u64,
+    pub(super) shown: u64,
     pub(super) counters: Vec<u64>,
     pub(super) regions: Vec<(BlockKey, RegionShape)>,
     pub(super) pages: Vec<Page>,
@@ -99,7 +101,7 @@ impl Reproducer {
         writeln!(out, "isa {}", self.isa)?;
         writeln!(out, "faults {}", if self.precise { "precise" } else { "fast" })?;
         writeln!(out, "accesses {}", if self.announce { "announced" } else { "plain" })?;
-        writeln!(out, "insns {}", self.insns)?;
+        writeln!(out, "insns {}\nshown {}", self.insns, self.shown)?;
         writeln!(out, "pc {:#x}\nmode {:#x}\nfp {:#x} {:#x}", cpu.pc, cpu.mode, cpu.fp_flags, cpu.fp_round)?;
         match cpu.reservation_addr {
             NO_RESERVATION => writeln!(out, "reservation none")?,
@@ -155,6 +157,7 @@ impl Reproducer {
             announce: false,
             cpu: CpuState::default(),
             insns: 0,
+            shown: 0,
             counters: Vec::new(),
             regions: Vec::new(),
             pages: Vec::new(),
@@ -175,6 +178,7 @@ impl Reproducer {
         engine.set_switches(self.precise, self.announce);
         let mut pair = Pair::new(engine, self.cpu.clone());
         pair.env.given_counters = self.counters.clone();
+        pair.shown = Some(self.shown);
         Ok(match pair.compare(self.insns) {
             Err(mismatch) => match locate::locate(&mut pair, *mismatch) {
                 Located::Here(divergence) => Replay::Diverges(divergence),
@@ -257,6 +261,7 @@ impl<G: Guest> Parser<G> {
             ["faults", how] => found.precise = how == "precise",
             ["accesses", how] => found.announce = how == "announced",
             ["insns", n] => found.insns = count(n)?,
+            ["shown", n] => found.shown = count(n)?,
             ["mode", mode] => found.cpu.mode = word(mode)?,
             ["reservation", "none"] => found.cpu.clear_reservation(),
             ["reservation", addr, value] => {
