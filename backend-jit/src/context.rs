@@ -17,6 +17,9 @@ pub(crate) fn hot_index(pc: u64) -> usize {
     (pc >> 1 ^ pc >> 13) as usize & (HOT_COUNTERS - 1)
 }
 
+/// `Context::jumped_from` before the first jump: no instruction is at an odd address.
+pub(crate) const NO_JUMP: u64 = 1;
+
 /// MXCSR with all exceptions masked, no flag raised, rounding to nearest: what Rust code runs with.
 pub(crate) const DEFAULT_MXCSR: u32 = 0x1f80;
 
@@ -108,6 +111,9 @@ pub struct Context {
     pub(crate) checkpoint_count: u64,
     /// Where compiled code stores what nobody needs.
     pub(crate) unused: u64,
+    /// Where quick code jumped from and to when the target was computed, and it was no return, last.
+    pub(crate) jumped_from: u64,
+    pub(crate) jumped_to: u64,
     /// Runs that are left until quick code tells, by [`hot_index`].
     pub(crate) hot: [i32; HOT_COUNTERS],
     /// The fault behind [`ExitCode::ImpreciseFault`].
@@ -162,6 +168,8 @@ pub(crate) mod offset {
     own!(CHECKPOINT_COUNT, checkpoint_count);
     own!(UNUSED, unused);
     own!(HOT, hot);
+    own!(JUMPED_FROM, jumped_from);
+    own!(JUMPED_TO, jumped_to);
     own!(NEXT_STORE, next_store);
     own!(JUMP_CACHE_PTR, jump_cache);
 }
@@ -193,6 +201,11 @@ impl Context {
     /// Forgets all remembered code, as after an invalidation or a change of mode.
     pub fn forget_code(&mut self) {
         self.jump_cache.fill(EMPTY_ENTRY);
+    }
+
+    /// The block whose quick code made the last computed jump or call, and where it went: a sample for the profile.
+    pub fn last_jump(&self) -> Option<(u64, u64)> {
+        (self.jumped_from != NO_JUMP).then_some((self.jumped_from, self.jumped_to))
     }
 
     /// Lets the quick code at `pc` run for another period, if there is no region by now.

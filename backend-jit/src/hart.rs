@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_ENTRY, ExitCode, FRESH_COUNTERS, JUMP_CACHE, LastFault, StoreNote};
+use crate::context::{Context, EMPTY_ENTRY, ExitCode, FRESH_COUNTERS, JUMP_CACHE, LastFault, NO_JUMP, StoreNote};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -82,6 +82,8 @@ impl Hart {
             checkpoint: 0,
             checkpoint_count: 0,
             unused: 0,
+            jumped_from: NO_JUMP,
+            jumped_to: 0,
             hot: FRESH_COUNTERS,
             fault: None,
             last_fault: None,

@@ -23,8 +23,8 @@ use crate::lower::{InsnRef, SLOT_SIZE, SlotRequest};
 use crate::region::PAGE;
 use crate::{CompileOptions, JitError};
 use asm::*;
-use emu_ir::{Block, ExitKind, Inst, Terminator, Type, Value};
-use regs::{Loc, Places, field};
+use emu_ir::{Block, ExitKind, IndirectKind, Inst, Terminator, Type, Value};
+use regs::{Places, field};
 use std::sync::OnceLock;
 
 const _: () = assert!(HOT_PERIOD > 0);
@@ -177,11 +177,12 @@ impl<'a> Lower<'a> {
                 self.asm.land(jump);
                 self.leave_through_slot(taken);
             }
-            Terminator::Indirect { target, .. } => {
-                if self.loc(target) == Loc::Flags {
-                    self.materialize(target);
-                }
+            Terminator::Indirect { target, kind } => {
                 self.copy(target, RSI);
+                if kind != IndirectKind::Return {
+                    self.store_const(offset::JUMPED_FROM, self.block.key.pc);
+                    self.asm.store(8, field(offset::JUMPED_TO), RSI);
+                }
                 self.asm.jump_to(field(offset::INDIRECT_STUB));
             }
             Terminator::Syscall { next } => {

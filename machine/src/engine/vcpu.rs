@@ -148,20 +148,28 @@ impl EngineVcpu {
                     Err(fault) => Exit::Fault(fault),
                 }
             }
-            ExitCode::Hot => {
-                let pc = self.hart.cpu().pc;
-                self.hart.context().restart_counter(pc);
-                match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
-                    Ok(entry) => {
-                        if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
-                            self.engine.request(entry.block.key);
-                        }
-                        Exit::Next
-                    }
-                    Err(fault) => Exit::Fault(fault),
-                }
-            }
+            ExitCode::Hot => self.count_quick_runs(),
             ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
+        }
+    }
+
+    /// The quick code at the pc has run for a period.
+    fn count_quick_runs(&mut self) -> Exit {
+        let (pc, mode) = (self.hart.cpu().pc, self.hart.cpu().mode);
+        self.hart.context().restart_counter(pc);
+        if let Some((from, to)) = self.hart.context().last_jump()
+            && let Some(entry) = self.engine.blocks.get(BlockKey { pc: from, mode })
+        {
+            entry.note_target(to);
+        }
+        match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+            Ok(entry) => {
+                if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
+                    self.engine.request(entry.block.key);
+                }
+                Exit::Next
+            }
+            Err(fault) => Exit::Fault(fault),
         }
     }
 
