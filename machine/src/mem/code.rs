@@ -93,7 +93,8 @@ impl GuestMemory {
     pub fn resolve_fault(&self, addr: u64, len: u64, access: AccessKind, bus: bool) -> FaultAction {
         let mut space = self.lock();
         if let Some(fault) = self.check(&space, addr, len, access) {
-            return FaultAction::Deliver(fault);
+            let grown = fault.cause == FaultCause::Unmapped && self.grow_down(&mut space, fault.addr);
+            return if grown { FaultAction::Retry } else { FaultAction::Deliver(fault) };
         }
         if bus {
             return FaultAction::Deliver(Fault { addr, access, cause: FaultCause::Bus });

@@ -57,7 +57,7 @@ pub struct MapRequest {
     pub shared: bool,
     /// What to map.
     pub backing: Backing,
-    /// MAP_GROWSDOWN; such a mapping does not grow (the main stack is mapped whole).
+    /// MAP_GROWSDOWN (the main stack, too, but it is mapped whole).
     pub grows_down: bool,
     /// MAP_NORESERVE.
     pub noreserve: bool,

@@ -121,5 +121,16 @@ int main(void)
     CHECK((char *)syscall(SYS_brk, end) == end);
     void *big = mmap(NULL, (size_t)1 << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(big != MAP_FAILED && (((char *)big)[(1 << 30) - 1] = 1) && munmap(big, (size_t)1 << 30) == 0);
+
+    /* A mapping that grows when it is touched below, up to a distance from what lies there. */
+    enum { PAGES = 600, GAP = 256 };
+    unsigned char *area = map_pages(PAGES, PROT_NONE);
+    CHECK(munmap(area + PAGE, (PAGES - 1) * PAGE) == 0 && mprotect(area, PAGE, PROT_READ) == 0);
+    unsigned char *top = mmap(area + (PAGES - 1) * PAGE, PAGE, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0);
+    CHECK(top == area + (PAGES - 1) * PAGE && probe(top, 1) == 0 && probe(top - 1, 1) == 0);
+    CHECK(probe(top - 50 * PAGE, 0) == 0 && top[-20 * (long)PAGE] == 0 && (top[-40 * (long)PAGE] = 5));
+    CHECK(probe(area + (GAP + 1) * PAGE, 1) == 0 && probe(area + GAP * PAGE, 1) == UNMAPPED);
+    CHECK(top[-40 * (long)PAGE] == 5 && munmap(area, PAGES * PAGE) == 0 && probe(top, 0) == UNMAPPED);
     DONE();
 }
