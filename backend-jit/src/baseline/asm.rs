@@ -368,12 +368,12 @@ impl Asm {
     // Floating point works in xmm0 to xmm2; the register's number is all that is needed.
 
     /// Bits of a general-purpose register into an xmm register.
-    pub(super) fn to_xmm(&mut self, wide: bool, xmm: u8, from: impl Into<Rm>) {
+    pub(super) fn movd_in(&mut self, wide: bool, xmm: u8, from: impl Into<Rm>) {
         self.inst(0x66, wide, false, &[0x0f, 0x6e], xmm, from.into());
     }
 
     /// The other way; the upper half is zero for 32 bits.
-    pub(super) fn from_xmm(&mut self, wide: bool, to: Reg, xmm: u8) {
+    pub(super) fn movd_out(&mut self, wide: bool, to: Reg, xmm: u8) {
         self.inst(0x66, wide, false, &[0x0f, 0x7e], xmm, to.into());
     }
 

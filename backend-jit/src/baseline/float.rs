@@ -47,7 +47,7 @@ impl Lower<'_> {
         for (xmm, v) in (0..).zip(args) {
             let wide = self.ty(*v).bytes() == 8;
             let from = self.operand(*v, RAX);
-            self.asm.to_xmm(wide, xmm, from);
+            self.asm.movd_in(wide, xmm, from);
         }
     }
 
@@ -55,7 +55,7 @@ impl Lower<'_> {
     fn canonical_result(&mut self, at: Value, ty: Type) {
         let wide = ty == Type::F64;
         let to = self.result(at);
-        self.asm.from_xmm(wide, to, 0);
+        self.asm.movd_out(wide, to, 0);
         self.asm.ucomis(wide, 0, 0);
         let number = self.asm.jcc(Cc::NoParity);
         self.asm.mov_imm(to, canonical_nan(ty));
@@ -119,7 +119,7 @@ impl Lower<'_> {
         let wide = ty == Type::F64;
         self.load_xmm(&args);
         self.asm.fma(wide);
-        self.asm.from_xmm(wide, RAX, 0);
+        self.asm.movd_out(wide, RAX, 0);
         self.asm.ucomis(wide, 0, 0);
         let number = self.asm.jcc(Cc::NoParity);
         self.helper(call, &args);
@@ -191,7 +191,7 @@ impl Lower<'_> {
                 self.asm.int_to_float(double, wide, 0, int);
                 self.done(arg);
                 let reg = self.result(at);
-                self.asm.from_xmm(double, reg, 0);
+                self.asm.movd_out(double, reg, 0);
             }
             FloatConvertOp::ToIntS if round == Round::TowardZero && canonical => {
                 self.load_xmm(&[arg]);
