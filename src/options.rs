@@ -65,7 +65,7 @@ pub(crate) struct DiffOptions {
 
 /// Executions after which `emu diff` has a block compiled and compared: less than when speed is what counts, since what is
 /// compiled is what is checked.
-pub(crate) const HOT: u32 = 100;
+pub(crate) const HOT: u32 = 250;
 
 impl DiffOptions {
     fn to_args(&self) -> Vec<OsString> {

@@ -253,7 +253,7 @@ fn block_use(region: &Region, index: usize, dirty_in: SlotSet, options: &Compile
     let rb = &region.blocks[index];
     let (mut uses, mut defs, mut dirty) = (SlotSet::default(), SlotSet::default(), dirty_in);
     // A poll at a loop header, or of the budget, writes back what is dirty there.
-    if rb.loop_header || options.count_insns {
+    if rb.loop_header || options.stops_at(region, index) {
         uses = uses.union(dirty);
     }
     let points = write_backs(&rb.block, options.precise_faults);

@@ -1,5 +1,6 @@
 //! From a region to bytes.
 
+use crate::hart::OVERSHOOT;
 use crate::lower::{self, GUEST_ACCESS, InsnRef, SLOT_SIZE, SlotRequest};
 use crate::region::Region;
 use crate::{CompileOptions, JitError, isa_flags};
@@ -78,6 +79,10 @@ impl Compiler {
     }
 
     fn compile_inner(&mut self, region: &Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
+        if options.note_stores && region.insn_count() > OVERSHOOT {
+            let message = "too long between two stops".to_owned();
+            return Err(JitError::Region { pc: region.entry_pc(), message });
+        }
         self.ctx.clear();
         let lowered = lower::lower_region(region, options, &*self.isa, &mut self.ctx.func, &mut self.fctx);
         let clif = options.keep_clif.then(|| self.ctx.func.display().to_string());

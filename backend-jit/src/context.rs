@@ -35,7 +35,7 @@ pub enum ExitCode {
     Interpret = 2,
     /// `cpu.interrupt` was seen.
     Interrupted = 3,
-    /// `cpu.insn_count` would pass `insn_limit`.
+    /// `cpu.insn_count` would pass `insn_limit` (in code that counts).
     Budget = 4,
     /// A memory fault in code without precise state: `cpu.pc` is exact, the registers are not.
     ImpreciseFault = 5,
@@ -95,7 +95,7 @@ pub struct Context {
     pub(crate) mxcsr: u32,
     /// A second word for some exits.
     pub exit_aux: u64,
-    /// Code compiled with counting leaves before `cpu.insn_count` passes this.
+    /// Code compiled with counting leaves where it can before `cpu.insn_count` passes this.
     pub insn_limit: u64,
     /// Host stack pointer at the entry into compiled code; a fault unwinds to it.
     pub(crate) host_sp: u64,
@@ -122,7 +122,7 @@ pub struct Context {
     pub last_fault: Option<LastFault>,
     /// Address of the place in `stores` for the next note.
     pub(crate) next_store: u64,
-    /// Notes of code that makes them; room for one an instruction up to `insn_limit`.
+    /// Notes of code that makes them; room for one an instruction, beyond `insn_limit` as far as code may go.
     pub(crate) stores: Vec<StoreNote>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
     pub(crate) env: Option<*mut dyn Env>,

@@ -47,6 +47,10 @@ impl HartShared {
     }
 }
 
+/// How many instructions code that counts may run after the limit, at most: from one place where it stops to the next, which
+/// is no way round a loop and thus no longer than a region.
+pub(crate) const OVERSHOOT: usize = 4096;
+
 /// A hart that can run compiled code.
 pub struct Hart {
     shared: Arc<HartShared>,
@@ -116,13 +120,14 @@ impl Hart {
         unsafe { &mut *self.shared.ctx.get() }
     }
 
-    /// Lets compiled code run no more than `insns` instructions from now on, and begins with no [`Hart::stores`]. Only for
-    /// code that counts.
+    /// Lets compiled code that counts run `insns` instructions from now on, or as few more or less as it can be stopped
+    /// after, and begins with no [`Hart::stores`].
     pub fn limit(&mut self, insns: usize) {
         let ctx = self.context();
         ctx.insn_limit = ctx.cpu.insn_count + insns as u64;
-        if ctx.stores.len() < insns {
-            ctx.stores.resize(insns, StoreNote::default());
+        let room = insns.saturating_add(OVERSHOOT);
+        if ctx.stores.len() < room {
+            ctx.stores.resize(room, StoreNote::default());
         }
         ctx.next_store = ctx.stores.as_mut_ptr() as u64;
     }

@@ -39,8 +39,11 @@ use cranelift_codegen::settings::{self, Configurable};
 pub struct CompileOptions {
     /// Keep registers recoverable at every memory access: wanted as soon as the guest or a debugger can look.
     pub precise_faults: bool,
-    /// Keep `CpuState::insn_count` and stop at `Context::insn_limit`.
+    /// Keep `CpuState::insn_count` and stop near `Context::insn_limit`: at the entry of a region or the head of a loop before
+    /// it is passed.
     pub count_insns: bool,
+    /// ... stop at any block.
+    pub stop_at_blocks: bool,
     /// The host has FMA3.
     pub host_fma: bool,
     /// Keep the text of Cranelift's IR, for dumps.
@@ -59,12 +62,21 @@ impl Default for CompileOptions {
         CompileOptions {
             precise_faults: false,
             count_insns: false,
+            stop_at_blocks: false,
             host_fma,
             keep_clif: false,
             note_stores: false,
             announce: false,
             planted: None,
         }
+    }
+}
+
+impl CompileOptions {
+    /// Does code stop at this block of the region, when the limit is reached?
+    fn stops_at(&self, region: &Region, index: usize) -> bool {
+        let always = index == region.entry || region.blocks[index].loop_header;
+        self.count_insns && (always || self.stop_at_blocks)
     }
 }
 

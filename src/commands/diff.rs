@@ -30,7 +30,7 @@ fn fails(path: &Path, error: &std::io::Error) -> Error {
 pub(super) fn config(options: &DiffOptions) -> DiffConfig {
     let path = |path: &Option<PathBuf>| path.clone().unwrap_or_default();
     DiffConfig {
-        lockstep: LockstepConfig { segment: options.segment, planted: options.planted },
+        lockstep: LockstepConfig { segment: options.segment, planted: options.planted, ..LockstepConfig::default() },
         session: path(&options.session),
         directory: path(&options.save),
         status: status::DIVERGED.into(),

@@ -186,28 +186,26 @@ impl Lower<'_> {
         self.b.set_cold_block(cold);
         self.b.ins().brif(flag, cold, &[], go_on, &[]);
         self.b.switch_to_block(cold);
-        if self.options.count_insns && dirty != SlotSet::default() {
-            let left = self.out.insns[self.cur.insn].left;
-            self.uncount(left);
-        }
         self.flush(dirty);
         self.exit_clean(ExitCode::Interrupted, pc);
         self.b.switch_to_block(go_on);
     }
 
-    /// Counts the block's instructions; leaves before it if they would pass the limit.
-    pub(super) fn count(&mut self, block: &Block) {
+    /// Counts the block's instructions; with `stops` leaves before it if they would pass the limit.
+    pub(super) fn count(&mut self, block: &Block, stops: bool) {
         let before = self.load_ctx(types::I64, offset::INSN_COUNT);
         let n = self.b.ins().iconst(types::I64, i64::from(block.insn_count()));
         let after = self.b.ins().iadd(before, n);
-        let limit = self.load_ctx(types::I64, offset::INSN_LIMIT);
-        let over = self.b.ins().icmp(IntCC::UnsignedGreaterThan, after, limit);
-        let (cold, go_on) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(cold);
-        self.b.ins().brif(over, cold, &[], go_on, &[]);
-        self.b.switch_to_block(cold);
-        self.exit(ExitCode::Budget, block.key.pc);
-        self.b.switch_to_block(go_on);
+        if stops {
+            let limit = self.load_ctx(types::I64, offset::INSN_LIMIT);
+            let over = self.b.ins().icmp(IntCC::UnsignedGreaterThan, after, limit);
+            let (cold, go_on) = (self.b.create_block(), self.b.create_block());
+            self.b.set_cold_block(cold);
+            self.b.ins().brif(over, cold, &[], go_on, &[]);
+            self.b.switch_to_block(cold);
+            self.exit(ExitCode::Budget, block.key.pc);
+            self.b.switch_to_block(go_on);
+        }
         self.store_ctx(after, offset::INSN_COUNT);
     }
 

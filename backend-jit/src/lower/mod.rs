@@ -210,11 +210,11 @@ impl<'a> Lower<'a> {
             has_stored: false,
         };
         self.begin_insn(&rb.block, 0);
-        if self.options.count_insns {
-            self.count(&rb.block);
-        }
         if rb.loop_header {
             self.poll(rb.block.key.pc, self.cur.dirty);
+        }
+        if self.options.count_insns {
+            self.count(&rb.block, self.options.stops_at(region, index));
         }
         self.body(&rb.block);
         self.clean_for_successors(index);

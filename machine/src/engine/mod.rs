@@ -163,6 +163,7 @@ impl Engine {
             precise_faults: self.precise.load(Ordering::SeqCst),
             keep_clif: self.wants_clif(),
             count_insns: self.lockstep.is_some(),
+            stop_at_blocks: self.lockstep.as_ref().is_some_and(Lockstep::stops_at_blocks),
             note_stores: self.lockstep.is_some(),
             announce: self.lockstep.as_ref().is_some_and(Lockstep::announces),
             planted: self.lockstep.as_ref().and_then(Lockstep::planted),

@@ -390,13 +390,14 @@ impl GuestMemory {
     }
 
     /// The mappings that other processes may have, too (MAP_SHARED), if any mapping has changed since the call that
-    /// left its number in `seen`, which is 0 before the first.
-    pub fn shared_ranges(&self, seen: &mut u64) -> Option<Vec<Range<u64>>> {
+    /// left its number in `seen`, which is 0 before the first. Each with whether it can be written here.
+    pub fn shared_ranges(&self, seen: &mut u64) -> Option<Vec<(Range<u64>, bool)>> {
         let space = self.lock();
         if std::mem::replace(seen, space.vmas.version()) == space.vmas.version() {
             return None;
         }
-        Some(space.vmas.iter().filter(|v| v.shared).map(|v| v.range.clone()).collect())
+        let shared = space.vmas.iter().filter(|v| v.shared);
+        Some(shared.map(|v| (v.range.clone(), v.prot.contains(Prot::WRITE))).collect())
     }
 
     /// What the guest may do at an address; `None` where nothing is mapped.

@@ -28,7 +28,10 @@ pub(super) struct LockstepEnv {
     pub(super) given_counters: Vec<u64>,
     /// How many of them the second one has read.
     counters_read: usize,
+    /// Memory that others can change ...
     shared: Vec<Range<u64>>,
+    /// ... and is there more, which can only be read here, so that most likely nobody changes it?
+    shared_read_only: bool,
     shared_seen: u64,
     /// Compiled code was refused an access.
     pub(super) refused: bool,
@@ -47,19 +50,30 @@ impl LockstepEnv {
             given_counters: Vec::new(),
             counters_read: 0,
             shared: Vec::new(),
+            shared_read_only: false,
             shared_seen: 0,
             refused: false,
             touched: None,
         }
     }
 
-    /// Looks which memory is shared with other processes now; is there any?
-    pub(super) fn look_for_shared(&mut self) -> bool {
-        let user = &self.user;
-        if let Some(ranges) = user.memory().shared_ranges(&mut self.shared_seen) {
-            self.shared = ranges;
+    /// Looks which memory is shared with other processes now; is there any to be careful of? What can only be read here
+    /// counts if `read_only` says so.
+    pub(super) fn look_for_shared(&mut self, read_only: bool) -> bool {
+        if let Some(ranges) = self.user.memory().shared_ranges(&mut self.shared_seen) {
+            self.shared_read_only = ranges.iter().any(|(_, writable)| !writable);
+            let careful = ranges.into_iter().filter(|(_, writable)| *writable || read_only);
+            self.shared = careful.map(|(range, _)| range).collect();
         }
         !self.shared.is_empty()
+    }
+
+    /// Is there memory that is shared and can only be read here? If so, the next [`LockstepEnv::look_for_shared`] looks anew.
+    pub(super) fn has_shared_read_only(&mut self) -> bool {
+        if self.shared_read_only {
+            self.shared_seen = 0;
+        }
+        self.shared_read_only
     }
 
     /// The run of compiled code begins.

@@ -1,19 +1,21 @@
 //! From a segment that differs to the first block, and where possible the instruction, that does.
 
-use super::RegionShape;
-use super::journal::{Journal, MemoryDiff};
+use super::journal::MemoryDiff;
 use super::pair::{Mismatch, Pair, Stop};
 use super::reproducer::{Page, Reproducer};
+use super::{LockstepConfig, RegionShape};
 use crate::engine::blocks::translate;
 use crate::engine::{BLOCK_INSNS, Engine, EngineConfig, Tier};
 use crate::mem::{PAGE_SIZE, Prot, UserEnv};
+use emu_backend_jit::JitError;
 use emu_ir::{BlockKey, CpuState, Exit, Guest, text};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Bytes of code for the small regions that are compiled on the way.
+/// Bytes of code for the single blocks that are compiled on the way, and for all regions of a segment.
 const SCRATCH_CODE: usize = 1 << 20;
+const FINE_CODE: usize = 32 << 20;
 
 /// What became of a segment that differed.
 pub enum Located {
@@ -63,8 +65,17 @@ pub(super) fn locate(pair: &mut Pair, first: Mismatch) -> Located {
     pair.env.given_counters = pair.env.counters.clone();
     pair.env.undo_interpreted();
     pair.set_cpu(&first.start);
+    // Files that are mapped to be read, as the C library's tables, rarely change. Now this is a suspicion.
+    if pair.env.has_shared_read_only() && !pair.lockstep().wary.swap(true, Ordering::SeqCst) {
+        pair.env.given_counters.clear();
+        return Located::Nowhere;
+    }
     let interrupted = pair.hart.cpu().interrupt.swap(0, Ordering::SeqCst);
-    let located = Search { pair }.run(&first);
+    let insns = first.end().saturating_sub(first.start.insn_count).max(1);
+    let mut search = Search { pair };
+    // The same regions, compiled so that they can be stopped at any block, mostly make the same mistake.
+    let fine = search.fine().map_or(Located::Nowhere, |mut pair| Search { pair: &mut pair }.run(insns));
+    let located = if let Located::Nowhere = fine { search.run(insns) } else { fine };
     pair.env.given_counters.clear();
     if interrupted != 0 {
         pair.hart.cpu().interrupt.store(interrupted, Ordering::SeqCst);
@@ -77,7 +88,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Runs `insns` instructions both ways from where the hart is, and goes back.
+    /// Runs some `insns` instructions both ways from where the hart is, and goes back.
     fn probe(&mut self, insns: u64) -> Result<(), Box<Mismatch>> {
         let start = self.pair.hart.cpu().clone();
         let result = self.pair.compare(insns).map(drop);
@@ -87,36 +98,38 @@ impl Search<'_> {
         result
     }
 
-    fn run(&mut self, first: &Mismatch) -> Located {
+    /// Finds the place among the next `insns` instructions.
+    fn run(&mut self, insns: u64) -> Located {
         let start = self.pair.hart.cpu().clone();
-        let Some((good, bad, mismatch)) = self.bisect(first) else { return Located::Nowhere };
-        // Forward to the last block boundary up to which they agree.
+        let Some((good, bad, mismatch)) = self.bisect(insns) else { return Located::Nowhere };
+        // Forward to the last stop up to which they agree.
         if self.pair.compare(good).is_err() {
+            self.pair.env.undo_interpreted();
+            self.pair.set_cpu(&start);
             return Located::Nowhere;
         }
-        let way: Journal = self.pair.env.interpreted().clone();
-        let block_start = self.pair.hart.cpu().clone();
-        let key = BlockKey { pc: block_start.pc, mode: block_start.mode };
-        let insns = start.insn_count + bad - block_start.insn_count;
-        let shown = self.pair.shown.unwrap_or(insns);
-        let here = self.from_here(insns);
-        let (insn, prefix) = self.instruction(key, shown);
-        let case = prefix.or(here).unwrap_or_else(|| {
+        let way = self.pair.env.interpreted().clone();
+        let before = self.pair.hart.cpu().clone();
+        let key = BlockKey { pc: before.pc, mode: before.mode };
+        let shown = self.pair.shown.unwrap_or(mismatch.end().saturating_sub(before.insn_count));
+        let (insn, alone) = self.instruction(key, shown);
+        let case = alone.unwrap_or_else(|| {
             way.clone().undo(&self.pair.engine.mem);
             self.pair.set_cpu(&start);
-            Case { start: start.clone(), insns: bad, mismatch, regions: self.regions() }
+            let regions = self.pair.lockstep().shapes().clone();
+            Case { start, insns: bad, mismatch, regions }
         });
-        let instructions = self.instructions(key, shown);
-        let ir = self.ir(key, shown);
+        let (instructions, ir) = (self.instructions(key, shown), self.ir(key, shown));
         let reproducer = self.reproducer(&case, shown);
         let Mismatch { stop, compiled, interpreted, exit, memory, .. } = *case.mismatch;
+        let guest = Arc::clone(&self.pair.engine.guest);
         Located::Here(Box::new(Divergence {
-            guest: Arc::clone(&self.pair.engine.guest),
+            guest,
             key,
             insn,
             instructions,
             ir,
-            before: block_start,
+            before,
             stop,
             compiled,
             exit,
@@ -127,12 +140,8 @@ impl Search<'_> {
     }
 
     /// A number of instructions after which they agree, and the next one after which they do not; none if they agree now.
-    fn bisect(&mut self, first: &Mismatch) -> Option<(u64, u64, Box<Mismatch>)> {
-        let end = match first.stop {
-            Stop::Fault { fault, .. } => fault.counted,
-            _ => first.compiled.insn_count,
-        };
-        let (mut good, mut bad) = (0, end.saturating_sub(first.start.insn_count).max(1));
+    fn bisect(&mut self, insns: u64) -> Option<(u64, u64, Box<Mismatch>)> {
+        let (mut good, mut bad) = (0, insns);
         let mut mismatch = self.probe(bad).err()?;
         while bad - good > 1 {
             let middle = good + (bad - good) / 2;
@@ -144,13 +153,14 @@ impl Search<'_> {
         Some((good, bad, mismatch))
     }
 
-    /// Does it differ, too, if compiled code begins with this block?
-    fn from_here(&mut self, insns: u64) -> Option<Case> {
-        self.pair.eager = true;
-        let found = self.probe(insns).err();
-        self.pair.eager = false;
-        let start = self.pair.hart.cpu().clone();
-        found.map(|mismatch| Case { start, insns, mismatch, regions: self.regions() })
+    /// A pair with all regions that are known here, which can be stopped at any block; none if this is one.
+    fn fine(&self) -> Option<Pair> {
+        let lockstep = self.pair.lockstep();
+        if lockstep.stops_at_blocks() {
+            return None;
+        }
+        let regions = lockstep.shapes().clone();
+        self.scratch(regions, FINE_CODE).ok()
     }
 
     /// The first instruction after which the block, cut there and compiled alone, differs.
@@ -159,7 +169,7 @@ impl Search<'_> {
         for (before, pc) in marks.into_iter().enumerate() {
             let shape = RegionShape { blocks: vec![(key.pc, before + 1)], jumps: vec![] };
             let regions = HashMap::from([(key, shape)]);
-            let Ok(mut pair) = self.scratch(&regions) else { break };
+            let Ok(mut pair) = self.scratch(regions.clone(), SCRATCH_CODE) else { break };
             let insns = before as u64 + 1;
             let found = Search { pair: &mut pair }.probe(insns).err();
             if let Some(mismatch) = found {
@@ -170,22 +180,19 @@ impl Search<'_> {
         (None, None)
     }
 
-    /// Another pair in the same place that compiles these regions only.
-    fn scratch(&self, regions: &HashMap<BlockKey, RegionShape>) -> Result<Pair, emu_backend_jit::JitError> {
+    /// Another pair in the same place that compiles these regions only, and can be stopped at any block.
+    fn scratch(&self, regions: HashMap<BlockKey, RegionShape>, code_size: usize) -> Result<Pair, JitError> {
         let own = &self.pair.engine;
-        let config = EngineConfig { tier: Tier::Jit, code_size: SCRATCH_CODE, ..own.config };
+        let lockstep = own.config.lockstep.map(|config| LockstepConfig { stop_at_blocks: true, ..config });
+        let config = EngineConfig { tier: Tier::Jit, code_size, lockstep, ..own.config };
         let (guest, mem) = (Arc::clone(&own.guest), Arc::clone(&own.mem));
-        let engine = Engine::with_regions(guest, mem, config, Some(regions.clone()))?;
+        let engine = Engine::with_regions(guest, mem, config, Some(regions))?;
         engine.take_switches(own);
         let mut pair = Pair::new(engine, self.pair.hart.cpu().clone());
         pair.env.given_counters = self.pair.env.given_counters.clone();
-        pair.env.look_for_shared();
+        pair.env.look_for_shared(own.lockstep().is_wary());
+        pair.shown = self.pair.shown;
         Ok(pair)
-    }
-
-    /// What all regions were made of.
-    fn regions(&self) -> HashMap<BlockKey, RegionShape> {
-        self.pair.lockstep().shapes().clone()
     }
 
     /// The instructions of the block, at most so many.
@@ -222,6 +229,7 @@ impl Search<'_> {
             isa: engine.guest.name(),
             precise: engine.precise.load(Ordering::SeqCst),
             announce: engine.lockstep().announces(),
+            stop_at_blocks: engine.lockstep().stops_at_blocks(),
             cpu: CpuState { insn_count: 0, ..case.start.clone() },
             insns: case.insns,
             shown,
@@ -248,7 +256,7 @@ impl Search<'_> {
         (self.pair.env.touched, self.pair.trace) = (Some(BTreeSet::new()), Some(Vec::new()));
         // By the interpreter alone: compiled code may not be able to stop there.
         self.pair.env.begin_alone();
-        self.pair.interpret_to(case.start.insn_count + case.insns);
+        self.pair.interpret_to(case.mismatch.end());
         self.pair.env.undo_interpreted();
         self.pair.set_cpu(&case.start);
         let mut pages = self.pair.env.touched.take().unwrap_or_default();

@@ -41,9 +41,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Instructions of a segment, at most, if nobody says otherwise.
 pub const SEGMENT: u64 = 10_000;
 
-/// Instructions of a region, at most. Each block has exits of its own there, to stop before it, and the time to compile
-/// grows faster than the region.
-pub const REGION_INSNS: usize = 300;
+/// Instructions of a region, at most: the time to compile grows faster than the region, and here much is compiled.
+pub const REGION_INSNS: usize = 500;
 
 /// That an engine runs in lockstep, and how.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +51,13 @@ pub struct LockstepConfig {
     pub segment: u64,
     /// A mistake for the compiler to make.
     pub planted: Option<PlantedFault>,
+    /// Compiled code can be stopped at any block, not only at entries and the heads of loops: slower to compile.
+    pub stop_at_blocks: bool,
 }
 
 impl Default for LockstepConfig {
     fn default() -> Self {
-        LockstepConfig { segment: SEGMENT, planted: None }
+        LockstepConfig { segment: SEGMENT, planted: None, stop_at_blocks: false }
     }
 }
 
@@ -114,6 +115,8 @@ pub(super) struct Lockstep {
     only: Option<HashMap<BlockKey, RegionShape>>,
     /// There is memory that others can change.
     announce: AtomicBool,
+    /// Shared memory counts as such also where it can only be read here.
+    wary: AtomicBool,
     counts: Arc<Counts>,
 }
 
@@ -125,12 +128,21 @@ impl Lockstep {
             shapes: Mutex::default(),
             only,
             announce: AtomicBool::new(false),
+            wary: AtomicBool::new(false),
             counts: Arc::default(),
         }
     }
 
     pub(super) fn planted(&self) -> Option<PlantedFault> {
         self.config.planted
+    }
+
+    pub(super) fn stops_at_blocks(&self) -> bool {
+        self.config.stop_at_blocks
+    }
+
+    fn is_wary(&self) -> bool {
+        self.wary.load(Ordering::SeqCst)
     }
 
     /// Does compiled code ask before it accesses memory?

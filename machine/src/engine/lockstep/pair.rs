@@ -22,8 +22,6 @@ pub(super) struct Pair {
     plain: LocalBlocks,
     /// Addresses of the instructions that the interpreter's blocks begin with, if somebody wants to know.
     pub(super) trace: Option<Vec<u64>>,
-    /// Everything counts as hot.
-    pub(super) eager: bool,
     /// Instructions of a block that reports show, if it is known already.
     pub(super) shown: Option<u64>,
 }
@@ -60,6 +58,16 @@ pub(super) struct Mismatch {
     pub(super) memory: Vec<MemoryDiff>,
 }
 
+impl Mismatch {
+    /// `insn_count` where the interpreter should have stopped.
+    pub(super) fn end(&self) -> u64 {
+        match self.stop {
+            Stop::Fault { fault, .. } => fault.counted,
+            _ => self.compiled.insn_count,
+        }
+    }
+}
+
 impl Pair {
     pub(super) fn new(engine: Arc<Engine>, cpu: CpuState) -> Pair {
         let base = engine.mem.base() as u64;
@@ -67,7 +75,7 @@ impl Pair {
         let (env, trace) = (LockstepEnv::new(&engine.mem), None);
         let blocks = LocalBlocks::new(&engine.blocks);
         let plain = LocalBlocks::new(&engine.lockstep().plain);
-        Pair { engine, hart, env, blocks, plain, trace, eager: false, shown: None }
+        Pair { engine, hart, env, blocks, plain, trace, shown: None }
     }
 
     pub(super) fn lockstep(&self) -> &Lockstep {
@@ -91,13 +99,13 @@ impl Pair {
         self.hart.cpu_mut().mode = mode;
     }
 
-    /// Runs a segment of at most `limit` instructions both ways, or a cold block by the interpreter alone.
+    /// Runs a segment of some `limit` instructions both ways, or a cold block by the interpreter alone.
     pub(super) fn step(&mut self, limit: u64) -> Result<Exit, Box<Mismatch>> {
         if self.hart.cpu().interrupt.load(Ordering::Relaxed) != 0 {
             self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
             return Ok(Exit::Interrupted);
         }
-        if self.env.look_for_shared() {
+        if self.env.look_for_shared(self.engine.lockstep().is_wary()) {
             self.engine.announce();
         }
         match self.is_ready() {
@@ -111,7 +119,7 @@ impl Pair {
     fn is_ready(&mut self) -> Result<bool, emu_ir::Fault> {
         let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key))?;
         let config = &self.engine.config;
-        let hot = self.eager || config.tier == Tier::Jit || entry.runs.load(Ordering::Relaxed) >= config.threshold;
+        let hot = config.tier == Tier::Jit || entry.runs.load(Ordering::Relaxed) >= config.threshold;
         Ok(entry.is_compiled() || hot && self.engine.compile_entry(entry))
     }
 
@@ -126,7 +134,7 @@ impl Pair {
         exit
     }
 
-    /// Runs a segment of at most `limit` instructions both ways.
+    /// Runs a segment of some `limit` instructions both ways.
     fn segment(&mut self, limit: u64) -> Result<Exit, Box<Mismatch>> {
         let (stop, exit, start) = self.compare(limit)?;
         let cpu = self.hart.cpu();
@@ -176,7 +184,7 @@ impl Pair {
         Err(Box::new(Mismatch { start, stop, compiled, interpreted, exit, memory }))
     }
 
-    /// Compiled code, until it has to be left for something that is not compiled code, or before `limit` is passed.
+    /// Compiled code, until it has to be left for something that is not compiled code, or to about `limit`.
     fn run_compiled(&mut self, limit: u64) -> Stop {
         self.hart.context().last_fault = None;
         loop {

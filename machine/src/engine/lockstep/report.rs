@@ -2,7 +2,7 @@
 
 use super::journal::MemoryDiff;
 use super::{Divergence, Stop};
-use emu_ir::{CpuState, NO_RESERVATION};
+use emu_ir::NO_RESERVATION;
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Divergence {
@@ -55,15 +55,11 @@ impl Divergence {
         for info in self.guest.slots() {
             row(f, info.name, states.map(|cpu| cpu.get(info.slot)), false)?;
         }
-        let special: [(&str, fn(&CpuState) -> u64); 4] = [
-            ("pc", |cpu| cpu.pc),
-            ("fp flags", |cpu| cpu.fp_flags.into()),
-            ("fp round", |cpu| cpu.fp_round.into()),
-            ("reserved", |cpu| cpu.reservation_addr),
-        ];
-        special.iter().try_for_each(|(name, get)| row(f, name, states.map(get), true))?;
-        let retired = states.map(|cpu| cpu.insn_count.wrapping_sub(self.before.insn_count));
-        row(f, "insns", retired, true)
+        row(f, "pc", states.map(|cpu| cpu.pc), true)?;
+        row(f, "fp flags", states.map(|cpu| cpu.fp_flags.into()), true)?;
+        row(f, "fp round", states.map(|cpu| cpu.fp_round.into()), true)?;
+        row(f, "reserved", states.map(|cpu| cpu.reservation_addr), true)?;
+        row(f, "insns", states.map(|cpu| cpu.insn_count.wrapping_sub(self.before.insn_count)), true)
     }
 }
 

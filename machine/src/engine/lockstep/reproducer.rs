@@ -7,6 +7,7 @@
 //! isa rv64gc
 //! faults precise                    how code is compiled: precise or fast
 //! accesses plain                    ... plain, or announced as where memory is shared
+//! stops blocks                      ... and code can be stopped at all blocks, or at heads of loops only
 //! insns 12                          instructions to run
 //! shown 15                          instructions of the block, for the report
 //! pc 0x10078
@@ -26,7 +27,7 @@
 //! ```
 
 use super::pair::{Pair, same_registers};
-use super::{Located, RegionShape, locate};
+use super::{Located, LockstepConfig, RegionShape, locate};
 use crate::engine::{Engine, EngineConfig, Tier};
 use crate::mem::{Fixed, GuestMemory, MapRequest, PAGE_SIZE, Prot};
 use emu_ir::{BlockKey, CpuState, Guest, NO_RESERVATION, SlotInfo};
@@ -57,6 +58,7 @@ pub struct Reproducer {
     pub isa: String,
     pub(super) precise: bool,
     pub(super) announce: bool,
+    pub(super) stop_at_blocks: bool,
     pub(super) cpu: CpuState,
     pub(super) insns: u64,
     pub(super) shown: u64,
@@ -101,6 +103,7 @@ impl Reproducer {
         writeln!(out, "isa {}", self.isa)?;
         writeln!(out, "faults {}", if self.precise { "precise" } else { "fast" })?;
         writeln!(out, "accesses {}", if self.announce { "announced" } else { "plain" })?;
+        writeln!(out, "stops {}", if self.stop_at_blocks { "blocks" } else { "heads" })?;
         writeln!(out, "insns {}\nshown {}", self.insns, self.shown)?;
         writeln!(out, "pc {:#x}\nmode {:#x}\nfp {:#x} {:#x}", cpu.pc, cpu.mode, cpu.fp_flags, cpu.fp_round)?;
         match cpu.reservation_addr {
@@ -155,6 +158,7 @@ impl Reproducer {
             isa: String::new(),
             precise: false,
             announce: false,
+            stop_at_blocks: false,
             cpu: CpuState::default(),
             insns: 0,
             shown: 0,
@@ -172,7 +176,9 @@ impl Reproducer {
     pub fn replay(&self, guest: Arc<dyn Guest>, config: EngineConfig) -> io::Result<Replay> {
         let mem = Arc::new(GuestMemory::new(guest.address_bits())?);
         self.pages.iter().try_for_each(|page| page.map(&mem))?;
-        let config = EngineConfig { tier: Tier::Jit, code_size: CODE_SIZE, ..config };
+        let stop_at_blocks = self.stop_at_blocks;
+        let lockstep = config.lockstep.map(|lockstep| LockstepConfig { stop_at_blocks, ..lockstep });
+        let config = EngineConfig { tier: Tier::Jit, code_size: CODE_SIZE, lockstep, ..config };
         let regions = self.regions.iter().cloned().collect();
         let engine = Engine::with_regions(guest, mem, config, Some(regions)).map_err(io::Error::other)?;
         engine.set_switches(self.precise, self.announce);
@@ -260,6 +266,7 @@ impl<G: Guest> Parser<G> {
             }
             ["faults", how] => found.precise = how == "precise",
             ["accesses", how] => found.announce = how == "announced",
+            ["stops", at] => found.stop_at_blocks = at == "blocks",
             ["insns", n] => found.insns = count(n)?,
             ["shown", n] => found.shown = count(n)?,
             ["mode", mode] => found.cpu.mode = word(mode)?,
