@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Key in JSON, label for people, value.
 type Row = (&'static str, &'static str, u64);
 
-fn rows(stats: &RunStats) -> [Row; 17] {
+fn rows(stats: &RunStats) -> [Row; 19] {
     let (engine, blocks, code) = (&stats.engine, &stats.engine.blocks, &stats.engine.code);
     [
         ("elapsed_us", "time, us", stats.elapsed.as_micros() as u64),
@@ -15,6 +15,8 @@ fn rows(stats: &RunStats) -> [Row; 17] {
         ("blocks", "blocks translated", blocks.blocks),
         ("block_insns", "instructions in blocks", blocks.insns),
         ("blocks_dropped", "blocks dropped", blocks.dropped),
+        ("quick_blocks", "blocks with quick code", code.quick_blocks),
+        ("quick_insns", "instructions in them", code.quick_insns),
         ("regions", "regions compiled", code.regions),
         ("region_insns", "instructions in regions", code.insns),
         ("live_regions", "regions in place", code.live_regions),

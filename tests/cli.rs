@@ -197,6 +197,76 @@ fn a_truncated_program_is_refused_unless_all_of_it_that_is_loaded_is_there() {
     }
 }
 
+/// A program of `tests/guest/programs`.
+fn guest_program(target: &str, name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/guest/bin").join(target).join(name);
+    assert!(path.exists(), "{} is missing: run `tests/guest/prepare programs` first", path.display());
+    path
+}
+
+/// Of `whole`, each of these beginnings is refused in a line or runs as the whole does. How many were refused.
+fn truncated(options: &[&str], whole: &[u8], lengths: impl Iterator<Item = usize>) -> usize {
+    let dir = Scratch::new("cut");
+    let mut count = 0;
+    for len in lengths {
+        let out = run(options, &dir.file("program", &whole[..len]));
+        if out.status.success() {
+            assert_eq!(String::from_utf8_lossy(&out.stdout), "hello, world\n", "{len}");
+        } else {
+            refused(&out, 126, "program: ");
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn compiled_programs_truncated() {
+    let whole = fs::read(guest_program("riscv64-dyn", "hello")).unwrap();
+    let lengths = || (0..whole.len()).step_by(64);
+    let count = truncated(&["-L", "/usr/riscv64-linux-gnu"], &whole, lengths());
+    assert!(count > 10 && count < lengths().count(), "{count} refused");
+    // A static one is large: all the lengths in its headers and a part of the others.
+    let whole = fs::read(guest_program("riscv64", "hello")).unwrap();
+    let lengths = || (0..4096).step_by(64).chain((4096..whole.len()).step_by(64 * 61));
+    let count = truncated(&[], &whole, lengths());
+    assert!(count > 64 && count < lengths().count(), "{count} refused");
+}
+
+#[test]
+fn a_truncated_interpreter_is_told() {
+    let sysroot = Scratch::new("interpreter");
+    fs::create_dir(sysroot.0.join("lib")).unwrap();
+    let program = guest_program("riscv64-dyn", "hello");
+    let whole = fs::read("/usr/riscv64-linux-gnu/lib/ld-linux-riscv64-lp64d.so.1").unwrap();
+    for len in (0..1024).step_by(64).chain((1024..whole.len() / 2).step_by(64 * 101)) {
+        sysroot.file("lib/ld-linux-riscv64-lp64d.so.1", &whole[..len]);
+        refused(&run(&["-L", sysroot.0.to_str().unwrap()], &program), 126, "ld-linux-riscv64-lp64d.so.1");
+    }
+}
+
+#[test]
+fn jumps_to_where_no_code_can_be() {
+    // jr to an odd address: the lowest bit is ignored, so it comes to the exit. To half an instruction: only without C wrong.
+    let odd = [&[0x0000_0297, 0x00d2_8067, 0][..], EXIT_42].concat(); // auipc t0, 0; jr 13(t0)
+    let half = [&[0x0000_0297, 0x00e2_8067, 0][..], &[0x0513_0001, 0x0893_02a0, 0x0073_05d0, 0]].concat();
+    let null = vec![0x0000_0067]; // jr zero
+    let unmapped = vec![0x4000_02b7, 0x0002_8067]; // lui t0, 0x40000; jr t0
+    let stack = vec![0x0001_0067]; // jr sp: readable and writable
+    let dir = Scratch::new("jumps");
+    for engine in ["--engine=interp", "--engine=jit", "--engine=tiered"] {
+        let end = |cpu: &str, code: &[u32]| {
+            run(&[engine, "--cpu", cpu], &dir.file("program", &elf(RISCV, code, None))).status
+        };
+        assert_eq!(end("rv64gc", &odd).code(), Some(42), "{engine}");
+        assert_eq!(end("rv64gc", &half).code(), Some(42), "{engine}");
+        assert_eq!(end("rv64g", &half).signal(), Some(7), "{engine}: SIGBUS");
+        for code in [&null, &unmapped, &stack] {
+            assert_eq!(end("rv64gc", code).signal(), Some(11), "{engine}: SIGSEGV");
+        }
+    }
+}
+
 #[test]
 fn wrong_usage_is_125() {
     let code = |args: &[&str]| emu(args).status.code();

@@ -209,7 +209,7 @@ fn check(def: &InsnDef, machines: &mut [Machine], count: u64) {
 
 fn check_all(needs: E) {
     let guest = guest("rv64gc");
-    let mut machines = [Way::Plain, Way::Interp, Way::Jit, Way::Precise].map(|way| {
+    let mut machines = [Way::Plain, Way::Interp, Way::Quick, Way::Jit, Way::Precise].map(|way| {
         let machine = Machine::new(way, &guest);
         map(&machine.memory, CODE, 0x1000, Prot::RX);
         map(&machine.memory, INPUT, ROOM, Prot::RW);
@@ -233,4 +233,29 @@ fn single() {
 #[test]
 fn double() {
     check_all(E::D);
+}
+
+#[test]
+fn a_result_that_a_comparison_may_raise_for_is_used_after_it() {
+    // fmul.d ft0, ft1, ft2; flt.d a0, ft3, ft0; fmv.d ft4, ft0; fsd ft0, 0(s0); ecall: the helper that the comparison
+    // calls on a NaN takes the product in canonical form, and so do the copy and the store, without having called it.
+    let words = [0x1220_f053, 0xa201_9553, 0x2200_0253, 0x0004_3027, ECALL];
+    let (one, nan) = (1.0_f64.to_bits(), 0xfff8_0000_1234_5678_u64);
+    for way in Way::ALL {
+        let mut machine = Machine::new(way, &guest("rv64gc"));
+        map(&machine.memory, CODE, 0x1000, Prot::RX);
+        map(&machine.memory, OUTPUT, 0x1000, Prot::RW);
+        machine.load_code(CODE, &bytes(&words));
+        for (factor, product) in [(2.0_f64.to_bits(), 2.0_f64.to_bits()), (nan, 0x7ff8_0000_0000_0000)] {
+            let cpu = machine.cpu_mut();
+            cpu.pc = CODE;
+            cpu.set(Slot(S0 as u16), OUTPUT);
+            [one, factor, one].into_iter().zip(33..).for_each(|(bits, slot)| cpu.set(Slot(slot), bits));
+            assert!(matches!(machine.run(), Exit::Syscall { .. }), "{way:?}");
+            let cpu = machine.cpu();
+            let found = [cpu.get(Slot(A0 as u16)), cpu.get(Slot(32)), cpu.get(Slot(36))];
+            assert_eq!(found, [u64::from(factor != nan), product, product], "{way:?}");
+            assert_eq!(machine.memory.read_u64(OUTPUT).unwrap(), product, "{way:?}");
+        }
+    }
 }

@@ -27,8 +27,8 @@ const WATCHED: std::ops::Range<u64> = DATA.start..READ_ONLY.end;
 struct Bench {
     oracle: Machine,
     interp: Machine,
-    /// With precise faults and without.
-    compiled: [Machine; 2],
+    /// Regions with precise faults and without, and quick code.
+    compiled: [Machine; 3],
     /// Compiled code and the interpreter in lockstep.
     compared: Machine,
 }
@@ -46,7 +46,7 @@ impl Bench {
         Bench {
             oracle: machine(Way::Plain),
             interp: machine(Way::Interp),
-            compiled: [Way::Precise, Way::Jit].map(machine),
+            compiled: [Way::Precise, Way::Jit, Way::Quick].map(machine),
             compared: machine(Way::Lockstep),
         }
     }
@@ -54,7 +54,7 @@ impl Bench {
     /// Runs the program by the interpreters and by compiled code, of a sort that depends on the seed; what differs from the
     /// oracle, or `None`.
     fn difference(&mut self, program: &Program, seed: u64) -> Option<String> {
-        let sort = (seed % 2) as usize;
+        let sort = (seed % 3) as usize;
         let data = initial_data();
         let code = program.padded(CODE);
         let run = |machine: &mut Machine| {

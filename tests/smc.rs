@@ -9,7 +9,7 @@ use common::machine::{Machine, Way, map};
 use common::program::CODE;
 use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Slot};
 use emu_machine::engine::{EngineConfig, EngineVcpu};
-use emu_machine::mem::{GuestMemory, Prot};
+use emu_machine::mem::{FaultAction, GuestMemory, Prot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 /// A page of data, out of the way of the longest code.
 const DATA: u64 = 0x80_0000;
 
-const WAYS: [Way; 4] = [Way::Interp, Way::Jit, Way::Precise, Way::Tiered];
+const WAYS: [Way; 5] = [Way::Interp, Way::Quick, Way::Jit, Way::Precise, Way::Tiered];
 /// Where nobody but the hart changes memory.
-const WAYS_ALONE: [Way; 5] = [Way::Interp, Way::Jit, Way::Precise, Way::Tiered, Way::Lockstep];
+const WAYS_ALONE: [Way; 6] = [Way::Interp, Way::Quick, Way::Jit, Way::Precise, Way::Tiered, Way::Lockstep];
 
 /// A machine with `words` at [`CODE`] and a page of data.
 fn machine(way: Way, words: &[u32]) -> Machine {
@@ -137,6 +137,27 @@ fn code_rewritten_by_another_thread_is_seen() {
             memory.write_u64(DATA + 16, 1).unwrap();
             assert_eq!(runner.join().unwrap(), 99);
         });
+    }
+}
+
+#[test]
+fn a_fence_sees_to_what_another_thread_has_only_begun() {
+    let mut words = vec![NOP; 1024 + 2];
+    words[..3].copy_from_slice(&[FENCE_I, jal(RA, 4096 - 4), ECALL]);
+    words[1024..].copy_from_slice(&[addi(A0, ZERO, 1), RET]);
+    for way in WAYS {
+        let mut machine = machine(way, &words);
+        for _ in 0..10 {
+            assert_eq!(call(&mut machine), 1, "{way:?}");
+        }
+        // The other thread has stored to the page and is about to say so, when this one rewrites the code without a fault.
+        let page = CODE + 4096..CODE + 8192;
+        let action = machine.memory.resolve_fault(page.start, 4, AccessKind::Write, false);
+        assert_eq!(action, FaultAction::CodeWritten(page.clone()), "{way:?}");
+        machine.memory.write_u32(page.start, addi(A0, ZERO, 2)).unwrap();
+        assert_eq!(call(&mut machine), 2, "{way:?}");
+        machine.memory.code_written(page);
+        assert_eq!(call(&mut machine), 2, "{way:?}");
     }
 }
 
@@ -286,7 +307,7 @@ fn prepare(cpu: &mut CpuState, count: u64, rounds: u64) {
 #[test]
 fn little_code_memory_for_many_regions() {
     const COUNT: u64 = 3000;
-    for way in [Way::Jit, Way::Precise, Way::Tiered] {
+    for way in [Way::Quick, Way::Jit, Way::Precise, Way::Tiered] {
         let config = EngineConfig { code_size: 256 << 10, threshold: 2, ..EngineConfig::default() };
         let mut machine = machine_with(way, &many_functions(COUNT), config);
         prepare(machine.cpu_mut(), COUNT, 4);

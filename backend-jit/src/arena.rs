@@ -22,8 +22,6 @@ unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
 
-const ALIGN: usize = 64;
-
 impl Arena {
     pub(crate) fn new(size: usize) -> Result<Arena, JitError> {
         let file = backing(size)?;
@@ -65,9 +63,9 @@ impl Arena {
         self.used
     }
 
-    /// Copies `code` in and returns its executable address, or `None` if it does not fit.
-    pub(crate) fn add(&mut self, code: &[u8]) -> Option<u64> {
-        let start = self.used.next_multiple_of(ALIGN);
+    /// Copies `code` in and returns its executable address, a multiple of `align`, or `None` if it does not fit.
+    pub(crate) fn add(&mut self, code: &[u8], align: usize) -> Option<u64> {
+        let start = self.used.next_multiple_of(align);
         if start.checked_add(code.len())? > self.size {
             return None;
         }

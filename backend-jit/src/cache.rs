@@ -19,6 +19,11 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Alignment of regions in bytes: a line of the host's cache.
+const REGION_ALIGN: usize = 64;
+/// Alignment of quick code, of which there is much.
+const QUICK_ALIGN: usize = 16;
+
 /// Compiled code of one guest program, shared by its harts.
 #[derive(Debug)]
 pub struct CodeCache {
@@ -50,6 +55,7 @@ struct Placed {
     insns: Vec<InsnRef>,
     precise: bool,
     counted: bool,
+    quick: bool,
     /// Slots of other regions that jump here.
     incoming: Vec<u64>,
 }
@@ -108,9 +114,10 @@ impl CodeCache {
         self.lock().by_key.get(&key).copied()
     }
 
-    /// Is there code for `key`?
-    pub fn contains(&self, key: BlockKey) -> bool {
-        self.lock().by_key.contains_key(&key)
+    /// Is there a region for `key`? Quick code does not count.
+    pub fn contains_region(&self, key: BlockKey) -> bool {
+        let inner = self.lock();
+        inner.by_key.get(&key).and_then(|start| inner.regions.get(start)).is_some_and(|region| !region.quick)
     }
 
     /// Numbers for `--stats`.
@@ -127,13 +134,14 @@ impl CodeCache {
             inner.stats.stale_regions += 1;
             return false;
         }
-        let start = match inner.arena.add(&region.bytes) {
+        let align = if region.quick { QUICK_ALIGN } else { REGION_ALIGN };
+        let start = match inner.arena.add(&region.bytes, align) {
             Some(start) => start,
             None if self.all_outside() => {
                 inner.clear();
                 self.generation.fetch_add(1, Ordering::SeqCst);
                 inner.stats.flushes += 1;
-                match inner.arena.add(&region.bytes) {
+                match inner.arena.add(&region.bytes, align) {
                     Some(start) => start,
                     None => return false,
                 }
@@ -145,9 +153,7 @@ impl CodeCache {
                 return false;
             }
         };
-        for i in 0..region.slots.len() {
-            inner.arena.set_slot(start + (region.slots_offset + i * SLOT_SIZE) as u64, self.stubs.exit);
-        }
+        inner.link_exits(start, &region, self.stubs.exit);
         inner.place(start, region);
         true
     }
@@ -240,6 +246,14 @@ impl CodeCache {
             retired: region.counted.then_some(ctx.checkpoint_count + since),
             faulting: region.insns[faulting as usize].pc,
         };
+        if region.quick {
+            // Registers are written when they change, and nothing changes before the instruction's last fault.
+            return Some(FaultPoint::Replay {
+                pc: region.insns[faulting as usize].pc,
+                retired: None,
+                faulting: region.insns[faulting as usize].pc,
+            });
+        }
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
             return Some(replay(region.key.pc, 0));
         }
@@ -272,11 +286,32 @@ impl ForkGuard<'_> {
 }
 
 impl Inner {
+    /// Lets the exits of new code jump to the code that is there, or to the machine.
+    fn link_exits(&mut self, start: u64, region: &CompiledRegion, exit: u64) {
+        for (i, request) in region.slots.iter().enumerate() {
+            let slot = start + (region.slots_offset + i * SLOT_SIZE) as u64;
+            let code = self.by_key.get(&BlockKey { pc: request.target, ..region.key }).copied();
+            if let Some(target) = code.and_then(|code| self.regions.get_mut(&code)) {
+                target.incoming.push(slot);
+            }
+            self.arena.set_slot(slot, code.unwrap_or(exit));
+        }
+    }
+
     fn place(&mut self, start: u64, region: CompiledRegion) {
-        self.stats.regions += 1;
-        self.stats.insns += region.insns.len() as u64;
-        // A region that had this key before is no longer found; those that jump to it may go on.
-        self.by_key.insert(region.key, start);
+        if region.quick {
+            self.stats.quick_blocks += 1;
+            self.stats.quick_insns += region.insns.len() as u64;
+        } else {
+            self.stats.regions += 1;
+            self.stats.insns += region.insns.len() as u64;
+        }
+        // Code that had this key before is no longer found. What jumps to it jumps here from now on.
+        let before = self.by_key.insert(region.key, start).and_then(|old| self.regions.get_mut(&old));
+        let incoming = before.map(|old| std::mem::take(&mut old.incoming)).unwrap_or_default();
+        for slot in &incoming {
+            self.arena.set_slot(*slot, start);
+        }
         for page in &region.pages {
             self.by_page.entry(*page).or_default().push(start);
         }
@@ -288,7 +323,8 @@ impl Inner {
             insns: region.insns,
             precise: region.precise,
             counted: region.counted,
-            incoming: Vec::new(),
+            quick: region.quick,
+            incoming,
         };
         self.regions.insert(start, placed);
     }

@@ -37,6 +37,8 @@ pub struct CompiledRegion {
     pub precise: bool,
     /// Does it keep `CpuState::insn_count`?
     pub counted: bool,
+    /// Is it a single block's quick code, to be replaced by a region if it runs often?
+    pub quick: bool,
     /// Cranelift's IR, if it was asked for.
     pub clif: Option<String>,
 }
@@ -107,6 +109,7 @@ impl Compiler {
             pages: region.pages().into_iter().collect(),
             precise: options.precise_faults,
             counted: options.count_insns,
+            quick: false,
             clif,
             bytes,
         })

@@ -6,6 +6,20 @@ use std::mem::offset_of;
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
 pub(crate) const JUMP_CACHE: usize = 4096;
 
+/// Counters of the runs of quick code (a power of two); blocks share one by chance.
+const HOT_COUNTERS: usize = 4096;
+
+/// Runs of quick code between two times that it tells the machine.
+pub const HOT_PERIOD: u32 = 256;
+
+/// The counter of the quick code at `pc`.
+pub(crate) fn hot_index(pc: u64) -> usize {
+    (pc >> 1 ^ pc >> 13) as usize & (HOT_COUNTERS - 1)
+}
+
+/// `Context::jumped_from` before the first jump: no instruction is at an odd address.
+pub(crate) const NO_JUMP: u64 = 1;
+
 /// MXCSR with all exceptions masked, no flag raised, rounding to nearest: what Rust code runs with.
 pub(crate) const DEFAULT_MXCSR: u32 = 0x1f80;
 
@@ -27,6 +41,8 @@ pub enum ExitCode {
     ImpreciseFault = 5,
     /// `cpu.mode` must be computed anew; `cpu.pc` is after the instruction.
     ModeChange = 6,
+    /// The counter of the quick code at `cpu.pc` has run down: it was run some [`HOT_PERIOD`] times.
+    Hot = 7,
 }
 
 /// A fault in compiled code, as the code saw it.
@@ -95,6 +111,11 @@ pub struct Context {
     pub(crate) checkpoint_count: u64,
     /// Where compiled code stores what nobody needs.
     pub(crate) unused: u64,
+    /// Where quick code jumped from and to when the target was computed, and it was no return, last.
+    pub(crate) jumped_from: u64,
+    pub(crate) jumped_to: u64,
+    /// Runs that are left until quick code tells, by [`hot_index`].
+    pub(crate) hot: [i32; HOT_COUNTERS],
     /// The fault behind [`ExitCode::ImpreciseFault`].
     pub fault: Option<Fault>,
     /// The fault that compiled code was left for last, whether the registers are known there or not.
@@ -107,6 +128,9 @@ pub struct Context {
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
 }
+
+/// Counters that have not run yet.
+pub(crate) const FRESH_COUNTERS: [i32; HOT_COUNTERS] = [HOT_PERIOD as i32; HOT_COUNTERS];
 
 /// Offsets of the fields that compiled code touches.
 pub(crate) mod offset {
@@ -143,6 +167,9 @@ pub(crate) mod offset {
     own!(CHECKPOINT, checkpoint);
     own!(CHECKPOINT_COUNT, checkpoint_count);
     own!(UNUSED, unused);
+    own!(HOT, hot);
+    own!(JUMPED_FROM, jumped_from);
+    own!(JUMPED_TO, jumped_to);
     own!(NEXT_STORE, next_store);
     own!(JUMP_CACHE_PTR, jump_cache);
 }
@@ -158,9 +185,33 @@ impl Context {
         self.jump_cache[Self::jump_index(pc)] = JumpEntry { pc, code };
     }
 
+    /// The code for `pc`, if it is remembered.
+    pub(crate) fn recall(&self, pc: u64) -> Option<u64> {
+        let entry = &self.jump_cache[Self::jump_index(pc)];
+        (entry.pc == pc).then_some(entry.code)
+    }
+
+    /// Forgets the code for `pc`, so that it is looked up anew.
+    fn forget(&mut self, pc: u64) {
+        if self.recall(pc).is_some() {
+            self.jump_cache[Self::jump_index(pc)] = EMPTY_ENTRY;
+        }
+    }
+
     /// Forgets all remembered code, as after an invalidation or a change of mode.
     pub fn forget_code(&mut self) {
         self.jump_cache.fill(EMPTY_ENTRY);
+    }
+
+    /// The block whose quick code made the last computed jump or call, and where it went: a sample for the profile.
+    pub fn last_jump(&self) -> Option<(u64, u64)> {
+        (self.jumped_from != NO_JUMP).then_some((self.jumped_from, self.jumped_to))
+    }
+
+    /// Lets the quick code at `pc` run for another period, if there is no region by now.
+    pub fn restart_counter(&mut self, pc: u64) {
+        self.hot[hot_index(pc)] = HOT_PERIOD as i32;
+        self.forget(pc);
     }
 
     /// Sets MXCSR up from the guest's rounding mode, with no flag raised.

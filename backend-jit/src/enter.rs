@@ -28,6 +28,7 @@ pub(crate) unsafe fn enter(ctx: &mut Context, code: u64, env: &mut dyn Env) -> E
         4 => ExitCode::Budget,
         5 => ExitCode::ImpreciseFault,
         6 => ExitCode::ModeChange,
+        7 => ExitCode::Hot,
         other => unreachable!("compiled code left with exit kind {other}"),
     }
 }

@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_ENTRY, ExitCode, JUMP_CACHE, LastFault, StoreNote};
+use crate::context::{Context, EMPTY_ENTRY, ExitCode, FRESH_COUNTERS, JUMP_CACHE, LastFault, NO_JUMP, StoreNote};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -86,6 +86,9 @@ impl Hart {
             checkpoint: 0,
             checkpoint_count: 0,
             unused: 0,
+            jumped_from: NO_JUMP,
+            jumped_to: 0,
+            hot: FRESH_COUNTERS,
             fault: None,
             last_fault: None,
             next_store: 0,
@@ -142,7 +145,8 @@ impl Hart {
         &self.shared
     }
 
-    /// Runs compiled code from `cpu.pc` on; `None` if there is none.
+    /// Runs compiled code from `cpu.pc` on; `None` if there is none. The jump cache may know quick code although there is
+    /// a region by now: its counter sees to it that it is looked up anew.
     pub fn run(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
         self.shared.epoch.fetch_add(1, Ordering::SeqCst);
         let exit = self.run_inside(env);
@@ -161,7 +165,11 @@ impl Hart {
             ctx.link = 0;
             (self.generation, self.mode) = (generation, key.mode);
         }
-        let code = self.cache.lookup(key)?;
+        let ctx = self.context();
+        let code = match ctx.recall(key.pc) {
+            Some(code) if ctx.link == 0 => code,
+            _ => self.cache.lookup(key)?,
+        };
         let ctx = self.context();
         ctx.remember(key.pc, code);
         ctx.helper_trapped = 0;

@@ -4,6 +4,7 @@
 //!
 //! - [`Region`]: the blocks that are compiled together, found by [`Region::discover`].
 //! - [`Compiler`]: makes a [`CompiledRegion`] of a region; one per thread.
+//! - [`compile_block`]: makes one of a single block, quickly.
 //! - [`CodeCache`]: the code in place, by guest address and by guest page; shared by all harts.
 //! - [`Hart`]: runs code of the cache on the registers of one hart.
 //! - [`CodeFault`]: what a signal handler does about a fault in compiled code.
@@ -12,6 +13,7 @@
 
 mod analysis;
 mod arena;
+mod baseline;
 mod cache;
 mod compile;
 mod context;
@@ -22,9 +24,10 @@ mod lower;
 mod region;
 mod stubs;
 
+pub use baseline::compile_block;
 pub use cache::{CodeCache, ForkGuard};
 pub use compile::{CompiledRegion, Compiler};
-pub use context::{Context, ExitCode, LastFault, StoreNote};
+pub use context::{Context, ExitCode, HOT_PERIOD, LastFault, StoreNote};
 pub use hart::{CodeFault, Hart, HartShared};
 pub use lower::{InsnRef, PlantedFault, SlotRequest};
 pub use region::{BlockSource, PAGE, Region, RegionBlock};
@@ -84,6 +87,10 @@ pub struct Stats {
     pub regions: u64,
     /// Guest instructions in them.
     pub insns: u64,
+    /// Blocks for which quick code was installed.
+    pub quick_blocks: u64,
+    /// Guest instructions in them.
+    pub quick_insns: u64,
     /// Bytes of code memory in use.
     pub code_bytes: u64,
     /// Regions in place now, those that were dropped but not yet reclaimed included.

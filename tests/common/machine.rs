@@ -22,6 +22,8 @@ pub enum Way {
     Jit,
     /// Compiled code with exact registers at a fault.
     Precise,
+    /// Quick code, block by block.
+    Quick,
     /// The interpreter first, compiled code after a few executions, in the background.
     Tiered,
     /// Compiled code, compared with the interpreter: panics if they differ.
@@ -29,16 +31,21 @@ pub enum Way {
 }
 
 impl Way {
-    pub const ALL: [Way; 4] = [Way::Plain, Way::Interp, Way::Jit, Way::Precise];
+    pub const ALL: [Way; 5] = [Way::Plain, Way::Interp, Way::Quick, Way::Jit, Way::Precise];
 
     fn config(self) -> EngineConfig {
         let tier = match self {
             Way::Plain | Way::Interp => Tier::Interp,
-            Way::Jit | Way::Precise | Way::Lockstep => Tier::Jit,
+            Way::Quick | Way::Jit | Way::Precise | Way::Lockstep => Tier::Jit,
             Way::Tiered => Tier::Tiered,
         };
+        let (quick, threshold) = match self {
+            Way::Quick => (Some(0), u32::MAX),
+            Way::Tiered => (Some(1), 3),
+            _ => (None, 3),
+        };
         let lockstep = (self == Way::Lockstep).then(LockstepConfig::default);
-        EngineConfig { tier, threshold: 3, code_size: 8 << 20, verify: true, lockstep, ..EngineConfig::default() }
+        EngineConfig { tier, quick, threshold, code_size: 8 << 20, verify: true, lockstep, ..EngineConfig::default() }
     }
 }
 
@@ -76,17 +83,18 @@ impl Machine {
         Machine::with_config(way, guest, way.config())
     }
 
-    /// The same with other sizes; the tier stays that of `way`.
+    /// The same with other sizes; the tiers stay those of `way`.
     pub fn with_config(way: Way, guest: &Arc<Riscv>, config: EngineConfig) -> Machine {
         let memory = Arc::new(GuestMemory::new(guest.address_bits()).expect("guest memory"));
         let hart = if way == Way::Plain {
             Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
         } else {
-            let EngineConfig { tier, lockstep, .. } = way.config();
-            let config = EngineConfig { tier, lockstep, ..config };
+            let EngineConfig { tier, quick, lockstep, .. } = way.config();
+            let config = EngineConfig { tier, quick, lockstep, ..config };
             let engine = Engine::new(Arc::clone(guest) as Arc<dyn Guest>, Arc::clone(&memory), config)
                 .expect("an engine on this host");
-            if way == Way::Precise {
+            // What the quick compiler refuses becomes a region.
+            if matches!(way, Way::Precise | Way::Quick) {
                 engine.set_precise();
             }
             let (cpu, own) = (CpuState::default(), Arc::clone(&engine));

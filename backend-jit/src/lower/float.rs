@@ -34,8 +34,10 @@ impl Lower<'_> {
             return value;
         }
         let clean = self.canonical(self.ty(v), value);
-        self.cur.values[v.index()] = Some(clean);
-        self.cur.raw_values[v.index()] = false;
+        if !self.cur.aside {
+            self.cur.values[v.index()] = Some(clean);
+            self.cur.raw_values[v.index()] = false;
+        }
         clean
     }
 
@@ -74,8 +76,8 @@ impl Lower<'_> {
         let args: Vec<ClifValue> = args
             .iter()
             .map(|a| {
-                self.clean(*a);
-                self.bits64(*a)
+                let value = self.clean(*a);
+                self.bits64_of(self.ty(*a), value)
             })
             .collect();
         let bits = self.helper(call, &args);
@@ -244,6 +246,7 @@ impl Lower<'_> {
         self.b.set_cold_block(cold_block);
         let result = self.b.append_block_param(done, ct);
         self.b.ins().brif(fast, hot_block, &[], cold_block, &[]);
+        let before = std::mem::replace(&mut self.cur.aside, true);
         self.b.switch_to_block(cold_block);
         let value = cold(self);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
@@ -251,6 +254,7 @@ impl Lower<'_> {
         let value = hot(self);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);
         self.b.switch_to_block(done);
+        self.cur.aside = before;
         result
     }
 }

@@ -125,6 +125,8 @@ struct Current {
     raw_values: Vec<bool>,
     raw_slots: SlotSet,
     dirty: SlotSet,
+    /// In a block of Cranelift's that what follows need not have come through: nothing made here can be used later.
+    aside: bool,
     /// The guest instruction, as an index into `Lowered::insns`.
     insn: usize,
     /// It has a store that was noted.
@@ -203,6 +205,7 @@ impl<'a> Lower<'a> {
             raw_values: vec![false; rb.block.insts.len()],
             raw_slots: self.analysis.raw_in[index],
             dirty: self.analysis.dirty_in[index],
+            aside: false,
             insn: self.out.insns.len(),
             has_stored: false,
         };
@@ -409,7 +412,12 @@ impl<'a> Lower<'a> {
 
     /// A value's bits, zero-extended to 64.
     fn bits64(&mut self, v: Value) -> ClifValue {
-        let (value, ty) = (self.value(v), self.ty(v));
+        let value = self.value(v);
+        self.bits64_of(self.ty(v), value)
+    }
+
+    /// The same of Cranelift's value for one of type `ty`.
+    fn bits64_of(&mut self, ty: Type, value: ClifValue) -> ClifValue {
         let int = if ty.is_float() { self.bitcast(ty.as_int(), value) } else { value };
         if ty.bits() == 64 { int } else { self.b.ins().uextend(types::I64, int) }
     }

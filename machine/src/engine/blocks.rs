@@ -23,6 +23,8 @@ pub struct Entry {
     state: AtomicU8,
     /// It became hot while it was part of a region.
     put_off: AtomicBool,
+    /// The quick compiler does not have some op of it.
+    quick_refused: AtomicBool,
     /// Where the indirect jump that ends it has gone; [`NO_TARGET`] where nothing is noted.
     targets: [AtomicU64; 16],
 }
@@ -54,6 +56,17 @@ impl Entry {
         list
     }
 
+    /// Counts `more` executions; has the block reached `threshold` by them?
+    ///
+    /// Not a read-modify-write: a count lost between threads does no harm, a locked instruction here would.
+    #[inline]
+    pub(super) fn count_runs(&self, more: u32, threshold: u32) -> bool {
+        let before = self.runs.load(Ordering::Relaxed);
+        let runs = before.saturating_add(more);
+        self.runs.store(runs, Ordering::Relaxed);
+        before < threshold && runs >= threshold
+    }
+
     pub(super) fn is_compiled(&self) -> bool {
         self.state.load(Ordering::Acquire) == COMPILED
     }
@@ -70,6 +83,14 @@ impl Entry {
     /// Will the compiler never be asked again?
     pub(super) fn is_refused(&self) -> bool {
         self.state.load(Ordering::Relaxed) == REFUSED
+    }
+
+    pub(super) fn is_quick_refused(&self) -> bool {
+        self.quick_refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refuse_quick(&self) {
+        self.quick_refused.store(true, Ordering::Relaxed);
     }
 
     /// Notes how an attempt to compile ended: `None` if it may be tried again.
@@ -170,6 +191,7 @@ impl BlockCache {
                 runs: AtomicU32::new(0),
                 state: AtomicU8::new(FRESH),
                 put_off: AtomicBool::new(false),
+                quick_refused: AtomicBool::new(false),
                 targets: [const { AtomicU64::new(NO_TARGET) }; 16],
             });
             if !fetch.all_watched {

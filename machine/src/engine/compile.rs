@@ -90,8 +90,50 @@ impl Engine {
             return false;
         }
         let compiled = self.compile_now(entry.block.key);
-        entry.set_compiled(compiled);
+        // Without a region the quick code goes on, if there is any.
+        if compiled == Some(true) || !entry.is_compiled() {
+            entry.set_compiled(compiled);
+        }
         compiled == Some(true)
+    }
+
+    /// Compiles a block that has not been: is there code for it now?
+    pub(super) fn compile_at_once(&self, entry: &Entry) -> bool {
+        self.config.quick.is_some() && self.compile_quick(entry) || self.compile_entry(entry)
+    }
+
+    /// Makes quick code of a block that has run often enough; is there any now?
+    pub(super) fn compile_warm(&self, entry: &Entry) -> bool {
+        let warm = self.config.quick.is_some_and(|runs| entry.runs.load(Ordering::Relaxed) >= runs);
+        warm && self.compile_quick(entry)
+    }
+
+    fn compile_quick(&self, entry: &Entry) -> bool {
+        if entry.is_quick_refused() {
+            return false;
+        }
+        let code = self.code();
+        let generation = code.generation();
+        let key = entry.block.key;
+        // Is it still what is there? If it changes from now on, the code's generation does, too.
+        if !self.blocks.get(key).is_some_and(|current| std::ptr::eq(&*current, entry)) {
+            return false;
+        }
+        match emu_backend_jit::compile_block(&entry.block, &self.compile_options()) {
+            Ok(compiled) => {
+                self.show_region(&compiled);
+                let installed = code.install(compiled, generation);
+                if installed {
+                    entry.set_compiled(Some(true));
+                }
+                installed
+            }
+            Err(error) => {
+                debug!("{error}");
+                entry.refuse_quick();
+                false
+            }
+        }
     }
 
     /// Compiles the region at `key` and puts it in place: `Some(false)` if that is not possible, `None` if it may be
@@ -110,9 +152,14 @@ impl Engine {
         }
     }
 
+    /// Are regions made of everything that is reached?
+    fn compiles_all(&self) -> bool {
+        self.config.tier == Tier::Jit && self.config.quick.is_none()
+    }
+
     fn try_compile(&self, key: BlockKey) -> Result<bool, JitError> {
         let code = self.code();
-        if code.contains(key) {
+        if code.contains_region(key) {
             return Ok(true);
         }
         let generation = code.generation();
@@ -145,11 +192,10 @@ impl Engine {
         if let Some(known) = self.lockstep.as_ref().and_then(|lockstep| lockstep.known_region(key, self)) {
             return known;
         }
-        let mut source = Source { engine: self, whole: self.config.tier == Tier::Jit, key };
-        let budget = match self.config.tier {
-            Tier::Jit => self.config.region_insns.min(JIT_REGION_INSNS),
-            Tier::Interp | Tier::Tiered => self.config.region_insns,
-        };
+        let least_runs = self.config.quick.unwrap_or(0);
+        let mut source = Source { engine: self, whole: self.compiles_all(), least_runs, key };
+        let most = if self.compiles_all() { JIT_REGION_INSNS } else { usize::MAX };
+        let budget = self.config.region_insns.min(most);
         let budget = if self.lockstep.is_some() { budget.min(lockstep::REGION_INSNS) } else { budget };
         Region::discover(key, budget, &mut source)
     }
@@ -169,21 +215,24 @@ fn work(engine: &Weak<Engine>, requests: &Receiver<BlockKey>) {
     }
 }
 
-/// Blocks for a region: those that have run, or with `whole` all that can be reached.
+/// Blocks for a region: those that run often, or with `whole` all that can be reached.
 struct Source<'a> {
     engine: &'a Engine,
     whole: bool,
+    /// What has not run more often stays outside. Quick code tells of its runs when it has had many.
+    least_runs: u32,
     key: BlockKey,
 }
 
 impl BlockSource for Source<'_> {
     fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>> {
-        if let Some(entry) = self.engine.blocks.get(key) {
-            if entry.block.marks.len() <= max_insns {
-                return Some(Arc::clone(&entry.block));
-            }
-        } else if !self.whole && key != self.key {
+        let entry = self.engine.blocks.get(key);
+        let wanted = |entry: &Entry| entry.runs.load(Ordering::Relaxed) > self.least_runs;
+        if !self.whole && key != self.key && !entry.as_deref().is_some_and(wanted) {
             return None;
+        }
+        if let Some(entry) = entry.filter(|entry| entry.block.marks.len() <= max_insns) {
+            return Some(Arc::clone(&entry.block));
         }
         let mut fetch = WatchedFetch::new(&self.engine.mem);
         let block = translate(key, &*self.engine.guest, &mut fetch, max_insns.min(super::BLOCK_INSNS)).ok()?;

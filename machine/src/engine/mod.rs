@@ -43,6 +43,8 @@ pub enum Tier {
 pub struct EngineConfig {
     /// Which engine.
     pub tier: Tier,
+    /// Executions of a block before quick code is made of it; `None`: never.
+    pub quick: Option<u32>,
     /// Executions of a block before the region around it is compiled.
     pub threshold: u32,
     /// Guest instructions of a region, at most.
@@ -59,7 +61,8 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             tier: Tier::Tiered,
-            threshold: 2500,
+            quick: Some(16),
+            threshold: 8000,
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),
@@ -120,6 +123,9 @@ impl Engine {
         config: EngineConfig,
         only: Option<HashMap<BlockKey, RegionShape>>,
     ) -> Result<Arc<Engine>, JitError> {
+        // Quick code neither counts instructions nor notes its stores.
+        let quick = config.quick.filter(|_| config.lockstep.is_none());
+        let config = EngineConfig { quick, ..config };
         let engine = Arc::new(Engine {
             guest,
             mem,
@@ -199,11 +205,17 @@ impl Engine {
         }
     }
 
-    /// A `fence.i` or its like. Stores to pages of code have been noticed when they happened; only memory that is
-    /// mapped twice can have changed unseen.
+    /// A `fence.i` or its like. Stores to pages of code have been noticed when they happened, but another thread may not
+    /// have come to the end of it; and memory that is mapped twice can have changed unseen.
     pub(crate) fn insn_fence(&self) {
+        self.invalidate_stale();
         let shared: Vec<_> = self.mem.maps().into_iter().filter(|v| v.shared).map(|v| v.range).collect();
         shared.into_iter().for_each(|range| self.invalidate(range));
+    }
+
+    /// Does what other threads are about to do, or would have done had they not been lost in a fork.
+    fn invalidate_stale(&self) {
+        self.mem.stale_code().into_iter().for_each(|range| self.invalidate(range));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::blocks::{BlockCache, Entry};
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
-use emu_backend_jit::{ExitCode, Hart, HartShared, JitError};
+use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
 use emu_ir::{BlockKey, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,14 +23,24 @@ pub struct EngineVcpu {
 
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
 pub(super) struct LocalBlocks {
-    table: Box<[Option<Arc<Entry>>]>,
+    table: Box<[LocalBlock]>,
     generation: u64,
 }
+
+/// The key stands beside the pointer: what is not the block that is looked for need not be read.
+#[derive(Clone)]
+struct LocalBlock {
+    key: BlockKey,
+    entry: Option<Arc<Entry>>,
+}
+
+/// No block: no instruction is at an odd address.
+const NO_BLOCK: LocalBlock = LocalBlock { key: BlockKey { pc: 1, mode: 0 }, entry: None };
 
 impl LocalBlocks {
     /// None yet of those in `blocks`.
     pub(super) fn new(blocks: &BlockCache) -> LocalBlocks {
-        LocalBlocks { table: vec![None; LOCAL_BLOCKS].into(), generation: blocks.generation() }
+        LocalBlocks { table: vec![NO_BLOCK; LOCAL_BLOCKS].into(), generation: blocks.generation() }
     }
 
     /// The block at the current pc, of those in `blocks`; `get` fetches it from there.
@@ -43,25 +53,22 @@ impl LocalBlocks {
     ) -> Result<&Entry, Fault> {
         let generation = blocks.generation();
         if generation != self.generation {
-            self.table.fill(None);
+            self.table.fill(NO_BLOCK);
             self.generation = generation;
         }
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
         let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
-        match cell {
-            Some(entry) if entry.block.key == key => {}
-            _ => *cell = Some(get(key)?),
+        if cell.key != key || cell.entry.is_none() {
+            *cell = LocalBlock { key, entry: Some(get(key)?) };
         }
-        Ok(cell.as_ref().expect("just filled"))
+        Ok(cell.entry.as_ref().expect("just filled"))
     }
 }
 
 /// Runs the block in the interpreter, and has it compiled when it has become hot.
 pub(super) fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
-    // Not a read-modify-write: a count lost between threads does no harm, a locked instruction here would.
-    let runs = entry.runs.load(Ordering::Relaxed) + 1;
-    entry.runs.store(runs, Ordering::Relaxed);
-    if runs == engine.config.threshold && engine.config.tier == Tier::Tiered && engine.lockstep.is_none() {
+    let compiles = engine.config.tier != Tier::Interp && engine.lockstep.is_none();
+    if entry.count_runs(1, engine.config.threshold) && compiles {
         engine.request(entry.block.key);
     }
     let exit = emu_interp::run(&entry.code, cpu, env);
@@ -112,8 +119,8 @@ impl EngineVcpu {
         };
         let compiled = match self.engine.config.tier {
             Tier::Interp => false,
-            Tier::Jit => entry.is_compiled() || self.engine.compile_entry(entry),
-            Tier::Tiered => entry.is_compiled(),
+            Tier::Jit => entry.is_compiled() || self.engine.compile_at_once(entry),
+            Tier::Tiered => entry.is_compiled() || self.engine.compile_warm(entry),
         };
         if !compiled {
             return interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env);
@@ -141,7 +148,28 @@ impl EngineVcpu {
                     Err(fault) => Exit::Fault(fault),
                 }
             }
+            ExitCode::Hot => self.count_quick_runs(),
             ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
+        }
+    }
+
+    /// The quick code at the pc has run for a period.
+    fn count_quick_runs(&mut self) -> Exit {
+        let (pc, mode) = (self.hart.cpu().pc, self.hart.cpu().mode);
+        self.hart.context().restart_counter(pc);
+        if let Some((from, to)) = self.hart.context().last_jump()
+            && let Some(entry) = self.engine.blocks.get(BlockKey { pc: from, mode })
+        {
+            entry.note_target(to);
+        }
+        match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+            Ok(entry) => {
+                if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
+                    self.engine.request(entry.block.key);
+                }
+                Exit::Next
+            }
+            Err(fault) => Exit::Fault(fault),
         }
     }
 
@@ -202,6 +230,7 @@ impl Engine {
         if in_child {
             worker.forget();
             code.in_child(survivor)?;
+            self.invalidate_stale();
         }
         Ok(())
     }

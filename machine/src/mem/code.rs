@@ -5,8 +5,8 @@ use super::access::HostFault;
 use super::{CODE, GuestMemory, PAGE_SIZE, Prot, Space};
 use emu_ir::{AccessKind, Fault, FaultCause};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 /// Is told when guest memory that code was translated from changes or goes away.
 pub trait CodeWatch: Send + Sync {
@@ -77,32 +77,30 @@ impl GuestMemory {
         self.code_epoch.load(Ordering::SeqCst)
     }
 
-    /// Reacts to a host fault (of generated code, on the thread that faulted) at `addr` for writing: true if the guest
-    /// may write there, so that the store can run again. The caller invalidates the page's translations.
+    /// Code that some thread has changed, or is about to, while the [`CodeWatch`] has not been told to the end.
     ///
-    /// Between this call and the invalidation other threads can write to the page too; the thread that stores has its
-    /// translations invalidated before its store. A thread that executes an instruction fence meanwhile may need to
-    /// wait for invalidations under way.
-    ///
-    /// May be called in the signal handler, by a thread that holds none of the memory's locks.
-    pub fn on_write_fault(&self, addr: u64) -> bool {
-        !matches!(self.resolve_fault(addr, 1, AccessKind::Write, false), FaultAction::Deliver(_))
+    /// Once a page of code may be written, all threads can write there, but only the one that made it so tells the
+    /// watch. Another that executes an instruction fence in between has to invalidate these ranges itself.
+    pub fn stale_code(&self) -> Vec<Range<u64>> {
+        self.lock().stale.clone()
     }
 
     /// What a host fault of an access to `len` bytes at `addr` means; `bus` if the signal was SIGBUS, and then `addr`
-    /// should be where the host says. Does not tell the [`CodeWatch`].
+    /// should be where the host says. Does not tell the [`CodeWatch`]: after [`FaultAction::CodeWritten`] the caller has
+    /// to, by [`GuestMemory::code_written`].
     ///
     /// May be called in the signal handler, by a thread that holds none of the memory's locks.
     pub fn resolve_fault(&self, addr: u64, len: u64, access: AccessKind, bus: bool) -> FaultAction {
-        let space = self.lock();
+        let mut space = self.lock();
         if let Some(fault) = self.check(&space, addr, len, access) {
-            return FaultAction::Deliver(fault);
+            let grown = fault.cause == FaultCause::Unmapped && self.grow_down(&mut space, fault.addr);
+            return if grown { FaultAction::Retry } else { FaultAction::Deliver(fault) };
         }
         if bus {
             return FaultAction::Deliver(Fault { addr, access, cause: FaultCause::Bus });
         }
         match access {
-            AccessKind::Write => self.unprotect_code(&space, &(addr..addr + len)),
+            AccessKind::Write => self.unprotect_code(&mut space, &(addr..addr + len)),
             _ => None,
         }
         .map_or(FaultAction::Retry, FaultAction::CodeWritten)
@@ -119,7 +117,7 @@ impl GuestMemory {
         if self.pages.slice(&range).iter().all(|b| b.load(Ordering::Acquire) & CODE == 0) {
             return false;
         }
-        let stale = self.unprotect_code(&self.lock(), &range);
+        let stale = self.unprotect_code(&mut self.lock(), &range);
         let found = stale.is_some();
         self.notify(stale);
         found
@@ -130,12 +128,25 @@ impl GuestMemory {
         self.notify(Some(range));
     }
 
-    /// Tells the watch of stale code. The caller holds no lock.
-    pub(super) fn notify(&self, stale: Option<Range<u64>>) {
+    /// Ends a change of the mapping: gives back the lock and tells the watch of the code that went away.
+    pub(super) fn finish(&self, mut space: MutexGuard<'_, Space>, stale: impl IntoIterator<Item = Range<u64>>) {
+        let first = space.stale.len();
+        space.stale.extend(stale);
+        let mine = space.stale[first..].to_vec();
+        drop(space);
+        mine.into_iter().for_each(|range| self.notify(Some(range)));
+    }
+
+    /// Tells the watch of stale code, which is in the list of such. The caller holds no lock.
+    fn notify(&self, stale: Option<Range<u64>>) {
         let Some(range) = stale else { return };
         self.code_epoch.fetch_add(1, Ordering::SeqCst);
         if let Some(watch) = self.watch.get() {
-            watch.invalidate(range);
+            watch.invalidate(range.clone());
+        }
+        let list = &mut self.lock().stale;
+        if let Some(at) = list.iter().position(|r| *r == range) {
+            list.swap_remove(at);
         }
     }
 
@@ -182,8 +193,8 @@ impl GuestMemory {
     }
 
     /// Makes the code pages of a range writable for the host if they are so for the guest, and forgets that they hold
-    /// code. Returns the pages that change.
-    fn unprotect_code(&self, _space: &Space, range: &Range<u64>) -> Option<Range<u64>> {
+    /// code. Returns the pages that change, of which the watch is to be told.
+    fn unprotect_code(&self, space: &mut Space, range: &Range<u64>) -> Option<Range<u64>> {
         let mut stale: Option<Range<u64>> = None;
         let mut at = page_of(range.start).start;
         while at < range.end {
@@ -197,7 +208,8 @@ impl GuestMemory {
             }
             at += PAGE_SIZE;
         }
-        if stale.is_some() {
+        if let Some(range) = &stale {
+            space.stale.push(range.clone());
             // Under the lock and after the marks are gone: a translator that saw them has an older epoch.
             self.code_epoch.fetch_add(1, Ordering::SeqCst);
         }

@@ -191,6 +191,14 @@ pub(super) struct MapFailure {
     pub(super) lost: bool,
 }
 
+/// RLIMIT_STACK, which the guest shares with the emulator.
+pub(super) fn stack_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a query into a valid structure.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };
+    limit.rlim_cur
+}
+
 /// One byte for each guest page, all 0 at first and costing memory only where written.
 pub(super) struct PageBytes {
     start: *const AtomicU8,

@@ -57,7 +57,7 @@ pub struct MapRequest {
     pub shared: bool,
     /// What to map.
     pub backing: Backing,
-    /// MAP_GROWSDOWN; such a mapping does not grow (the main stack is mapped whole).
+    /// MAP_GROWSDOWN (the main stack, too, but it is mapped whole).
     pub grows_down: bool,
     /// MAP_NORESERVE.
     pub noreserve: bool,
@@ -168,15 +168,12 @@ impl GuestMemory {
         let mut space = self.lock();
         let addr = space.place(request, len)?;
         let stale = self.map_at(&mut space, request, addr..addr + len);
-        drop(space);
-        match stale {
-            Ok(stale) => self.notify(stale),
-            Err((stale, errno)) => {
-                self.notify(stale);
-                return Err(errno);
-            }
-        }
-        Ok(addr)
+        let (stale, result) = match stale {
+            Ok(stale) => (stale, Ok(addr)),
+            Err((stale, errno)) => (stale, Err(errno)),
+        };
+        self.finish(space, stale);
+        result
     }
 
     /// Maps over `range`; returns the code that went away, with an error too.
@@ -239,8 +236,7 @@ impl GuestMemory {
             return Err(Errno::EINVAL);
         }
         let stale = self.unmap(&mut space, &range)?;
-        drop(space);
-        self.notify(stale);
+        self.finish(space, stale);
         Ok(())
     }
 
@@ -257,8 +253,7 @@ impl GuestMemory {
         let keeps_code = prot.contains(Prot::EXEC) && !prot.contains(Prot::WRITE);
         let stale = if keeps_code { None } else { self.code_in(&space, &range) };
         let result = self.protect_parts(&mut space, &range, prot, if keeps_code { CODE } else { 0 });
-        drop(space);
-        self.notify(stale);
+        self.finish(space, stale);
         result.and(if hole.is_some() { Err(Errno::ENOMEM) } else { Ok(()) })
     }
 
@@ -325,9 +320,8 @@ impl GuestMemory {
         let range = space.range(addr, len, Errno::EINVAL)?;
         let stale = if changes { self.code_in(&space, &range) } else { None };
         let result = self.each_part(&space, &range, |part| self.host.advise(part, advice));
-        drop(space);
         // The marks stay: the pages are still protected, and will be translated from again.
-        self.notify(stale);
+        self.finish(space, stale);
         result
     }
 

@@ -36,6 +36,7 @@ pub use vma::{FileId, Vma};
 use access::{HostFault, Window};
 use emu_ir::{AccessKind, AtomicOp, Fault, FaultCause};
 use host::{PageBytes, Reservation};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{fmt, io};
@@ -74,6 +75,8 @@ struct Space {
     layout: Layout,
     brk_start: u64,
     brk: u64,
+    /// Code that has changed, or may have, and that the watch has not been told of to the end.
+    stale: Vec<Range<u64>>,
 }
 
 /// A guest's address space. All methods may be called by any thread.
@@ -123,7 +126,7 @@ impl GuestMemory {
             window: host.window(),
             pages: PageBytes::new(limit / PAGE_SIZE)?,
             host,
-            space: Mutex::new(Space { vmas: Vmas::default(), layout, brk_start: 0, brk: 0 }),
+            space: Mutex::new(Space { vmas: Vmas::default(), layout, brk_start: 0, brk: 0, stale: Vec::new() }),
             watch: OnceLock::new(),
             code_epoch: AtomicU64::new(0),
             address_bits,

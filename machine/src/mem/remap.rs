@@ -3,7 +3,7 @@
 
 use super::map::{MMAP_MIN, aligned};
 use super::vma::page_up;
-use super::{Errno, GuestMemory, MapRequest, PAGE_SIZE, Prot, Space, Vma};
+use super::{Errno, GuestMemory, MapRequest, PAGE_SIZE, Prot, Space, Vma, host};
 use std::ops::Range;
 
 /// What Linux keeps free below a stack that grows.
@@ -27,8 +27,9 @@ impl GuestMemory {
     /// As mremap(2): EINVAL, EFAULT where the old range is not one mapping, ENOMEM.
     pub fn mremap(&self, old: u64, old_len: u64, new_len: u64, flags: MremapFlags) -> Result<u64, Errno> {
         let mut stale = Vec::new();
-        let result = self.remap(&mut self.lock(), &mut stale, (old, old_len, new_len), flags);
-        stale.into_iter().for_each(|range| self.notify(range));
+        let mut space = self.lock();
+        let result = self.remap(&mut space, &mut stale, (old, old_len, new_len), flags);
+        self.finish(space, stale.into_iter().flatten());
         result
     }
 
@@ -133,6 +134,22 @@ impl GuestMemory {
         Some(stale)
     }
 
+    /// Lets a mapping with MAP_GROWSDOWN reach down to `addr`, as Linux does at a fault below it: within RLIMIT_STACK, and
+    /// at a distance from what lies below. False if there is none, or it may not.
+    pub(super) fn grow_down(&self, space: &mut Space, addr: u64) -> bool {
+        let above = space.vmas.overlapping(&(addr..space.layout.task_size)).next().map(|(_, vma)| vma.clone());
+        let Some(vma) = above.filter(|v| v.grows_down && !v.shared && v.file.is_none()) else { return false };
+        let start = addr & !(PAGE_SIZE - 1);
+        let gap = start.saturating_sub(STACK_GAP)..start;
+        let near = space.vmas.overlapping(&gap).any(|(_, v)| v.prot != Prot::NONE && !v.grows_down);
+        if near || start < MMAP_MIN || vma.range.end - start > host::stack_limit() {
+            return false;
+        }
+        let Vma { prot, name, noreserve, locked, .. } = vma;
+        let request = MapRequest { prot, name, noreserve, locked, grows_down: true, ..MapRequest::default() };
+        self.map_at(space, &request, start..vma.range.start).is_ok()
+    }
+
     /// Sets where the heap begins: the end of the program, rounded up to a page.
     pub fn set_brk_start(&self, addr: u64) {
         let mut space = self.lock();
@@ -158,8 +175,7 @@ impl GuestMemory {
             space.brk = new;
         }
         let now = space.brk;
-        drop(space);
-        self.notify(changed.ok().flatten());
+        self.finish(space, changed.ok().flatten());
         now
     }
 

@@ -16,7 +16,21 @@ static void show(const char *what, double x)
     if (isnan(x)) /* sign and payload of a NaN differ between machines */
         printf("%s nan\n", what);
     else
-        printf("%s %a %.17g %s\n", what, x, x, signbit(x) ? "negative" : "positive");
+        printf("%s %.17g %s\n", what, x, signbit(x) ? "negative" : "positive");
+}
+
+/* All bits but those of a NaN; %a differs between C libraries. */
+static const char *hex(double x)
+{
+    static char text[16][20];
+    static unsigned next;
+    char *at = text[next++ % 16];
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (isnan(x))
+        return "nan";
+    snprintf(at, sizeof text[0], "%016llx", (unsigned long long)bits);
+    return at;
 }
 
 static const char *flags(void)
@@ -37,7 +51,7 @@ static const char *flags(void)
         if (isnan(result))                                     \
             printf("%-28s nan %s\n", #expression, raised);     \
         else                                                   \
-            printf("%-28s %a %s\n", #expression, result, raised); \
+            printf("%-28s %s %s\n", #expression, hex(result), raised); \
     } while (0)
 
 int main(void)
@@ -79,7 +93,8 @@ int main(void)
         volatile long n = lrint(one * 1.5);
         volatile double o = DBL_MAX * ten, p = fma(one / three, three, one), q = (double)(long long)(9007199254740993LL * (n ? 1 : 0));
         fesetround(FE_TONEAREST);
-        printf("%s: %a %a %a %a %g %g %a %a %.1f %a %ld %g %a %a\n", names[i], a, b, c, d, e, f, g, h, k, m, n, o, p, q);
+        printf("%s: %s %s %s %s %g %g %s %s %.1f %s %ld %g %s %s\n", names[i], hex(a), hex(b), hex(c), hex(d), e, f, hex(g),
+               hex(h), k, hex(m), n, o, hex(p), hex(q));
     }
     feclearexcept(FE_ALL_EXCEPT);
     FLAGS(one + one);

@@ -49,7 +49,7 @@ int main(void)
     CHECK(mprotect(p + 2 * PAGE, PAGE, PROT_NONE) == 0 && probe(p + 2 * PAGE, 0) == DENIED);
     CHECK(munmap(p + 3 * PAGE, PAGE) == 0 && probe(p + 3 * PAGE + 4095, 0) == UNMAPPED && probe(p + 4 * PAGE, 0) == 0);
     CHECK(mprotect(p + 2 * PAGE, 2 * PAGE, PROT_READ) == -1 && errno == ENOMEM);
-    CHECK(mprotect(p + 1, PAGE, PROT_READ) == -1 && errno == EINVAL);
+    CHECK(syscall(SYS_mprotect, p + 1, PAGE, PROT_READ) == -1 && errno == EINVAL); /* musl's function rounds */
     CHECK(munmap(p + 1, PAGE) == -1 && errno == EINVAL);
     printf("protections hold\n");
 
@@ -112,13 +112,25 @@ int main(void)
     wait(NULL);
     CHECK(*shared == 7 && *private == 0);
 
-    char *end = sbrk(0);
-    CHECK(sbrk(100000) == end && sbrk(0) == end + 100000);
+    char *end = (char *)syscall(SYS_brk, 0ul); /* musl has no sbrk */
+    CHECK((char *)syscall(SYS_brk, end + 100000) == end + 100000);
     memset(end, 3, 100000);
-    CHECK(sbrk(-100000) == end + 100000);
-    CHECK(sbrk(100000) == end && ((uintptr_t)end % PAGE == 0 || end[99999] == 0));
-    CHECK(syscall(SYS_brk, 1000ul) == (long)sbrk(0)); /* refused: the break stays */
+    CHECK((char *)syscall(SYS_brk, end) == end);
+    CHECK((char *)syscall(SYS_brk, end + 100000) == end + 100000 && end[99999] == 0);
+    CHECK((char *)syscall(SYS_brk, 1000ul) == end + 100000); /* refused: the break stays */
+    CHECK((char *)syscall(SYS_brk, end) == end);
     void *big = mmap(NULL, (size_t)1 << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(big != MAP_FAILED && (((char *)big)[(1 << 30) - 1] = 1) && munmap(big, (size_t)1 << 30) == 0);
+
+    /* A mapping that grows when it is touched below, up to a distance from what lies there. */
+    enum { PAGES = 600, GAP = 256 };
+    unsigned char *area = map_pages(PAGES, PROT_NONE);
+    CHECK(munmap(area + PAGE, (PAGES - 1) * PAGE) == 0 && mprotect(area, PAGE, PROT_READ) == 0);
+    unsigned char *top = mmap(area + (PAGES - 1) * PAGE, PAGE, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_GROWSDOWN, -1, 0);
+    CHECK(top == area + (PAGES - 1) * PAGE && probe(top, 1) == 0 && probe(top - 1, 1) == 0);
+    CHECK(probe(top - 50 * PAGE, 0) == 0 && top[-20 * (long)PAGE] == 0 && (top[-40 * (long)PAGE] = 5));
+    CHECK(probe(area + (GAP + 1) * PAGE, 1) == 0 && probe(area + GAP * PAGE, 1) == UNMAPPED);
+    CHECK(top[-40 * (long)PAGE] == 5 && munmap(area, PAGES * PAGE) == 0 && probe(top, 0) == UNMAPPED);
     DONE();
 }

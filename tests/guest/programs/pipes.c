@@ -42,6 +42,7 @@ int main(void)
     CHECK(waitpid(pid, &status, 0) == -1 && errno == ECHILD);
 
     int signals[] = { SIGKILL, SIGTERM, SIGUSR1, SIGSEGV };
+    const char *names[] = { "KILL", "TERM", "USR1", "SEGV" };
     for (int i = 0; i < 4; i++) {
         pid = fork();
         if (pid == 0) {
@@ -55,8 +56,8 @@ int main(void)
         }
         if (signals[i] != SIGSEGV)
             CHECK(kill(pid, signals[i]) == 0);
-        CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
-        printf("killed by %s\n", sigabbrev_np(WTERMSIG(status)));
+        CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
+        printf("killed by %s\n", names[i]);
     }
 
     pid = fork();

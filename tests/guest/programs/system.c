@@ -57,9 +57,9 @@ int main(int argc, char **argv)
 
     unsigned cpu = 9999, node = 9999;
     cpu_set_t cpus;
-    CHECK(getcpu(&cpu, &node) == 0 && cpu < 9999 && sched_yield() == 0 && sched_getcpu() >= 0);
+    CHECK(syscall(SYS_getcpu, &cpu, &node, NULL) == 0 && cpu < 9999 && sched_yield() == 0 && sched_getcpu() >= 0);
     CHECK(sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 0 && sysconf(_SC_NPROCESSORS_ONLN) > 0);
-    CHECK(getpriority(PRIO_PROCESS, 0) >= -20 && sched_getscheduler(0) == SCHED_OTHER);
+    CHECK(getpriority(PRIO_PROCESS, 0) >= -20 && syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER);
     CHECK(getpid() > 0 && getppid() > 0 && getpgrp() > 0 && getsid(0) >= 0 && syscall(SYS_gettid) == getpid());
     CHECK(syscall(100000) == -1 && errno == ENOSYS);
     gid_t groups[1000];

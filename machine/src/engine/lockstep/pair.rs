@@ -199,7 +199,7 @@ impl Pair {
             let fault = self.hart.context().last_fault;
             match (exit, fault) {
                 (ExitCode::Next, _) if self.hart.cpu().insn_count < limit && self.is_ready() == Ok(true) => {}
-                (ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted, _) => return Stop::Here,
+                (ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted | ExitCode::Hot, _) => return Stop::Here,
                 (ExitCode::ImpreciseFault, Some(fault)) => return Stop::Fault { fault, exact: false },
                 (ExitCode::Interpret, Some(fault)) => return Stop::Fault { fault, exact: true },
                 (ExitCode::Interpret | ExitCode::ImpreciseFault, _) => {

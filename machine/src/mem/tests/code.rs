@@ -64,13 +64,51 @@ fn faults_of_generated_code_are_resolved() {
     assert_eq!(resolve(page(1) + 8, AccessKind::Write), FaultAction::CodeWritten(page(1)..page(2)));
     assert!(mem.code_epoch() > epoch, "a translation that is being made is stale");
     assert_eq!(resolve(page(1) + 8, AccessKind::Write), FaultAction::Retry, "another thread was first");
-    assert!(mem.on_write_fault(page(1)));
-    assert!(!mem.on_write_fault(page(3)));
+    assert_eq!(mem.stale_code(), [page(1)..page(2)], "until the caller has told");
     mem.mprotect(page(2), PAGE_SIZE, Prot::RX).unwrap();
-    assert!(!mem.on_write_fault(page(2)));
     let deliver = fault(page(2), AccessKind::Write, FaultCause::Protected);
     assert_eq!(resolve(page(2) - 2, AccessKind::Write), FaultAction::Deliver(deliver));
     assert_eq!(log.take(), vec![], "the caller tells");
+    mem.code_written(page(1)..page(2));
+    assert_eq!((log.take(), mem.stale_code()), (vec![1..2], vec![]));
+}
+
+/// Looks at the list of stale code while it is told.
+struct Nested(std::sync::Weak<GuestMemory>, Log);
+
+impl CodeWatch for Nested {
+    fn invalidate(&self, range: Range<u64>) {
+        let list = self.0.upgrade().unwrap().stale_code();
+        assert!(list.contains(&range), "{range:x?} is not in {list:x?}");
+        self.1.invalidate(range);
+    }
+}
+
+#[test]
+fn code_is_stale_until_the_watch_has_been_told() {
+    let mem = Arc::new(with_pages(8, Prot::RWX));
+    let watch = Arc::new(Nested(Arc::downgrade(&mem), Log::default()));
+    mem.set_code_watch(watch.clone());
+    let changes: [fn(&GuestMemory); 6] = [
+        |m| m.store(page(1), 8, 1).unwrap(),
+        |m| assert!(m.prepare_write(page(1), 8)),
+        |m| m.mprotect(page(1), PAGE_SIZE, Prot::RW).unwrap(),
+        |m| m.madvise(page(1), PAGE_SIZE, libc::MADV_DONTNEED).unwrap(),
+        |m| {
+            assert!(
+                m.mremap(page(1), PAGE_SIZE, 2 * PAGE_SIZE, MremapFlags { may_move: true, ..Default::default() })
+                    .is_ok()
+            )
+        },
+        |m| m.munmap(page(1), PAGE_SIZE).unwrap(),
+    ];
+    for (i, change) in changes.into_iter().enumerate() {
+        mem.mmap(&request(page(1), 1, Prot::RWX)).unwrap();
+        watch.1.take();
+        assert!(mem.protect_code(page(1)), "{i}");
+        change(&mem);
+        assert_eq!((watch.1.take(), mem.stale_code()), (vec![1..2], vec![]), "{i}");
+    }
 }
 
 #[test]

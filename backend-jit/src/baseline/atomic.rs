@@ -1,0 +1,125 @@
+//! Atomic ops. All are sequentially consistent on x86, where every locked instruction is.
+
+use super::asm::*;
+use super::regs::field;
+use super::{Lower, Unsupported};
+use crate::context::offset;
+use emu_ir::{AtomicOp, Inst, Type, Value};
+
+const XCHG: &[u8] = &[0x87];
+const XADD: &[u8] = &[0x0f, 0xc1];
+const CMPXCHG: &[u8] = &[0x0f, 0xb1];
+
+impl Lower<'_> {
+    pub(super) fn atomic(&mut self, at: Value, inst: &Inst) -> Result<(), Unsupported> {
+        match *inst {
+            Inst::AtomicRmw { ty, .. } if ty.bytes() < 4 => return Err(Unsupported),
+            Inst::AtomicRmw { op, ty, addr, value } => self.read_modify_write(at, op, ty, addr, value),
+            Inst::AtomicCas { ty, addr, expected, new } => {
+                let mem = self.aligned_address(ty, addr);
+                self.copy(expected, RAX);
+                let new_reg = self.reg_or(new, RCX);
+                self.trap();
+                self.asm.atomic(CMPXCHG, ty.bytes(), mem, new_reg);
+                [addr, expected, new].into_iter().for_each(|v| self.done(v));
+                self.result_from(at, RAX);
+            }
+            Inst::LoadReserved { ty, addr } => {
+                let mem = self.aligned_address(ty, addr);
+                self.trap();
+                self.asm.load(ty.bytes(), false, true, RAX, mem);
+                let guest = mem.index.expect("an address has an index");
+                self.asm.store(8, field(offset::RESERVATION_ADDR), guest);
+                self.asm.store(8, field(offset::RESERVATION_VALUE), RAX);
+                self.done(addr);
+                self.result_from(at, RAX);
+            }
+            Inst::StoreConditional { ty, addr, value } => self.store_conditional(at, ty, addr, value),
+            _ => return Err(Unsupported),
+        }
+        Ok(())
+    }
+
+    /// The host address; a misaligned one leaves to the interpreter, which raises the fault.
+    fn aligned_address(&mut self, ty: Type, addr: Value) -> Mem {
+        let mem = self.address(addr, 0, RDX);
+        if ty.bytes() > 1 {
+            self.asm.test_low(mem.index.expect("an address has an index"), ty.bytes() - 1);
+            self.interpret_if(Cc::NotEqual);
+        }
+        mem
+    }
+
+    fn read_modify_write(&mut self, at: Value, op: AtomicOp, ty: Type, addr: Value, value: Value) {
+        let mem = self.aligned_address(ty, addr);
+        match op {
+            AtomicOp::Swap | AtomicOp::Add => {
+                self.copy(value, RAX);
+                self.trap();
+                self.asm.atomic(if op == AtomicOp::Swap { XCHG } else { XADD }, ty.bytes(), mem, RAX);
+            }
+            _ => self.compare_and_swap_loop(op, ty, mem, value),
+        }
+        self.done(addr);
+        self.done(value);
+        self.result_from(at, RAX);
+    }
+
+    /// rax is the old value in the end.
+    fn compare_and_swap_loop(&mut self, op: AtomicOp, ty: Type, mem: Mem, value: Value) {
+        let wide = ty == Type::I64;
+        // The address may be in rdx (a constant): it moves out of the way of the new value.
+        let mem = match mem.index {
+            Some(RDX) => {
+                let to = self.alloc();
+                self.asm.mov(true, to, RDX);
+                Mem { index: Some(to), ..mem }
+            }
+            _ => mem,
+        };
+        let rhs = self.reg_or(value, RCX);
+        self.trap();
+        self.asm.load(ty.bytes(), false, true, RAX, mem);
+        let again = self.asm.here();
+        self.asm.mov(true, RDX, RAX);
+        match op {
+            AtomicOp::And => self.asm.alu(Alu::And, wide, RDX, rhs),
+            AtomicOp::Or => self.asm.alu(Alu::Or, wide, RDX, rhs),
+            AtomicOp::Xor => self.asm.alu(Alu::Xor, wide, RDX, rhs),
+            _ => {
+                let replace = match op {
+                    AtomicOp::MinS => Cc::Greater,
+                    AtomicOp::MaxS => Cc::Less,
+                    AtomicOp::MinU => Cc::Above,
+                    _ => Cc::Below,
+                };
+                self.asm.alu(Alu::Cmp, wide, RDX, rhs);
+                self.asm.cmov(replace, RDX, rhs);
+            }
+        }
+        self.trap();
+        self.asm.atomic(CMPXCHG, ty.bytes(), mem, RDX);
+        self.asm.jcc_back(Cc::NotEqual, again);
+    }
+
+    /// Stores if the reservation is for this address and memory still holds the value that was loaded.
+    fn store_conditional(&mut self, at: Value, ty: Type, addr: Value, value: Value) {
+        let mem = self.aligned_address(ty, addr);
+        let guest = mem.index.expect("an address has an index");
+        let new = self.reg_or(value, RCX);
+        self.asm.alu(Alu::Cmp, true, guest, field(offset::RESERVATION_ADDR));
+        let lost = self.asm.jcc(Cc::NotEqual);
+        self.asm.mov(true, RAX, field(offset::RESERVATION_VALUE));
+        self.trap();
+        self.asm.atomic(CMPXCHG, ty.bytes(), mem, new);
+        self.asm.land(lost);
+        // Either way ZF tells. The reservation ends only now: a store that faults is run again by the interpreter.
+        self.asm.setcc(Cc::Equal, RAX);
+        self.asm.store_imm(8, field(offset::RESERVATION_ADDR), -1);
+        self.done(addr);
+        self.done(value);
+        self.result_from(at, RAX);
+    }
+}
+
+const _: () = assert!(emu_ir::NO_RESERVATION == u64::MAX);

@@ -1,0 +1,212 @@
+//! Floating point: by SSE where its results and flags are the guest's, else by a call of `ir::eval`. Values are bits in
+//! general-purpose registers, and NaNs are made canonical after each op.
+
+use super::asm::*;
+use super::{Lower, Unsupported};
+use crate::helpers::HelperCall;
+use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
+use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Round, Type, Value};
+
+fn canonical_nan(ty: Type) -> u64 {
+    if ty == Type::F32 { CANONICAL_NAN_F32 } else { CANONICAL_NAN_F64 }
+}
+
+impl Lower<'_> {
+    pub(super) fn float(&mut self, at: Value, inst: &Inst) -> Result<(), Unsupported> {
+        let nan = self.block.nan;
+        match *inst {
+            Inst::FloatUnary { op, ty, round, arg } => self.float_unary(at, op, ty, round, arg),
+            Inst::FloatBinary { op, ty, round, args } => self.float_binary(at, op, ty, round, args),
+            Inst::FloatFma { ty, round, args } => self.fused(at, ty, round, args),
+            Inst::FloatCompare { cond, signaling, ty, args } => self.float_compare(at, cond, signaling, ty, args),
+            Inst::FloatClass { ty, arg } => self.float_call(at, HelperCall::Classify { ty, nan }, &[arg]),
+            Inst::FloatConvert { op, ty, round, arg } => self.float_convert(at, op, ty, round, arg),
+            Inst::ReadFpFlags => self.float_call(at, HelperCall::ReadFlags, &[]),
+            Inst::WriteFpFlags { value } => {
+                self.helper(HelperCall::WriteFlags, &[value]);
+                self.done(value);
+            }
+            _ => return Err(Unsupported),
+        }
+        Ok(())
+    }
+
+    /// Does SSE round so, with the guest's NaNs?
+    fn inline_round(&self, round: Round) -> bool {
+        round == Round::Dynamic && self.block.nan == NanRule::Canonical
+    }
+
+    fn float_call(&mut self, at: Value, call: HelperCall, args: &[Value]) {
+        self.helper(call, args);
+        args.iter().for_each(|v| self.done(*v));
+        self.result_from(at, RAX);
+    }
+
+    /// Puts the values into xmm0 and so on.
+    fn load_xmm(&mut self, args: &[Value]) {
+        for (xmm, v) in (0..).zip(args) {
+            let wide = self.ty(*v).bytes() == 8;
+            let from = self.operand(*v, RAX);
+            self.asm.movd_in(wide, xmm, from);
+        }
+    }
+
+    /// The result is in xmm0; if it is a NaN, the canonical one is meant.
+    fn canonical_result(&mut self, at: Value, ty: Type) {
+        let wide = ty == Type::F64;
+        let to = self.result(at);
+        self.asm.movd_out(wide, to, 0);
+        self.asm.ucomis(wide, 0, 0);
+        let number = self.asm.jcc(Cc::NoParity);
+        self.asm.mov_imm(to, canonical_nan(ty));
+        self.asm.land(number);
+    }
+
+    fn float_unary(&mut self, at: Value, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) {
+        let sign = 1 << (ty.bits() - 1);
+        match op {
+            FloatUnaryOp::Neg | FloatUnaryOp::Abs => {
+                let to = self.take(at, arg);
+                let (alu, mask) = if op == FloatUnaryOp::Neg { (Alu::Xor, sign) } else { (Alu::And, sign - 1) };
+                self.asm.mov_imm(RAX, mask);
+                self.asm.alu(alu, true, to, RAX);
+            }
+            FloatUnaryOp::Sqrt if self.inline_round(round) => {
+                self.load_xmm(&[arg]);
+                self.done(arg);
+                self.asm.sse(0x51, ty == Type::F64, 0, 0);
+                self.canonical_result(at, ty);
+            }
+            _ => self.float_call(at, HelperCall::FloatUnary { op, ty, round, nan: self.block.nan }, &[arg]),
+        }
+    }
+
+    fn float_binary(&mut self, at: Value, op: FloatBinaryOp, ty: Type, round: Round, args: [Value; 2]) {
+        let opcode = match op {
+            FloatBinaryOp::Add => 0x58,
+            FloatBinaryOp::Mul => 0x59,
+            FloatBinaryOp::Sub => 0x5c,
+            FloatBinaryOp::Div => 0x5e,
+            FloatBinaryOp::CopySign => return self.copy_sign(at, ty, args),
+            FloatBinaryOp::MinNum | FloatBinaryOp::MaxNum => 0,
+        };
+        if opcode == 0 || !self.inline_round(round) {
+            return self.float_call(at, HelperCall::FloatBinary { op, ty, round, nan: self.block.nan }, &args);
+        }
+        self.load_xmm(&args);
+        args.iter().for_each(|v| self.done(*v));
+        self.asm.sse(opcode, ty == Type::F64, 0, 1);
+        self.canonical_result(at, ty);
+    }
+
+    fn copy_sign(&mut self, at: Value, ty: Type, [magnitude, sign]: [Value; 2]) {
+        let to = self.take(at, magnitude);
+        self.copy(sign, RAX);
+        self.done(sign);
+        self.asm.mov_imm(RCX, (1 << (ty.bits() - 1)) - 1);
+        self.asm.alu(Alu::And, true, to, RCX);
+        self.asm.mov_imm(RCX, 1 << (ty.bits() - 1));
+        self.asm.alu(Alu::And, true, RAX, RCX);
+        self.asm.alu(Alu::Or, true, to, RAX);
+    }
+
+    /// A NaN result is computed again by the call: invalid is raised for infinity * 0 + quiet NaN, too.
+    fn fused(&mut self, at: Value, ty: Type, round: Round, args: [Value; 3]) {
+        let call = HelperCall::Fma { ty, round, nan: self.block.nan };
+        if !self.inline_round(round) || !self.options.host_fma {
+            return self.float_call(at, call, &args);
+        }
+        let wide = ty == Type::F64;
+        self.load_xmm(&args);
+        self.asm.fma(wide);
+        self.asm.movd_out(wide, RAX, 0);
+        self.asm.ucomis(wide, 0, 0);
+        let number = self.asm.jcc(Cc::NoParity);
+        self.helper(call, &args);
+        self.asm.land(number);
+        args.iter().for_each(|v| self.done(*v));
+        self.result_from(at, RAX);
+    }
+
+    fn float_compare(&mut self, at: Value, cond: FloatCond, signaling: bool, ty: Type, args: [Value; 2]) {
+        let call = HelperCall::FloatCompare { cond, signaling, ty, nan: self.block.nan };
+        if self.block.nan == NanRule::Legacy {
+            return self.float_call(at, call, &args);
+        }
+        self.load_xmm(&args);
+        // `a < b` is "b above a", which is false for NaNs.
+        let (a, b) = if matches!(cond, FloatCond::Lt | FloatCond::Le) { (1, 0) } else { (0, 1) };
+        self.asm.ucomis(ty == Type::F64, a, b);
+        // ucomis is quiet: on a NaN the helper raises what a signalling comparison raises.
+        let unordered = signaling.then(|| self.asm.jcc(Cc::Parity));
+        match cond {
+            FloatCond::Lt => self.asm.setcc(Cc::Above, RAX),
+            FloatCond::Le => self.asm.setcc(Cc::AboveEqual, RAX),
+            FloatCond::Unordered => self.asm.setcc(Cc::Parity, RAX),
+            FloatCond::Eq => {
+                self.asm.setcc(Cc::Equal, RAX);
+                self.asm.setcc(Cc::NoParity, RCX);
+                self.asm.alu(Alu::And, false, RAX, RCX);
+            }
+        }
+        if let Some(unordered) = unordered {
+            let end = self.asm.jmp();
+            self.asm.land(unordered);
+            self.helper(call, &args);
+            self.asm.land(end);
+        }
+        args.iter().for_each(|v| self.done(*v));
+        self.result_from(at, RAX);
+    }
+
+    pub(super) fn unbox(&mut self, at: Value, arg: Value) {
+        let to = self.take(at, arg);
+        self.asm.mov(true, RAX, to);
+        self.asm.mov(false, to, to);
+        self.asm.shift_imm(Shift::Sar, true, RAX, 32);
+        self.asm.mov_imm(RCX, CANONICAL_NAN_F32);
+        self.asm.alu_imm(Alu::Cmp, true, RAX, -1);
+        self.asm.cmov(Cc::NotEqual, to, RCX);
+    }
+
+    fn float_convert(&mut self, at: Value, op: FloatConvertOp, to: Type, round: Round, arg: Value) {
+        let from = self.ty(arg);
+        let call = HelperCall::FloatConvert { op, from, to, round, nan: self.block.nan };
+        let canonical = self.block.nan == NanRule::Canonical;
+        let double = to == Type::F64;
+        match op {
+            FloatConvertOp::Format if canonical && (double || round == Round::Dynamic) => {
+                self.load_xmm(&[arg]);
+                self.done(arg);
+                self.asm.sse(0x5a, from == Type::F64, 0, 0);
+                self.canonical_result(at, to);
+            }
+            FloatConvertOp::FromIntS | FloatConvertOp::FromIntU
+                if (round == Round::Dynamic || from == Type::I32 && double)
+                    && (op == FloatConvertOp::FromIntS || from == Type::I32) =>
+            {
+                // An unsigned 32-bit integer is a signed one of 64 bits.
+                let wide = from == Type::I64 || op == FloatConvertOp::FromIntU;
+                let int = self.reg_or(arg, RAX);
+                self.asm.int_to_float(double, wide, 0, int);
+                self.done(arg);
+                let reg = self.result(at);
+                self.asm.movd_out(double, reg, 0);
+            }
+            FloatConvertOp::ToIntS if round == Round::TowardZero && canonical => {
+                self.load_xmm(&[arg]);
+                let wide = to == Type::I64;
+                self.asm.float_to_int(from == Type::F64, wide, RAX, 0);
+                // What does not fit gives the least integer; so does that integer itself.
+                self.asm.mov_imm(RCX, 1 << (to.bits() - 1));
+                self.asm.alu(Alu::Cmp, wide, RAX, RCX);
+                let fits = self.asm.jcc(Cc::NotEqual);
+                self.helper(call, &[arg]);
+                self.asm.land(fits);
+                self.done(arg);
+                self.result_from(at, RAX);
+            }
+            _ => self.float_call(at, call, &[arg]),
+        }
+    }
+}
