@@ -83,6 +83,7 @@ fn random_faults(isa: &'static str, programs: u64) {
         [Way::Plain, Way::Interp, Way::Quick, Way::Precise, Way::Jit].map(|way| machine(way, &guest));
     let [mut compared, mut precisely] = [(); 2].map(|()| machine(Way::Lockstep, &guest));
     precisely.engine().expect("it has one").set_precise();
+    let mut quickly = machine(Way::QuickLockstep, &guest);
     let mut faults = 0;
     for seed in 0..programs {
         let mut random = Random::new(seed);
@@ -100,7 +101,7 @@ fn random_faults(isa: &'static str, programs: u64) {
             continue;
         }
         faults += expected.iter().filter(|s| matches!(s.exit, Exit::Fault(_))).count();
-        for machine in [&mut interp, &mut quick, &mut precise, &mut compared, &mut precisely] {
+        for machine in [&mut interp, &mut quick, &mut precise, &mut compared, &mut precisely, &mut quickly] {
             let found = run(machine, &program, &broken);
             let stop = (0..expected.len().max(found.len())).find(|i| expected.get(*i) != found.get(*i));
             if let Some(i) = stop {
@@ -148,7 +149,7 @@ fn loop_over_the_end(access: u32, kind: AccessKind) {
         bne(T0, ZERO, -24),
         ECALL,
     ];
-    for way in [Way::Plain, Way::Interp, Way::Quick, Way::Precise, Way::Tiered, Way::Lockstep] {
+    for way in [Way::Plain, Way::Interp, Way::Quick, Way::Precise, Way::Tiered, Way::Lockstep, Way::QuickLockstep] {
         let mut machine = machine(way, &guest("rv64gc"));
         machine.load_code(CODE, &bytes(&words));
         machine.memory.munmap(DATA.start + PAGE, DATA.end - DATA.start - PAGE).unwrap();

@@ -29,8 +29,8 @@ struct Bench {
     interp: Machine,
     /// Regions with precise faults and without, and quick code.
     compiled: [Machine; 3],
-    /// Compiled code and the interpreter in lockstep.
-    compared: Machine,
+    /// Regions and quick code in lockstep with the interpreter.
+    compared: [Machine; 2],
 }
 
 impl Bench {
@@ -47,7 +47,7 @@ impl Bench {
             oracle: machine(Way::Plain),
             interp: machine(Way::Interp),
             compiled: [Way::Precise, Way::Jit, Way::Quick].map(machine),
-            compared: machine(Way::Lockstep),
+            compared: [Way::Lockstep, Way::QuickLockstep].map(machine),
         }
     }
 
@@ -66,7 +66,7 @@ impl Bench {
         if expected.is_out_of_reach() {
             return None;
         }
-        let compared = seed.is_multiple_of(8).then_some(&mut self.compared);
+        let compared = seed.is_multiple_of(8).then_some(&mut self.compared[(seed / 8 % 2) as usize]);
         [&mut self.interp, &mut self.compiled[sort]].into_iter().chain(compared).find_map(|machine| {
             let mut found = run(machine);
             if machine.way == Way::Jit && same_fault(&expected, &found) {

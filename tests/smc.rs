@@ -20,7 +20,8 @@ const DATA: u64 = 0x80_0000;
 
 const WAYS: [Way; 5] = [Way::Interp, Way::Quick, Way::Jit, Way::Precise, Way::Tiered];
 /// Where nobody but the hart changes memory.
-const WAYS_ALONE: [Way; 6] = [Way::Interp, Way::Quick, Way::Jit, Way::Precise, Way::Tiered, Way::Lockstep];
+const WAYS_ALONE: [Way; 7] =
+    [Way::Interp, Way::Quick, Way::Jit, Way::Precise, Way::Tiered, Way::Lockstep, Way::QuickLockstep];
 
 /// A machine with `words` at [`CODE`] and a page of data.
 fn machine(way: Way, words: &[u32]) -> Machine {

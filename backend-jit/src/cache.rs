@@ -250,7 +250,8 @@ impl CodeCache {
             // Registers are written when they change, and nothing changes before the instruction's last fault.
             return Some(FaultPoint::Replay {
                 pc: region.insns[faulting as usize].pc,
-                retired: None,
+                // All of the block were counted at its start.
+                retired: region.counted.then(|| ctx.cpu.insn_count - u64::from(region.insns[faulting as usize].left)),
                 faulting: region.insns[faulting as usize].pc,
             });
         }

@@ -26,8 +26,10 @@ pub enum Way {
     Quick,
     /// The interpreter first, compiled code after a few executions, in the background.
     Tiered,
-    /// Compiled code, compared with the interpreter: panics if they differ.
+    /// Regions, compared with the interpreter: panics if they differ.
     Lockstep,
+    /// Quick code, and regions for what is hot, compared with the interpreter.
+    QuickLockstep,
 }
 
 impl Way {
@@ -36,15 +38,16 @@ impl Way {
     fn config(self) -> EngineConfig {
         let tier = match self {
             Way::Plain | Way::Interp => Tier::Interp,
-            Way::Quick | Way::Jit | Way::Precise | Way::Lockstep => Tier::Jit,
+            Way::Quick | Way::Jit | Way::Precise | Way::Lockstep | Way::QuickLockstep => Tier::Jit,
             Way::Tiered => Tier::Tiered,
         };
         let (quick, threshold) = match self {
             Way::Quick => (Some(0), u32::MAX),
             Way::Tiered => (Some(1), 3),
+            Way::QuickLockstep => (Some(0), 250),
             _ => (None, 3),
         };
-        let lockstep = (self == Way::Lockstep).then(LockstepConfig::default);
+        let lockstep = matches!(self, Way::Lockstep | Way::QuickLockstep).then(LockstepConfig::default);
         EngineConfig { tier, quick, threshold, code_size: 8 << 20, verify: true, lockstep, ..EngineConfig::default() }
     }
 }
@@ -99,7 +102,7 @@ impl Machine {
             }
             let (cpu, own) = (CpuState::default(), Arc::clone(&engine));
             match way {
-                Way::Lockstep => {
+                Way::Lockstep | Way::QuickLockstep => {
                     Hart::Lockstep { engine, vcpu: Box::new(LockstepVcpu::new(own, cpu, Arc::new(Panics))) }
                 }
                 _ => Hart::Engine { engine, vcpu: EngineVcpu::new(own, cpu) },

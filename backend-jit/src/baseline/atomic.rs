@@ -4,7 +4,7 @@ use super::asm::*;
 use super::regs::field;
 use super::{Lower, Unsupported};
 use crate::context::offset;
-use emu_ir::{AtomicOp, Inst, Type, Value};
+use emu_ir::{AccessKind, AtomicOp, Inst, Type, Value};
 
 const XCHG: &[u8] = &[0x87];
 const XADD: &[u8] = &[0x0f, 0xc1];
@@ -16,7 +16,8 @@ impl Lower<'_> {
             Inst::AtomicRmw { ty, .. } if ty.bytes() < 4 => return Err(Unsupported),
             Inst::AtomicRmw { op, ty, addr, value } => self.read_modify_write(at, op, ty, addr, value),
             Inst::AtomicCas { ty, addr, expected, new } => {
-                let mem = self.aligned_address(ty, addr);
+                let mem = self.aligned_address(ty, addr, AccessKind::Write);
+                self.note_store(mem, ty.bytes());
                 self.copy(expected, RAX);
                 let new_reg = self.reg_or(new, RCX);
                 self.trap();
@@ -25,7 +26,7 @@ impl Lower<'_> {
                 self.result_from(at, RAX);
             }
             Inst::LoadReserved { ty, addr } => {
-                let mem = self.aligned_address(ty, addr);
+                let mem = self.aligned_address(ty, addr, AccessKind::Read);
                 self.trap();
                 self.asm.load(ty.bytes(), false, true, RAX, mem);
                 let guest = mem.index.expect("an address has an index");
@@ -41,7 +42,8 @@ impl Lower<'_> {
     }
 
     /// The host address; a misaligned one leaves to the interpreter, which raises the fault.
-    fn aligned_address(&mut self, ty: Type, addr: Value) -> Mem {
+    fn aligned_address(&mut self, ty: Type, addr: Value, access: AccessKind) -> Mem {
+        self.announce(access, addr, 0, ty.bytes());
         let mem = self.address(addr, 0, RDX);
         if ty.bytes() > 1 {
             self.asm.test_low(mem.index.expect("an address has an index"), ty.bytes() - 1);
@@ -51,7 +53,8 @@ impl Lower<'_> {
     }
 
     fn read_modify_write(&mut self, at: Value, op: AtomicOp, ty: Type, addr: Value, value: Value) {
-        let mem = self.aligned_address(ty, addr);
+        let mem = self.aligned_address(ty, addr, AccessKind::Write);
+        self.note_store(mem, ty.bytes());
         match op {
             AtomicOp::Swap | AtomicOp::Add => {
                 self.copy(value, RAX);
@@ -104,11 +107,16 @@ impl Lower<'_> {
 
     /// Stores if the reservation is for this address and memory still holds the value that was loaded.
     fn store_conditional(&mut self, at: Value, ty: Type, addr: Value, value: Value) {
-        let mem = self.aligned_address(ty, addr);
+        let mem = self.aligned_address(ty, addr, AccessKind::Write);
         let guest = mem.index.expect("an address has an index");
         let new = self.reg_or(value, RCX);
+        // Before the branch: it may move another value out.
+        let note = self.options.note_stores.then(|| self.alloc());
         self.asm.alu(Alu::Cmp, true, guest, field(offset::RESERVATION_ADDR));
         let lost = self.asm.jcc(Cc::NotEqual);
+        if let Some(note) = note {
+            self.note_store_by(mem, ty.bytes(), note);
+        }
         self.asm.mov(true, RAX, field(offset::RESERVATION_VALUE));
         self.trap();
         self.asm.atomic(CMPXCHG, ty.bytes(), mem, new);

@@ -5,7 +5,7 @@ use super::regs::{Loc, field};
 use super::{Lower, Unsupported};
 use crate::context::offset;
 use crate::helpers::HelperCall;
-use emu_ir::{Access, BinaryOp, Cond, ConvertOp, FenceKind, Inst, Type, UnaryOp, Value};
+use emu_ir::{Access, AccessKind, BinaryOp, Cond, ConvertOp, FenceKind, Inst, Type, UnaryOp, Value};
 
 impl Lower<'_> {
     pub(super) fn inst(&mut self, at: Value, inst: &Inst) -> Result<(), Unsupported> {
@@ -377,6 +377,7 @@ impl Lower<'_> {
     }
 
     fn load(&mut self, at: Value, ty: Type, access: Access, addr: Value, offset: i32) {
+        self.announce(AccessKind::Read, addr, offset, access.bytes);
         let mem = self.address(addr, offset, RAX);
         self.done(addr);
         let to = self.result(at);
@@ -401,15 +402,18 @@ impl Lower<'_> {
     }
 
     fn store(&mut self, access: Access, addr: Value, offset: i32, value: Value) {
+        self.announce(AccessKind::Write, addr, offset, access.bytes);
         let mem = self.address(addr, offset, RCX);
+        self.note_store(mem, access.bytes);
         let swapped = access.big_endian && access.bytes > 1;
-        match self.immediate(value).filter(|_| !swapped) {
+        match self.immediate(value).filter(|_| !swapped && self.options.planted.is_none()) {
             Some(imm) => {
                 self.trap();
                 self.asm.store_imm(access.bytes, mem, imm);
             }
             None => {
                 let mut from = self.reg_or(value, RAX);
+                from = self.spoil_store(from);
                 if swapped {
                     self.asm.mov(true, RAX, from);
                     from = RAX;

@@ -15,6 +15,7 @@ mod atomic;
 mod float;
 mod lower;
 mod regs;
+mod watch;
 
 use crate::compile::CompiledRegion;
 use crate::context::{ExitCode, HOT_PERIOD, hot_index, offset};
@@ -33,7 +34,7 @@ const _: () = assert!(HOT_PERIOD > 0);
 #[derive(Debug)]
 struct Unsupported;
 
-/// Compiles a block. Its code does not count instructions.
+/// Compiles a block.
 ///
 /// # Errors
 /// If the block holds an op that this compiler does not have, or the host lacks an instruction.
@@ -41,9 +42,6 @@ pub fn compile_block(block: &Block, options: &CompileOptions) -> Result<Compiled
     let refused = |message: &str| JitError::Region { pc: block.key.pc, message: message.to_owned() };
     if !host_is_fit() {
         return Err(refused("the host has no lzcnt, tzcnt and popcnt"));
-    }
-    if options.count_insns {
-        return Err(refused("quick code does not count"));
     }
     let mut lower = Lower::new(block, options);
     lower.block().map_err(|Unsupported| refused("an op is not for quick code"))?;
@@ -63,6 +61,8 @@ struct Cold {
     from: Jump,
     kind: ExitCode,
     pc: u64,
+    /// Instructions that were counted and have not run.
+    uncount: u32,
 }
 
 /// State while a block is lowered.
@@ -112,6 +112,7 @@ impl<'a> Lower<'a> {
             }
             let at = Value(i as u32);
             self.inst(at, inst)?;
+            self.spoil(at, inst);
             self.end_inst(at);
         }
         self.insn = block.marks.len() - 1;
@@ -127,6 +128,7 @@ impl<'a> Lower<'a> {
         self.leave_if(Cc::NotEqual, ExitCode::Interrupted, pc);
         self.asm.alu_imm(Alu::Sub, false, field(offset::HOT + 4 * hot_index(pc) as i32), 1);
         self.leave_if(Cc::Sign, ExitCode::Hot, pc);
+        self.count_insns();
         if self.block.insts.iter().any(touches_memory) {
             self.asm.mov(true, R15, field(offset::MEM_BASE));
         }
@@ -134,18 +136,26 @@ impl<'a> Lower<'a> {
 
     fn leave_if(&mut self, cc: Cc, kind: ExitCode, pc: u64) {
         let from = self.asm.jcc(cc);
-        self.cold.push(Cold { from, kind, pc });
+        self.leave(from, kind, pc, 0);
+    }
+
+    /// Where the jump leads: out of the code, with so many instructions of the block not run.
+    fn leave(&mut self, from: Jump, kind: ExitCode, pc: u64, uncount: u32) {
+        self.cold.push(Cold { from, kind, pc, uncount });
     }
 
     /// Leaves the current guest instruction to the interpreter if the condition holds.
     fn interpret_if(&mut self, cc: Cc) {
         let pc = self.block.marks[self.insn].pc;
-        self.leave_if(cc, ExitCode::Interpret, pc);
+        let left = self.block.insn_count() - self.insn as u32;
+        let from = self.asm.jcc(cc);
+        self.leave(from, ExitCode::Interpret, pc, left);
     }
 
     fn cold_code(&mut self) {
-        for Cold { from, kind, pc } in std::mem::take(&mut self.cold) {
+        for Cold { from, kind, pc, uncount } in std::mem::take(&mut self.cold) {
             self.asm.land(from);
+            self.uncount(uncount);
             self.exit(kind, pc);
         }
     }
@@ -190,7 +200,10 @@ impl<'a> Lower<'a> {
                 self.exit(ExitCode::Syscall, next);
             }
             Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
-            Terminator::Trap { .. } | Terminator::Exit { .. } => self.exit(ExitCode::Interpret, self.block.last_pc()),
+            Terminator::Trap { .. } | Terminator::Exit { .. } => {
+                self.uncount(1);
+                self.exit(ExitCode::Interpret, self.block.last_pc());
+            }
         }
     }
 
@@ -209,13 +222,7 @@ impl<'a> Lower<'a> {
 
     /// Calls a helper; the result is in rax. Changes no value's place, and uses none up.
     fn helper(&mut self, call: HelperCall, args: &[Value]) {
-        let live = self.live_across_call();
-        live.iter().for_each(|r| self.asm.push(*r));
-        // The return address of the entry is on the stack, too.
-        let pad = live.len().is_multiple_of(2);
-        if pad {
-            self.asm.alu_imm(Alu::Sub, true, RSP, 8);
-        }
+        let live = self.begin_call();
         // Arguments may be where other arguments go.
         for v in args {
             self.copy(*v, RAX);
@@ -226,7 +233,23 @@ impl<'a> Lower<'a> {
         }
         self.asm.mov_imm(RSI, call.descriptor());
         self.asm.call(field(offset::HELPER_ENTRY));
-        if pad {
+        self.end_call(&live);
+    }
+
+    /// Saves what a call would change, and aligns the stack.
+    fn begin_call(&mut self) -> Vec<Reg> {
+        let live = self.live_across_call();
+        live.iter().for_each(|r| self.asm.push(*r));
+        // The return address of the entry is on the stack, too.
+        if live.len().is_multiple_of(2) {
+            self.asm.alu_imm(Alu::Sub, true, RSP, 8);
+        }
+        live
+    }
+
+    /// Undoes [`Lower::begin_call`].
+    fn end_call(&mut self, live: &[Reg]) {
+        if live.len().is_multiple_of(2) {
             self.asm.alu_imm(Alu::Add, true, RSP, 8);
         }
         live.iter().rev().for_each(|r| self.asm.pop(*r));
@@ -264,7 +287,7 @@ impl<'a> Lower<'a> {
             insns: block.marks.iter().enumerate().map(insn).collect(),
             pages: (block.key.pc / PAGE..=last / PAGE).map(|p| p * PAGE).collect(),
             precise: true,
-            counted: false,
+            counted: self.options.count_insns,
             quick: true,
             clif: None,
         }

@@ -119,10 +119,18 @@ impl Engine {
         if !self.blocks.get(key).is_some_and(|current| std::ptr::eq(&*current, entry)) {
             return false;
         }
-        match emu_backend_jit::compile_block(&entry.block, &self.compile_options()) {
+        self.put_quick(entry, &entry.block, generation)
+    }
+
+    /// Makes quick code of `block`, which is what is there at the entry's address, or the beginning of it.
+    pub(super) fn put_quick(&self, entry: &Entry, block: &Block, generation: u64) -> bool {
+        match emu_backend_jit::compile_block(block, &self.compile_options()) {
             Ok(compiled) => {
                 self.show_region(&compiled);
-                let installed = code.install(compiled, generation);
+                if let Some(lockstep) = &self.lockstep {
+                    lockstep.note_quick(block);
+                }
+                let installed = self.code().install(compiled, generation);
                 if installed {
                     entry.set_compiled(Some(true));
                 }

@@ -123,9 +123,6 @@ impl Engine {
         config: EngineConfig,
         only: Option<HashMap<BlockKey, RegionShape>>,
     ) -> Result<Arc<Engine>, JitError> {
-        // Quick code neither counts instructions nor notes its stores.
-        let quick = config.quick.filter(|_| config.lockstep.is_none());
-        let config = EngineConfig { quick, ..config };
         let engine = Arc::new(Engine {
             guest,
             mem,

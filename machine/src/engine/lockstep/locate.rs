@@ -163,11 +163,18 @@ impl Search<'_> {
         self.scratch(regions, FINE_CODE).ok()
     }
 
-    /// The first instruction after which the block, cut there and compiled alone, differs.
+    /// The first instruction after which the block, cut there and compiled alone, differs: as quick code, if there is any,
+    /// or by the other compiler.
     fn instruction(&mut self, key: BlockKey, insns: u64) -> (Option<u64>, Option<Case>) {
+        let has_quick = self.pair.lockstep().shapes().get(&key).is_some_and(|shape| shape.quick);
+        let found = if has_quick { self.cut(key, insns, true) } else { (None, None) };
+        if found.0.is_some() { found } else { self.cut(key, insns, false) }
+    }
+
+    fn cut(&mut self, key: BlockKey, insns: u64, quick: bool) -> (Option<u64>, Option<Case>) {
         let marks: Vec<u64> = self.instructions(key, insns).into_iter().map(|(pc, _)| pc).collect();
         for (before, pc) in marks.into_iter().enumerate() {
-            let shape = RegionShape { blocks: vec![(key.pc, before + 1)], jumps: vec![] };
+            let shape = RegionShape { quick, blocks: vec![(key.pc, before + 1)], jumps: vec![] };
             let regions = HashMap::from([(key, shape)]);
             let Ok(mut pair) = self.scratch(regions.clone(), SCRATCH_CODE) else { break };
             let insns = before as u64 + 1;

@@ -31,8 +31,8 @@ pub use reproducer::{Page, ParseError, Replay, Reproducer};
 pub use shape::RegionShape;
 pub use vcpu::{Judge, LockstepVcpu, Turn};
 
-use super::Engine;
 use super::blocks::{BlockCache, Entry};
+use super::{Engine, Tier};
 use emu_ir::{BlockKey, Fault};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -170,6 +170,20 @@ impl Engine {
     /// The numbers of a run in lockstep.
     pub fn lockstep_counts(&self) -> Option<Arc<Counts>> {
         self.lockstep.as_ref().map(|l| Arc::clone(&l.counts))
+    }
+
+    /// Compiles a block that has no code yet, if it has run often enough; is there any now? As without lockstep, but for
+    /// what is hot it does not leave it to the background.
+    fn compile_in_lockstep(&self, entry: &Entry) -> bool {
+        if let Some(known) = &self.lockstep().only {
+            return self.compile_known(entry, known);
+        }
+        let hot = entry.runs.load(Ordering::Relaxed) >= self.config.threshold;
+        match self.config.tier {
+            _ if hot && self.compile_entry(entry) => true,
+            Tier::Jit => self.compile_at_once(entry),
+            Tier::Tiered | Tier::Interp => self.compile_warm(entry),
+        }
     }
 
     /// The block for the reference.

@@ -4,9 +4,9 @@ use super::env::LockstepEnv;
 use super::journal::MemoryDiff;
 use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
-use crate::engine::{Engine, Tier, fault};
-use emu_backend_jit::{ExitCode, Hart, LastFault};
-use emu_ir::{AccessKind, CpuState, Exit, Fault};
+use crate::engine::{Engine, fault};
+use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
+use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -118,9 +118,7 @@ impl Pair {
     /// Is there compiled code for the block at the current pc, or can there be?
     fn is_ready(&mut self) -> Result<bool, Fault> {
         let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key))?;
-        let config = &self.engine.config;
-        let hot = config.tier == Tier::Jit || entry.runs.load(Ordering::Relaxed) >= config.threshold;
-        Ok(entry.is_compiled() || hot && self.engine.compile_entry(entry))
+        Ok(entry.is_compiled() || self.engine.compile_in_lockstep(entry))
     }
 
     /// The interpreter alone, as the tiered engine does with what is not hot.
@@ -198,8 +196,9 @@ impl Pair {
             };
             let fault = self.hart.context().last_fault;
             match (exit, fault) {
+                (ExitCode::Hot, _) => self.count_quick_runs(),
                 (ExitCode::Next, _) if self.hart.cpu().insn_count < limit && self.is_ready() == Ok(true) => {}
-                (ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted | ExitCode::Hot, _) => return Stop::Here,
+                (ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted, _) => return Stop::Here,
                 (ExitCode::ImpreciseFault, Some(fault)) => return Stop::Fault { fault, exact: false },
                 (ExitCode::Interpret, Some(fault)) => return Stop::Fault { fault, exact: true },
                 (ExitCode::Interpret | ExitCode::ImpreciseFault, _) => {
@@ -210,6 +209,24 @@ impl Pair {
                 }
                 (ExitCode::ModeChange, _) => return Stop::Exit(Exit::ModeChange),
             }
+        }
+    }
+
+    /// The quick code at the pc has run for a period: what has become hot is compiled at once.
+    fn count_quick_runs(&mut self) {
+        let (pc, mode) = (self.hart.cpu().pc, self.hart.cpu().mode);
+        self.hart.context().restart_counter(pc);
+        if let Some((from, to)) = self.hart.context().last_jump()
+            && let Some(entry) = self.engine.blocks.get(BlockKey { pc: from, mode })
+        {
+            entry.note_target(to);
+        }
+        let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key));
+        if let Ok(entry) = entry
+            && entry.count_runs(HOT_PERIOD, self.engine.config.threshold)
+            && self.engine.lockstep().only.is_none()
+        {
+            self.engine.compile_entry(entry);
         }
     }
 

@@ -16,7 +16,7 @@
 //! reservation 0x2000 0x5            address and value, or "none"
 //! reg a0 0x5                        each register that is not 0
 //! counter 0x8f3                     what the counters read, in order
-//! region 0x10078 0x0                a region to compile: entry and mode bits ...
+//! region 0x10078 0x0                a region to compile, or "quick" for quick code: entry and mode bits ...
 //!   block 0x10078 5                 ... its blocks: address, instructions
 //!   jump 0x10088 0x10100 0x10200    ... where an indirect jump was seen to go
 //! page 0x10000 r-x                  a page of memory: address, protection ...
@@ -113,7 +113,7 @@ impl Reproducer {
         registers(out, "", cpu, slots)?;
         self.counters.iter().try_for_each(|value| writeln!(out, "counter {value:#x}"))?;
         for (key, shape) in &self.regions {
-            writeln!(out, "region {:#x} {:#x}", key.pc, key.mode)?;
+            writeln!(out, "{} {:#x} {:#x}", if shape.quick { "quick" } else { "region" }, key.pc, key.mode)?;
             shape.blocks.iter().try_for_each(|(pc, insns)| writeln!(out, "  block {pc:#x} {insns}"))?;
             for (pc, targets) in &shape.jumps {
                 let targets: Vec<String> = targets.iter().map(|t| format!("{t:#x}")).collect();
@@ -275,9 +275,9 @@ impl<G: Guest> Parser<G> {
                 (found.cpu.reservation_addr, found.cpu.reservation_value) = (number(addr)?, number(value)?);
             }
             ["counter", value] => found.counters.push(number(value)?),
-            ["region", pc, mode] => {
+            [kind @ ("region" | "quick"), pc, mode] => {
                 let key = BlockKey { pc: number(pc)?, mode: word(mode)? };
-                found.regions.push((key, RegionShape::default()));
+                found.regions.push((key, RegionShape { quick: kind == "quick", ..RegionShape::default() }));
             }
             ["block", pc, insns] => self.shape()?.blocks.push((number(pc)?, count(insns)? as usize)),
             ["jump", pc, ref targets @ ..] => {

@@ -2,14 +2,17 @@
 
 use super::Lockstep;
 use crate::engine::Engine;
-use crate::engine::blocks::{WatchedFetch, translate};
+use crate::engine::blocks::{Entry, WatchedFetch, translate};
 use emu_backend_jit::{BlockSource, Region};
 use emu_ir::{Block, BlockKey, IndirectKind, Terminator};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The blocks of a region, and where its indirect jumps had gone when it was compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegionShape {
+    /// It is quick code of a single block instead.
+    pub quick: bool,
     /// Address and number of instructions of each block.
     pub blocks: Vec<(u64, usize)>,
     /// The address of a block that ends with an indirect jump or call, and the targets that it was seen to take.
@@ -39,10 +42,32 @@ impl Lockstep {
         self.shapes().insert(key, RegionShape::of(region, engine));
     }
 
+    /// The same for quick code.
+    pub(in crate::engine) fn note_quick(&self, block: &Block) {
+        let shape = RegionShape { quick: true, blocks: vec![(block.key.pc, block.marks.len())], jumps: vec![] };
+        self.shapes().insert(block.key, shape);
+    }
+
     /// The region at `key`, if only known regions are compiled: `Some(None)` if this is none of them.
     pub(in crate::engine) fn known_region(&self, key: BlockKey, engine: &Engine) -> Option<Option<Region>> {
-        let only = self.only.as_ref()?;
-        Some(only.get(&key).and_then(|shape| Region::discover(key, usize::MAX, &mut Source { engine, shape })))
+        let shape = self.only.as_ref()?.get(&key).filter(|shape| !shape.quick);
+        Some(shape.and_then(|shape| Region::discover(key, usize::MAX, &mut Source { engine, shape })))
+    }
+}
+
+impl Engine {
+    /// Has the block compiled as its shape says, if it is known; is there code for it now?
+    pub(super) fn compile_known(&self, entry: &Entry, known: &HashMap<BlockKey, RegionShape>) -> bool {
+        let key = entry.block.key;
+        match known.get(&key) {
+            None => false,
+            Some(shape) if shape.quick => {
+                let generation = self.code().generation();
+                let block = Source { engine: self, shape }.block(key, usize::MAX);
+                block.is_some_and(|block| self.put_quick(entry, &block, generation))
+            }
+            Some(_) => self.compile_entry(entry),
+        }
     }
 }
 
