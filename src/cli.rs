@@ -57,11 +57,11 @@ struct RunArgs {
 struct DiffArgs {
     #[command(flatten)]
     options: OptionArgs,
-    /// Compare all code from its first execution on, not only what is hot: the same as --engine jit
+    /// Compile and compare all code from its first execution on: the same as --engine jit
     #[arg(long)]
     all: bool,
-    /// Executions after which a block counts as hot
-    #[arg(long, value_name = "N", default_value_t = HOT, conflicts_with = "all")]
+    /// Executions after which a block is hot, so that the slow compiler takes it
+    #[arg(long, value_name = "N", default_value_t = HOT)]
     hot: u32,
     /// Instructions between two comparisons, at most
     #[arg(long, value_name = "N", default_value_t = SEGMENT, value_parser = clap::value_parser!(u64).range(64..=1_000_000))]

@@ -51,7 +51,7 @@ pub(crate) struct SharedOptions {
 /// What `emu diff` has beside the options of `emu run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DiffOptions {
-    /// Executions after which a block is compared.
+    /// Executions after which regions are made.
     pub(crate) hot: u32,
     /// Instructions of a segment, at most.
     pub(crate) segment: u64,
@@ -63,8 +63,8 @@ pub(crate) struct DiffOptions {
     pub(crate) session: Option<PathBuf>,
 }
 
-/// Executions after which `emu diff` has a block compiled and compared: less than when speed is what counts, since what is
-/// compiled is what is checked.
+/// Executions after which `emu diff` has regions made: fewer than where speed is what counts, since what is compiled is what
+/// is checked.
 pub(crate) const HOT: u32 = 250;
 
 impl DiffOptions {

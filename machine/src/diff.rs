@@ -173,7 +173,7 @@ impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let c = &self.compared;
         let mut line = format!("{} instructions compared in {} segments", c.insns, c.segments);
-        write!(line, "; not compared: {} of cold code, {} on shared memory, code and traps", c.cold, c.apart)?;
+        write!(line, "; not compared: {} of cold code, {} on shared memory and traps", c.cold, c.apart)?;
         if c.unrepeated > 0 {
             write!(line, "; {} segments differed once and not again", c.unrepeated)?;
         }
