@@ -72,7 +72,7 @@ struct DiffArgs {
     /// Repeat the divergence that a file holds
     #[arg(long, value_name = "FILE", conflicts_with = "command")]
     replay: Option<PathBuf>,
-    /// Let the compiler make a mistake, for tests: a binary op of the IR, or store
+    /// Let the compiler make a mistake, for tests: a binary op of the IR, store, or write-back
     #[arg(long, hide = true, value_name = "OP")]
     plant_fault: Option<PlantedFault>,
     /// The file by which the processes of this run know each other

@@ -108,6 +108,16 @@ fn a_wrong_store_is_found() {
 }
 
 #[test]
+fn a_mistake_that_no_block_makes_alone_is_found_and_can_be_repeated() {
+    let dir = Scratch::new("write-back");
+    let (report, file) = planted(&dir, "write-back", &[]);
+    assert!(report.contains("differ after the block at 0x"), "{report}");
+    let again = replay(&file, &["--plant-fault", "write-back"]);
+    assert_eq!((again.status.code(), body(&stderr(&again))), (Some(DIVERGED), body(&report)));
+    assert_eq!(replay(&file, &[]).status.code(), Some(0));
+}
+
+#[test]
 fn nothing_is_found_where_nothing_is_wrong() {
     let dir = Scratch::new("clean");
     for options in [&[][..], &["--all"], &["--segment=64", "--all"], &["--plant-fault", "clmulhi"]] {

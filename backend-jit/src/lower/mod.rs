@@ -372,7 +372,7 @@ impl<'a> Lower<'a> {
 
     /// Writes `slots` to memory, for an exit that follows.
     fn flush(&mut self, slots: SlotSet) {
-        for slot in slots.iter() {
+        for slot in self.planted_write_back(slots).iter() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
             let mut value = self.b.use_var(var);
             if ty.is_float() && self.cur.raw_slots.contains(slot) {

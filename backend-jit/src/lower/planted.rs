@@ -1,6 +1,7 @@
 //! Mistakes on purpose: a test of what finds mistakes needs one to find.
 
 use super::Lower;
+use crate::analysis::SlotSet;
 use cranelift_codegen::ir::{InstBuilder, Value as ClifValue};
 use emu_ir::BinaryOp;
 use std::fmt;
@@ -13,17 +14,23 @@ pub enum PlantedFault {
     Binary(BinaryOp),
     /// The lowest bit of an integer that is stored is inverted.
     Store,
+    /// A region of several blocks forgets a register where it writes them back: no block alone is wrong.
+    WriteBack,
 }
 
 impl FromStr for PlantedFault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "store" {
-            return Ok(PlantedFault::Store);
+        match text {
+            "store" => return Ok(PlantedFault::Store),
+            "write-back" => return Ok(PlantedFault::WriteBack),
+            _ => {}
         }
         let op = BinaryOp::ALL.into_iter().find(|op| op.name() == text);
-        op.map(PlantedFault::Binary).ok_or_else(|| format!("\"{text}\" is neither \"store\" nor a binary op of the IR"))
+        let op =
+            op.ok_or_else(|| format!("\"{text}\" is neither \"store\" nor \"write-back\" nor a binary op of the IR"))?;
+        Ok(PlantedFault::Binary(op))
     }
 }
 
@@ -32,6 +39,7 @@ impl fmt::Display for PlantedFault {
         f.write_str(match self {
             PlantedFault::Binary(op) => op.name(),
             PlantedFault::Store => "store",
+            PlantedFault::WriteBack => "write-back",
         })
     }
 }
@@ -44,5 +52,14 @@ impl Lower<'_> {
             return value;
         }
         self.b.ins().bxor_imm_s(value, 1)
+    }
+
+    /// The registers to write back, but the highest if that is the mistake to be made.
+    pub(super) fn planted_write_back(&self, mut slots: SlotSet) -> SlotSet {
+        if self.options.planted == Some(PlantedFault::WriteBack) && self.region.blocks.len() > 1 {
+            let last = slots.iter().last();
+            last.into_iter().for_each(|slot| slots.remove(slot));
+        }
+        slots
     }
 }

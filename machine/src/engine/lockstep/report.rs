@@ -9,7 +9,11 @@ impl Display for Divergence {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.insn {
             Some(pc) => writeln!(f, "compiled code and interpreter differ after the instruction at {pc:#x}")?,
-            None => writeln!(f, "compiled code and interpreter differ after the block at {:#x}", self.key.pc)?,
+            None => writeln!(
+                f,
+                "compiled code and interpreter differ after the block at {:#x}, which compiled alone is right",
+                self.key.pc
+            )?,
         }
         writeln!(f, "\ninstructions")?;
         for (pc, text) in &self.instructions {
