@@ -3,7 +3,7 @@
 use super::diff;
 use crate::dump::Dump;
 use crate::error::Error;
-use crate::options::{RunOptions, SharedOptions};
+use crate::options::{DumpKind, RunOptions, SharedOptions};
 use crate::stats;
 use emu_machine::engine::EngineConfig;
 use emu_machine::run::{RunConfig, Start, run_program};
@@ -43,6 +43,10 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
     }
     config.strace = options.strace;
     config.reexec = reexec;
+    // Quick code has no Cranelift IR: who asks for it wants to see what Cranelift makes of the program.
+    if options.dumps.iter().any(|dump| dump.kind == DumpKind::Clif) && options.diff.is_none() {
+        config.engine.quick = None;
+    }
     if !options.dumps.is_empty() {
         config.observer = Some(Arc::new(Dump::new(options.dumps.clone())));
     }
