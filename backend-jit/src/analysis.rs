@@ -237,6 +237,7 @@ fn has_cold_exit(inst: &Inst) -> bool {
             | StoreConditional { .. }
             | Call { .. }
             | TrapIf { .. }
+            | LeaveIf { .. }
     )
 }
 

@@ -300,6 +300,10 @@ impl<'a> Lower<'a> {
                 let cond = self.value(cond);
                 return self.leave_if(cond);
             }
+            Inst::LeaveIf { cond, target } => {
+                let cond = self.value(cond);
+                return self.leave_for_if(cond, target);
+            }
         };
         self.cur.values[at.index()] = Some(value);
         self.cur.raw_values[at.index()] |=
