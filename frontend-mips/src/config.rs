@@ -148,6 +148,8 @@ pub struct Config {
     pub fr: FrMode,
     /// Has it `llwp` and `scwp` (Release 6, `Config5.XNP` = 0)?
     pub paired_ll: bool,
+    /// Has it paired singles (`FIR.PS`)? An option of MIPS64 and of MIPS32 Release 2 up to Release 5.
+    pub paired_single: bool,
 }
 
 /// Processors, with what differs from the release's defaults.
@@ -192,7 +194,7 @@ impl fmt::Display for ConfigError {
         match self {
             ConfigError::Name(s) => write!(f, "\"{s}\" is no MIPS release or processor"),
             ConfigError::Option(s) => {
-                write!(f, "\"{s}\" is none of the options el, eb, fr0, fr1, fre, legacy, nan2008, abs2008")
+                write!(f, "\"{s}\" is none of the options el, eb, fr0, fr1, fre, legacy, nan2008, abs2008, ps")
             }
             ConfigError::Conflict(what, release) => write!(f, "{} does not have {what}", release.name()),
         }
@@ -207,7 +209,8 @@ impl Config {
     pub const fn new(release: Release) -> Config {
         let r6 = release.is_r6();
         let fr = if r6 || release.bits() == 64 { FrMode::Wide } else { FrMode::Pairs };
-        Config { release, big_endian: false, nan2008: r6, abs2008: r6, fr, paired_ll: r6 }
+        let paired_single = release.bits() == 64 && Releases::R1.but(Releases::R6).contains(release);
+        Config { release, big_endian: false, nan2008: r6, abs2008: r6, fr, paired_ll: r6, paired_single }
     }
 
     /// Reads a release or a processor, with options after commas: `mips32r2`, `24Kc,eb`, `mips32r5,fr1,nan2008`.
@@ -229,6 +232,7 @@ impl Config {
                 "legacy" => (config.nan2008, config.abs2008) = (false, false),
                 "nan2008" => config.nan2008 = true,
                 "abs2008" => config.abs2008 = true,
+                "ps" => config.paired_single = true,
                 _ => return Err(ConfigError::Option(option.to_owned())),
             }
         }
@@ -256,6 +260,9 @@ impl Config {
         let release = self.release;
         let fpu64 = Releases::FPU64.contains(release);
         match () {
+            () if self.paired_single && !Releases::FPU5.but(Releases::R6).contains(release) => {
+                Err(ConfigError::Conflict("paired singles", release))
+            }
             () if release.is_r6() && self.fr == FrMode::Pairs => Err(ConfigError::Conflict("FR = 0", release)),
             () if !fpu64 && self.fr != FrMode::Pairs => Err(ConfigError::Conflict("FR = 1", release)),
             () if release.is_r6() && !(self.nan2008 && self.abs2008) => {
@@ -283,7 +290,11 @@ impl fmt::Display for Config {
                 FrMode::Emulated => ",fre",
             })?;
         }
-        let options = [(self.nan2008, usual.nan2008, ",nan2008"), (self.abs2008, usual.abs2008, ",abs2008")];
+        let options = [
+            (self.nan2008, usual.nan2008, ",nan2008"),
+            (self.abs2008, usual.abs2008, ",abs2008"),
+            (self.paired_single, usual.paired_single, ",ps"),
+        ];
         options.iter().filter(|(is, was, _)| is != was).try_for_each(|(_, _, name)| f.write_str(name))
     }
 }
@@ -308,7 +319,15 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        for name in ["mips1el", "24Kf,eb", "mips32r5,fr1,nan2008,abs2008", "mips32r5,fre", "mips64r2,fr0", "mips64r6"] {
+        for name in [
+            "mips1el",
+            "24Kf,eb",
+            "mips32r5,fr1,nan2008,abs2008",
+            "mips32r5,fre",
+            "mips64r2,fr0",
+            "mips32r2,fr1,ps",
+            "mips64r6",
+        ] {
             let config = Config::parse(name).unwrap();
             assert_eq!(Config::parse(&config.to_string()), Ok(config), "{config}");
         }

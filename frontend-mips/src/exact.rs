@@ -55,8 +55,8 @@ fn check(cpu: &mut CpuState, _: &mut dyn Env, args: &[u64]) -> Result<u64, Trap>
 /// What a helper has to know of the configuration, as an argument.
 fn setup_of(config: &Config) -> u64 {
     let fr = Mode { fr: config.fr, exact: false }.bits();
-    let flags = [config.nan2008, config.abs2008, config.big_endian].map(u64::from);
-    config.release as u64 | u64::from(fr) << 4 | flags[0] << 6 | flags[1] << 7 | flags[2] << 8
+    let flags = [config.nan2008, config.abs2008, config.big_endian, config.paired_single].map(u64::from);
+    config.release as u64 | u64::from(fr) << 4 | flags[0] << 6 | flags[1] << 7 | flags[2] << 8 | flags[3] << 9
 }
 
 /// The inverse.
@@ -64,7 +64,7 @@ fn config_of(setup: u64) -> Config {
     let release = Release::all().nth(setup as usize & 15).unwrap_or(Release::Mips1);
     let bit = |n: u32| setup >> n & 1 == 1;
     let fr = Mode::from_bits(setup as u32 >> 4 & 3).fr;
-    Config { fr, nan2008: bit(6), abs2008: bit(7), big_endian: bit(8), ..Config::new(release) }
+    Config { fr, nan2008: bit(6), abs2008: bit(7), big_endian: bit(8), paired_single: bit(9), ..Config::new(release) }
 }
 
 /// The setup argument of a helper.

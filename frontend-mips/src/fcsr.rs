@@ -147,7 +147,7 @@ pub fn implementation(config: &Config) -> u32 {
     let (s_d, paired, w, l, f64, has2008) = (3 << 16, 1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 23);
     s_d | has(Releases::R1, w)
         | has(Releases::FPU64.both(Releases::R1), l | f64)
-        | has(Releases::FPU5.but(Releases::R6), paired)
+        | if config.paired_single { paired } else { 0 }
         | if config.nan2008 || config.release.is_r6() { has2008 } else { 0 }
 }
 

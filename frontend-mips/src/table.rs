@@ -42,6 +42,8 @@ pub struct InsnDef {
     pub raises: bool,
     /// Does it need 64-bit floating-point registers (`FR` = 1)?
     pub wide_fpu: bool,
+    /// Is it one of paired singles?
+    pub paired: bool,
     /// Must hold of the word beside its fixed bits.
     only: fn(Word) -> bool,
     /// Its meaning.
@@ -51,7 +53,7 @@ pub struct InsnDef {
 impl InsnDef {
     /// Does a processor with this configuration have it?
     pub fn enabled(&self, config: &Config) -> bool {
-        self.releases.contains(config.release)
+        self.releases.contains(config.release) && (config.paired_single || !self.paired)
     }
 
     /// Does the word match?
@@ -87,6 +89,10 @@ impl InsnDef {
         InsnDef { raises: true, ..self }
     }
 
+    const fn paired(self) -> InsnDef {
+        InsnDef { wide_fpu: true, paired: true, ..self }
+    }
+
     const fn wide(self) -> InsnDef {
         InsnDef { wide_fpu: true, ..self }
     }
@@ -107,6 +113,7 @@ const fn insn(name: &'static str, releases: R, bits: &str, operands: &'static st
         control: Control::None,
         raises: false,
         wide_fpu: false,
+        paired: false,
         only: always,
         lower,
     }
@@ -140,6 +147,11 @@ fn ascending(w: Word) -> bool {
 /// rs >= rt.
 fn descending(w: Word) -> bool {
     w.rs() >= w.rt()
+}
+
+/// Release 6 reserves the upper hints of PREF.
+fn hint_exists(w: Word) -> bool {
+    w.rt() < 24
 }
 
 /// The conditions of CMP.cond.fmt that there are.
@@ -360,7 +372,7 @@ static TABLE: &[InsnDef] = &[
     insn("sc",       R6,  "011111 sssss ttttt iiiiiiiii0 100110",  "rt, imm9(rs)",         atomic::sc6),
     insn("scwp",     R6,  "011111 sssss ttttt ddddd 00001 100110", "rt, rd, (rs)",         atomic::scwp),
     insn("scd",      R6W, "011111 sssss ttttt iiiiiiiii0 100111",  "rt, imm9(rs)",         atomic::scd6),
-    insn("pref",     R6,  "011111 sssss ooooo iiiiiiiii0 110101",  "op, imm9(rs)",         load_store::pref),
+    insn("pref",     R6,  "011111 sssss ooooo iiiiiiiii0 110101",  "op, imm9(rs)",         load_store::pref).only(hint_exists),
     insn("ll",       R6,  "011111 sssss ttttt iiiiiiiii0 110110",  "rt, imm9(rs)",         atomic::ll6),
     insn("llwp",     R6,  "011111 sssss ttttt ddddd 00001 110110", "rt, rd, (rs)",         atomic::llwp),
     insn("lld",      R6W, "011111 sssss ttttt iiiiiiiii0 110111",  "rt, imm9(rs)",         atomic::lld6),
@@ -483,7 +495,7 @@ static TABLE: &[InsnDef] = &[
     insn("cvt.d.s",   ALL, "010001 10000 00000 sssss ddddd 100001", "d_d, f_s",      fpu_convert::cvt_float).raises(),
     insn("cvt.w.s",   ALL, "010001 10000 00000 sssss ddddd 100100", "f_d, f_s",      fpu_convert::cvt_w).raises(),
     insn("cvt.l.s",   F3,  "010001 10000 00000 sssss ddddd 100101", "d_d, f_s",      fpu_convert::cvt_l).raises().wide(),
-    insn("cvt.ps.s",  F56, "010001 10000 ttttt sssss ddddd 100110", "d_d, f_s, f_t", paired::cvt_ps_s).wide(),
+    insn("cvt.ps.s",  F56, "010001 10000 ttttt sssss ddddd 100110", "d_d, f_s, f_t", paired::cvt_ps_s).paired(),
     insn("c.cond.s",  P6,  "010001 10000 ttttt sssss ccc00 11nnnn", "cc8, f_s, f_t", fpu::c_cond).raises(),
     insn("cmp.cond.s", R6, "010001 10100 ttttt sssss ddddd 0nnnnn", "f_d, f_s, f_t", fpu::cmp_cond).raises().only(cmp_exists),
     // COP1.D
@@ -531,23 +543,23 @@ static TABLE: &[InsnDef] = &[
     insn("cvt.s.l",   F3,  "010001 10101 00000 sssss ddddd 100000", "f_d, d_s",      fpu_convert::cvt_from_l).raises().wide(),
     insn("cvt.d.l",   F3,  "010001 10101 00000 sssss ddddd 100001", "d_d, d_s",      fpu_convert::cvt_from_l).raises().wide(),
     // COP1.PS
-    insn("add.ps",    F56, "010001 10110 ttttt sssss ddddd 000000", "d_d, d_s, d_t", paired::add).raises().wide(),
-    insn("sub.ps",    F56, "010001 10110 ttttt sssss ddddd 000001", "d_d, d_s, d_t", paired::sub).raises().wide(),
-    insn("mul.ps",    F56, "010001 10110 ttttt sssss ddddd 000010", "d_d, d_s, d_t", paired::mul).raises().wide(),
-    insn("abs.ps",    F56, "010001 10110 00000 sssss ddddd 000101", "d_d, d_s",      paired::abs).raises().wide(),
-    insn("mov.ps",    F56, "010001 10110 00000 sssss ddddd 000110", "d_d, d_s",      paired::mov).wide(),
-    insn("neg.ps",    F56, "010001 10110 00000 sssss ddddd 000111", "d_d, d_s",      paired::neg).raises().wide(),
-    insn("movf.ps",   F56, "010001 10110 ccc00 sssss ddddd 010001", "d_d, d_s, cc18", paired::movcf).wide(),
-    insn("movt.ps",   F56, "010001 10110 ccc01 sssss ddddd 010001", "d_d, d_s, cc18", paired::movcf).wide(),
-    insn("movz.ps",   F56, "010001 10110 ttttt sssss ddddd 010010", "d_d, d_s, rt",  paired::movz).wide(),
-    insn("movn.ps",   F56, "010001 10110 ttttt sssss ddddd 010011", "d_d, d_s, rt",  paired::movz).wide(),
-    insn("cvt.s.pu",  F56, "010001 10110 00000 sssss ddddd 100000", "f_d, d_s",      paired::cvt_s_pu).wide(),
-    insn("cvt.s.pl",  F56, "010001 10110 00000 sssss ddddd 101000", "f_d, d_s",      paired::cvt_s_pl).wide(),
-    insn("pll.ps",    F56, "010001 10110 ttttt sssss ddddd 101100", "d_d, d_s, d_t", paired::pair).wide(),
-    insn("plu.ps",    F56, "010001 10110 ttttt sssss ddddd 101101", "d_d, d_s, d_t", paired::pair).wide(),
-    insn("pul.ps",    F56, "010001 10110 ttttt sssss ddddd 101110", "d_d, d_s, d_t", paired::pair).wide(),
-    insn("puu.ps",    F56, "010001 10110 ttttt sssss ddddd 101111", "d_d, d_s, d_t", paired::pair).wide(),
-    insn("c.cond.ps", F56, "010001 10110 ttttt sssss ccc00 11nnnn", "cc8, d_s, d_t", paired::c_cond).raises().wide(),
+    insn("add.ps",    F56, "010001 10110 ttttt sssss ddddd 000000", "d_d, d_s, d_t", paired::add).raises().paired(),
+    insn("sub.ps",    F56, "010001 10110 ttttt sssss ddddd 000001", "d_d, d_s, d_t", paired::sub).raises().paired(),
+    insn("mul.ps",    F56, "010001 10110 ttttt sssss ddddd 000010", "d_d, d_s, d_t", paired::mul).raises().paired(),
+    insn("abs.ps",    F56, "010001 10110 00000 sssss ddddd 000101", "d_d, d_s",      paired::abs).raises().paired(),
+    insn("mov.ps",    F56, "010001 10110 00000 sssss ddddd 000110", "d_d, d_s",      paired::mov).paired(),
+    insn("neg.ps",    F56, "010001 10110 00000 sssss ddddd 000111", "d_d, d_s",      paired::neg).raises().paired(),
+    insn("movf.ps",   F56, "010001 10110 ccc00 sssss ddddd 010001", "d_d, d_s, cc18", paired::movcf).paired(),
+    insn("movt.ps",   F56, "010001 10110 ccc01 sssss ddddd 010001", "d_d, d_s, cc18", paired::movcf).paired(),
+    insn("movz.ps",   F56, "010001 10110 ttttt sssss ddddd 010010", "d_d, d_s, rt",  paired::movz).paired(),
+    insn("movn.ps",   F56, "010001 10110 ttttt sssss ddddd 010011", "d_d, d_s, rt",  paired::movz).paired(),
+    insn("cvt.s.pu",  F56, "010001 10110 00000 sssss ddddd 100000", "f_d, d_s",      paired::cvt_s_pu).paired(),
+    insn("cvt.s.pl",  F56, "010001 10110 00000 sssss ddddd 101000", "f_d, d_s",      paired::cvt_s_pl).paired(),
+    insn("pll.ps",    F56, "010001 10110 ttttt sssss ddddd 101100", "d_d, d_s, d_t", paired::pair).paired(),
+    insn("plu.ps",    F56, "010001 10110 ttttt sssss ddddd 101101", "d_d, d_s, d_t", paired::pair).paired(),
+    insn("pul.ps",    F56, "010001 10110 ttttt sssss ddddd 101110", "d_d, d_s, d_t", paired::pair).paired(),
+    insn("puu.ps",    F56, "010001 10110 ttttt sssss ddddd 101111", "d_d, d_s, d_t", paired::pair).paired(),
+    insn("c.cond.ps", F56, "010001 10110 ttttt sssss ccc00 11nnnn", "cc8, d_s, d_t", paired::c_cond).raises().paired(),
     // COP1X
     insn("lwxc1",    F46, "010011 sssss ttttt 00000 ddddd 000000", "f_d, rt(rs)",   fpu::lwxc1),
     insn("ldxc1",    F46, "010011 sssss ttttt 00000 ddddd 000001", "d_d, rt(rs)",   fpu::ldxc1),
@@ -556,17 +568,17 @@ static TABLE: &[InsnDef] = &[
     insn("sdxc1",    F46, "010011 sssss ttttt fffff 00000 001001", "d_s, rt(rs)",   fpu::sdxc1),
     insn("suxc1",    F56, "010011 sssss ttttt fffff 00000 001101", "d_s, rt(rs)",   fpu::suxc1).wide(),
     insn("prefx",    F46, "010011 sssss ttttt ooooo 00000 001111", "opx, rt(rs)",   load_store::pref),
-    insn("alnv.ps",  F56, "010011 sssss ttttt fffff ddddd 011110", "d_d, d_s, d_t, rs", paired::alnv).wide(),
+    insn("alnv.ps",  F56, "010011 sssss ttttt fffff ddddd 011110", "d_d, d_s, d_t, rs", paired::alnv).paired(),
     insn("madd.s",   F46, "010011 rrrrr ttttt sssss ddddd 100000", "f_d, f_r, f_s, f_t", fpu::madd).raises(),
     insn("madd.d",   F46, "010011 rrrrr ttttt sssss ddddd 100001", "d_d, d_r, d_s, d_t", fpu::madd).raises(),
-    insn("madd.ps",  F56, "010011 rrrrr ttttt sssss ddddd 100110", "d_d, d_r, d_s, d_t", paired::madd).raises().wide(),
+    insn("madd.ps",  F56, "010011 rrrrr ttttt sssss ddddd 100110", "d_d, d_r, d_s, d_t", paired::madd).raises().paired(),
     insn("msub.s",   F46, "010011 rrrrr ttttt sssss ddddd 101000", "f_d, f_r, f_s, f_t", fpu::msub).raises(),
     insn("msub.d",   F46, "010011 rrrrr ttttt sssss ddddd 101001", "d_d, d_r, d_s, d_t", fpu::msub).raises(),
-    insn("msub.ps",  F56, "010011 rrrrr ttttt sssss ddddd 101110", "d_d, d_r, d_s, d_t", paired::msub).raises().wide(),
+    insn("msub.ps",  F56, "010011 rrrrr ttttt sssss ddddd 101110", "d_d, d_r, d_s, d_t", paired::msub).raises().paired(),
     insn("nmadd.s",  F46, "010011 rrrrr ttttt sssss ddddd 110000", "f_d, f_r, f_s, f_t", fpu::nmadd).raises(),
     insn("nmadd.d",  F46, "010011 rrrrr ttttt sssss ddddd 110001", "d_d, d_r, d_s, d_t", fpu::nmadd).raises(),
-    insn("nmadd.ps", F56, "010011 rrrrr ttttt sssss ddddd 110110", "d_d, d_r, d_s, d_t", paired::nmadd).raises().wide(),
+    insn("nmadd.ps", F56, "010011 rrrrr ttttt sssss ddddd 110110", "d_d, d_r, d_s, d_t", paired::nmadd).raises().paired(),
     insn("nmsub.s",  F46, "010011 rrrrr ttttt sssss ddddd 111000", "f_d, f_r, f_s, f_t", fpu::nmsub).raises(),
     insn("nmsub.d",  F46, "010011 rrrrr ttttt sssss ddddd 111001", "d_d, d_r, d_s, d_t", fpu::nmsub).raises(),
-    insn("nmsub.ps", F56, "010011 rrrrr ttttt sssss ddddd 111110", "d_d, d_r, d_s, d_t", paired::nmsub).raises().wide(),
+    insn("nmsub.ps", F56, "010011 rrrrr ttttt sssss ddddd 111110", "d_d, d_r, d_s, d_t", paired::nmsub).raises().paired(),
 ];

@@ -170,7 +170,7 @@ fn encode_makes_the_instruction_it_was_asked_for() {
     for name in releases() {
         let guest = guest(&name);
         for def in enabled(&name) {
-            let words: Vec<_> = (0..400).filter_map(|_| def.encode(random.next(), guest.config())).collect();
+            let words: Vec<_> = (0..2000).filter_map(|_| def.encode(random.next(), guest.config())).collect();
             assert!(words.len() > 5, "{name}: {} is hardly ever legal", def.name);
             assert!(words.iter().all(|w| guest.decode(*w).unwrap().name == def.name), "{name}: {}", def.name);
         }

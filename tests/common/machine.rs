@@ -1,7 +1,6 @@
 //! Guest memory with an engine: the interpreter as simple as it can be, or the real engine in any tier.
 
 use super::state::State;
-use emu_frontend_riscv::Riscv;
 use emu_interp::Code;
 use emu_ir::{BlockKey, CpuState, Exit, Guest};
 use emu_machine::engine::{Engine, EngineConfig, EngineVcpu, Tier};
@@ -40,7 +39,7 @@ impl Way {
 /// A guest with its memory and one hart.
 pub struct Machine {
     pub way: Way,
-    pub guest: Arc<Riscv>,
+    pub guest: Arc<dyn Guest>,
     pub memory: Arc<GuestMemory>,
     hart: Hart,
 }
@@ -57,26 +56,34 @@ pub fn map(memory: &GuestMemory, addr: u64, len: u64, prot: Prot) {
 }
 
 impl Machine {
-    pub fn new(way: Way, guest: &Arc<Riscv>) -> Machine {
+    pub fn new<G: Guest + 'static>(way: Way, guest: &Arc<G>) -> Machine {
         Machine::with_config(way, guest, way.config())
     }
 
     /// The same with other sizes; the tier stays that of `way`.
-    pub fn with_config(way: Way, guest: &Arc<Riscv>, config: EngineConfig) -> Machine {
+    pub fn with_config<G: Guest + 'static>(way: Way, guest: &Arc<G>, config: EngineConfig) -> Machine {
+        Machine::of(way, Arc::clone(guest) as Arc<dyn Guest>, config)
+    }
+
+    /// The same for whatever guest.
+    pub fn of_guest(way: Way, guest: Arc<dyn Guest>) -> Machine {
+        Machine::of(way, guest, way.config())
+    }
+
+    fn of(way: Way, guest: Arc<dyn Guest>, config: EngineConfig) -> Machine {
         let memory = Arc::new(GuestMemory::new(guest.address_bits()).expect("guest memory"));
         let hart = if way == Way::Plain {
             Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
         } else {
             let config = EngineConfig { tier: way.config().tier, ..config };
-            let engine = Engine::new(Arc::clone(guest) as Arc<dyn Guest>, Arc::clone(&memory), config)
-                .expect("an engine on this host");
+            let engine = Engine::new(Arc::clone(&guest), Arc::clone(&memory), config).expect("an engine on this host");
             if way == Way::Precise {
                 engine.set_precise();
             }
             let vcpu = EngineVcpu::new(Arc::clone(&engine), CpuState::default());
             Hart::Engine { engine, vcpu }
         };
-        Machine { way, guest: Arc::clone(guest), memory, hart }
+        Machine { way, guest, memory, hart }
     }
 
     /// The engine; the plain interpreter has none.
@@ -129,7 +136,7 @@ impl Machine {
     pub fn run(&mut self) -> Exit {
         match &mut self.hart {
             Hart::Engine { vcpu, .. } => vcpu.run(),
-            Hart::Plain { cpu, env, blocks } => run_plain(&self.guest, cpu, env, blocks),
+            Hart::Plain { cpu, env, blocks } => run_plain(&*self.guest, cpu, env, blocks),
         }
     }
 
@@ -155,7 +162,7 @@ impl Machine {
     }
 }
 
-fn run_plain(guest: &Riscv, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
+fn run_plain(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
     loop {
         cpu.mode = guest.mode(cpu);
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };

@@ -63,6 +63,8 @@ pub(super) fn from_int(from: Type, signed: bool, format: Format, env: FpEnv, a: 
 /// Between the formats.
 pub(super) fn format(from: Format, to: Format, env: FpEnv, a: u64) -> (u64, FpFlags) {
     match nan::from_operands(from, env.nan, &[a]) {
+        // A legacy signalling NaN leaves nothing of itself.
+        Some((_, flags)) if flags != FpFlags::NONE && env.nan == NanRule::Legacy => (nan::default(to, env.nan), flags),
         Some((bits, flags)) => (nan::convert(from, to, env.nan, bits), flags),
         None => value::round(to, env, from.unpack(a)),
     }
