@@ -4,6 +4,7 @@
 //! waits until every other hart has left compiled code; the memory is used again only when the whole arena is
 //! emptied.
 
+use crate::analysis::Resume;
 use crate::arena::Arena;
 use crate::compile::CompiledRegion;
 use crate::context::Context;
@@ -238,10 +239,14 @@ impl CodeCache {
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
             return Some(FaultPoint::Replay { pc: region.key.pc, counted: region.counted });
         }
-        let (index, completed) = (ctx.checkpoint >> 1, ctx.checkpoint & 1 == 1);
+        let (index, resume) = (ctx.checkpoint >> 2, Resume::from_bits(ctx.checkpoint & 3));
         let insn = region.insns[index as usize];
         // The checkpoint is taken just before the instruction has its effect. If another one faults, it had it.
-        let done = completed || index != faulting;
+        let done = match resume {
+            Resume::Effect => index != faulting,
+            Resume::Completed => true,
+            Resume::Start => false,
+        };
         let pc = if done { insn.pc.wrapping_add(insn.len.into()) } else { insn.pc };
         Some(FaultPoint::Replay { pc, counted: region.counted })
     }

@@ -37,8 +37,13 @@ pub(crate) struct JumpEntry {
     pub(crate) code: u64,
 }
 
-/// An empty entry: no guest pc is odd.
-pub(crate) const EMPTY_ENTRY: JumpEntry = JumpEntry { pc: 1, code: 0 };
+/// The empty jump cache. An entry is empty if its pc belongs to another one: nobody who looks there has it. (A guest may jump
+/// to an odd address, to fault there.)
+pub(crate) const EMPTY_CACHE: [JumpEntry; JUMP_CACHE] = {
+    let mut cache = [JumpEntry { pc: 0, code: 0 }; JUMP_CACHE];
+    cache[0].pc = 2;
+    cache
+};
 
 /// State of one hart, with what compiled code needs beside the guest's registers.
 ///
@@ -66,7 +71,7 @@ pub struct Context {
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap.
     pub(crate) helper_trapped: u32,
-    /// Region-relative index of the last checkpointed guest instruction, and whether it has been completed.
+    /// Region-relative index of the last checkpointed guest instruction, and where the guest goes on (`analysis::Resume`).
     pub(crate) checkpoint: u32,
     /// `cpu.insn_count` at the checkpoint, in code that counts.
     pub(crate) checkpoint_count: u64,
@@ -130,7 +135,7 @@ impl Context {
 
     /// Forgets all remembered code, as after an invalidation or a change of mode.
     pub fn forget_code(&mut self) {
-        self.jump_cache.fill(EMPTY_ENTRY);
+        *self.jump_cache = EMPTY_CACHE;
     }
 
     /// Sets MXCSR up from the guest's rounding mode, with no flag raised.

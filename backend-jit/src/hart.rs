@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_ENTRY, ExitCode, JUMP_CACHE};
+use crate::context::{Context, EMPTY_CACHE, ExitCode};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -83,7 +83,7 @@ impl Hart {
             checkpoint_count: 0,
             unused: 0,
             fault: None,
-            jump_cache: Box::new([EMPTY_ENTRY; JUMP_CACHE]),
+            jump_cache: Box::new(EMPTY_CACHE),
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
         };

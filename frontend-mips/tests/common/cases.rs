@@ -1,6 +1,8 @@
-//! Cases in the form of `tests/instructions`: `name | encoding assembly | inputs => outputs`, run by the interpreter.
+//! Cases in the form of the workspace's `tests/instructions`: `name | encoding assembly | inputs => outputs`, run by the
+//! interpreter. Those that end otherwise than by going on are for the other runner.
+#![allow(dead_code, unreachable_pub, missing_docs)]
 
-use super::common::{Code, block_in_mode};
+use super::{Code, block_in_mode};
 use emu_frontend_mips::{Mips, fcsr};
 use emu_ir::*;
 use std::collections::BTreeMap;
@@ -12,16 +14,16 @@ pub struct Memory(pub BTreeMap<u64, u8>);
 impl Memory {
     /// Maps zeros.
     pub fn map(&mut self, addr: u64, len: u64) {
-        (addr..addr + len).for_each(|a| drop(self.0.insert(a, 0)));
+        self.0.extend((addr..addr + len).map(|a| (a, 0)));
     }
 }
 
 impl Env for Memory {
     fn load(&mut self, addr: u64, bytes: u8) -> Result<u64, Fault> {
-        (0..u64::from(bytes)).rev().try_fold(0, |value, i| {
+        (0..u64::from(bytes)).try_fold(0, |value, i| {
             let byte = self.0.get(&(addr + i));
             let fault = Fault { addr: addr + i, access: AccessKind::Read, cause: FaultCause::Unmapped };
-            byte.map(|b| value << 8 | u64::from(*b)).ok_or(fault)
+            byte.map(|b| value | u64::from(*b) << (8 * i)).ok_or(fault)
         })
     }
     fn store(&mut self, addr: u64, bytes: u8, value: u64) -> Result<(), Fault> {
@@ -68,9 +70,6 @@ fn number(text: &str) -> u64 {
 fn assign(guest: &Mips, cpu: &mut CpuState, memory: &mut Memory, text: &str) {
     for assignment in text.split_whitespace().filter(|a| *a != "-") {
         let (name, value) = assignment.split_once('=').unwrap();
-        if name == "exit" {
-            continue;
-        }
         let value = number(value);
         match name.split_once('[') {
             Some((bits, addr)) => {
@@ -120,11 +119,8 @@ pub fn check(guest: &Mips, line: &str) -> Result<(), String> {
     assign(guest, &mut expected, &mut wanted, outputs);
     let exit = run(guest, &mut cpu, &mut memory, &[word]);
     let mut wrong = String::new();
-    let exit_wanted = outputs.split_whitespace().find_map(|o| o.strip_prefix("exit="));
-    match exit_wanted {
-        None if matches!(exit, Exit::Next | Exit::ModeChange | Exit::InsnFence) => {}
-        Some(wanted) if format!("{exit:?}").to_lowercase().replace(' ', "").contains(wanted) => {}
-        _ => wrong += &format!("  ends with {exit:?}\n"),
+    if !matches!(exit, Exit::Next | Exit::ModeChange) {
+        wrong += &format!("  ends with {exit:?}\n");
     }
     for info in guest.slots().iter().filter(|s| s.slot.0 < 73) {
         let (got, want) = (cpu.get(info.slot), expected.get(info.slot));

@@ -1,6 +1,8 @@
 //! What the tests share: random words, code in memory.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod cases;
+
 use emu_frontend_mips::{Config, Mips};
 use emu_ir::{AccessKind, Block, BlockKey, CpuState, Fault, FaultCause, Fetch, Guest};
 
