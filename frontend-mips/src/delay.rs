@@ -12,7 +12,8 @@
 //! - **A branch in the slot** is unpredictable before Release 6 and reserved in it; it is a reserved instruction here.
 //! - **Branch-likely**: where the branch is not taken the block is left for the code after the slot.
 //! - **The forbidden slot** of a Release 6 compact branch is just the next instruction, except that it must not be a branch:
-//!   if it is one and is reached by not taking the branch before it, it is a reserved instruction.
+//!   if it is one and is reached by not taking the branch before it, it is a reserved instruction. That is reported at the
+//!   first branch, with the word of the second (`EPC` would be the second's address): whoever goes on there has to find it again.
 
 use crate::lower::{Flow, Lower};
 use crate::table::{Control, InsnDef};
@@ -111,11 +112,10 @@ fn run_slot(translator: &Translator<'_>, t: &mut Lower, branch: Branch, word: u3
 fn forbid(translator: &Translator<'_>, t: &mut Lower, branch: Branch, word: u32) {
     let Some(cond) = branch.cond else { return };
     if translator.find(word).is_some_and(|def| def.control != Control::None) {
-        let pc = t.pc;
-        t.begin(t.pc_plus(4));
+        // Apart, since the branch may have linked.
+        t.ir.begin_insn(t.pc, 4);
         let not_taken = t.not(cond);
         t.ir.trap_if(not_taken, TrapKind::IllegalInstruction { word });
-        t.pc = pc;
     }
 }
 

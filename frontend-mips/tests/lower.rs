@@ -57,9 +57,13 @@ fn check_block(guest: &Mips, mode: u32, words: &[u32; 2]) {
     let name = guest.name();
     verify::verify(&block).unwrap_or_else(|e| panic!("{name} {words:08x?}: {e}\n{block:#?}"));
     let control = guest.decode(words[0]).map(|d| d.control);
-    let len = if matches!(block.insn_count(), 2) { 8 } else { 4 };
+    let delayed = guest.has_delay_slot(words[0]);
+    let len = if delayed { 8 } else { 4 };
     assert_eq!(block.end(), 0x1000 + len, "{name} {words:08x?}");
-    assert!(len == 4 || matches!(control, Some(Control::Delayed | Control::Compact)), "{name} {words:08x?}");
+    assert_eq!(
+        block.insn_count(),
+        if delayed || block.insn_count() == 2 && control == Some(Control::Compact) { 2 } else { 1 }
+    );
     let illegal = Terminator::Trap { kind: TrapKind::IllegalInstruction { word: words[0] } };
     assert!(block.term == illegal || control.is_some(), "{name} {words:08x?} is reserved, but {:?}", block.term);
     for inst in &block.insts {

@@ -165,7 +165,7 @@ fn a_forbidden_slot_must_not_hold_a_branch() {
     // $a0 is not 0: not taken.
     let (exit, cpu, _) = run_pair("mips64r6", &[BEQZC, JAL]);
     assert_eq!(exit, Exit::Trap(Trap { kind: TrapKind::IllegalInstruction { word: JAL } }));
-    assert_eq!(cpu.pc, 0x1004, "reported at itself");
+    assert_eq!(cpu.pc, 0x1000, "reported at the branch before it");
     let bnezc = BEQZC | 1 << 29;
     let (exit, cpu, _) = run_pair("mips64r6", &[bnezc, JAL]);
     assert_eq!((exit, cpu.pc), (Exit::Next, 0x1044), "taken, so it is not reached");
