@@ -38,6 +38,13 @@ const MIN_MAX: &str = "
 
 const TO_INTEGERS: &str = "
     fcvt.w.s rtz 7fc00000 => 7fffffff NV
+    fcvt.w.s.mips rtz 7fc00000 => 0 NV
+    fcvt.w.s.mips rtz cf800000 => 80000000 NV
+    fcvt.l.d.mips rne 43e0000000000000 => 7fffffffffffffff NV
+    fcvt.w.s.legacy rtz 7f800001 => 7fffffff NV
+    fcvt.w.s.legacy rtz cf800000 => 7fffffff NV
+    fcvt.w.s.legacy rtz cf000000 => 80000000
+    fcvt.l.d.legacy rne c3f0000000000000 => 7fffffffffffffff NV
     fcvt.w.s rtz ffc00000 => 7fffffff NV
     fcvt.w.s rtz 7f800001 => 7fffffff NV
     fcvt.w.s rtz 7f800000 => 7fffffff NV
