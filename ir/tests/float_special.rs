@@ -158,7 +158,7 @@ const FORMATS: &str = "
     fcvt.s.d.mips rne fff0000000000001 => ffc00000 NV
     fcvt.s.d.mips rne 7ff82468bfffffff => 7fc12345
     fcvt.d.s.legacy rne 7fbfffff => 7ff7ffffe0000000
-    fcvt.d.s.legacy rne ffc12345 => 7ff7ffffe0000000 NV
+    fcvt.d.s.legacy rne ffc12345 => 7ff7ffffffffffff NV
     fcvt.s.d.legacy rne 7ff7ffffffffffff => 7fbfffff
     fcvt.s.d.legacy rne fff0000000000001 => 7fbfffff
 ";
