@@ -78,7 +78,7 @@ pub(crate) struct JumpEntry {
 
 /// The empty jump cache. An entry is empty if its pc belongs to another one: nobody who looks there has it. (A guest may jump
 /// to an odd address, to fault there.)
-pub(crate) const EMPTY_CACHE: [JumpEntry; JUMP_CACHE] = {
+pub(crate) static EMPTY_CACHE: [JumpEntry; JUMP_CACHE] = {
     let mut cache = [JumpEntry { pc: 0, code: 0 }; JUMP_CACHE];
     cache[0].pc = 2;
     cache

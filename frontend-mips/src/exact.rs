@@ -120,10 +120,13 @@ struct Alone {
     block: Block,
 }
 
+/// What each instruction word is, in each setup.
+type Known = HashMap<(u32, u64), Option<Rc<Alone>>>;
+
 /// The instruction lowered by itself; `None` if it is reserved.
 fn alone(word: u32, config: &Config) -> Option<Rc<Alone>> {
     thread_local! {
-        static KNOWN: RefCell<HashMap<(u32, u64), Option<Rc<Alone>>>> = RefCell::default();
+        static KNOWN: RefCell<Known> = RefCell::default();
     }
     let key = (word, setup_of(config));
     if let Some(found) = KNOWN.with_borrow(|known| known.get(&key).cloned()) {

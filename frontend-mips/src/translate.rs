@@ -70,7 +70,7 @@ impl Translator<'_> {
     /// Appends the meaning of one instruction.
     pub(crate) fn lower(&self, t: &mut Lower, def: &InsnDef, word: u32) -> Flow {
         let w = Word(word);
-        if def.wide_fpu && self.mode.fr == FrMode::Pairs || self.mode.fr == FrMode::Pairs && splits_pair(def, word) {
+        if self.mode.fr == FrMode::Pairs && (def.wide_fpu || splits_pair(def, word)) {
             return Flow::Illegal;
         }
         if def.raises { crate::exact::lower(t, def, w, self.mode) } else { (def.lower)(t, w) }

@@ -196,12 +196,12 @@ impl<'a> Lower<'a> {
     pub fn set_bits32(&mut self, reg: u32, value: Value) {
         let (slot, high) = self.single(reg);
         let wide = self.ir.zext(Type::I64, value);
-        let bits = if self.fr == FrMode::Wide { wide } else { self.into_half(slot, wide, high) };
+        let bits = if self.fr == FrMode::Wide { wide } else { self.merge_half(slot, wide, high) };
         let raw = self.ir.convert(ConvertOp::Bitcast, Type::F64, bits);
         self.ir.set(slot, raw);
     }
 
-    fn into_half(&mut self, slot: Slot, wide: Value, high: bool) -> Value {
+    fn merge_half(&mut self, slot: Slot, wide: Value, high: bool) -> Value {
         let old = self.fpr(slot);
         let old = self.ir.convert(ConvertOp::Bitcast, Type::I64, old);
         let keep = if high { u64::from(u32::MAX) } else { !u64::from(u32::MAX) };
@@ -262,7 +262,7 @@ impl<'a> Lower<'a> {
     pub fn set_high_half(&mut self, reg: u32, value: Value) {
         let reg = if self.fr == FrMode::Pairs { reg & !1 } else { reg };
         let wide = self.ir.zext(Type::I64, value);
-        let bits = self.into_half(fpr_slot(reg), wide, true);
+        let bits = self.merge_half(fpr_slot(reg), wide, true);
         self.set_bits64(reg, bits);
     }
 
