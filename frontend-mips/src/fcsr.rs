@@ -2,7 +2,7 @@
 //!
 //! `FCSR` lies in pieces: the rounding mode and the accrued flags where the IR's ops have them, the conditions in slots of
 //! their own, Enables and FS in [`crate::regs::FCSR`]; Cause is that of the instruction that ran last, computed when it is asked for
-//! ([`crate::exact`]). The other registers are views of it.
+//! (`exact`). The other registers are views of it.
 
 use crate::config::{Config, FrMode, Releases};
 use crate::exact::{self, helper};
@@ -14,7 +14,7 @@ use emu_ir::{BinaryOp, CpuState, ExitKind, Inst, Terminator, Trap, TrapKind, Typ
 pub const FS: u32 = 1 << 24;
 /// The bits of Enables.
 pub const ENABLES: u32 = 0x1f << ENABLES_LOW;
-/// The bits of Cause that [`crate::exact`] knows; `E`, the unimplemented operation, above them, is never raised by itself.
+/// The bits of Cause that `exact` knows; `E`, the unimplemented operation, above them, is never raised by itself.
 pub const CAUSE: u32 = 0x1f << CAUSE_LOW;
 const UNIMPLEMENTED: u32 = 1 << 17;
 const ABS2008: u32 = 1 << 19;
@@ -252,7 +252,7 @@ fn set_conditions(t: &mut Lower, value: Value, place: fn(u32) -> u32) {
     }
 }
 
-/// As [`write`], after [`check`].
+/// As [`write()`], after [`check`].
 fn set_control(t: &mut Lower, value: Value) -> Flow {
     let setup = exact::setup(t);
     t.ir.call(helper::CHECK, Type::I32, &[setup, value]);

@@ -18,7 +18,7 @@ const PAGE: u64 = 4096;
 pub struct Mode {
     /// The layout of the registers.
     pub fr: FrMode,
-    /// Are exceptions enabled, or small numbers flushed to zero? Then each instruction is computed by [`crate::exact`].
+    /// Are exceptions enabled, or small numbers flushed to zero? Then each instruction is computed by `exact`.
     pub exact: bool,
 }
 

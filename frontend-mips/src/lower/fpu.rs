@@ -1,7 +1,7 @@
 //! Floating-point arithmetic, comparisons, moves, loads and stores, the control registers.
 //!
 //! What these instructions mean is said with the IR's floating-point ops, whose flags are those of the manual. `FCSR.Cause`, and
-//! what happens while exceptions are enabled or `FS` is set, is [`crate::exact`]'s, for all of them alike. NaNs are by the
+//! what happens while exceptions are enabled or `FS` is set, is `exact`'s, for all of them alike. NaNs are by the
 //! block's [`emu_ir::NanRule`].
 
 use super::{Flow, Lower};

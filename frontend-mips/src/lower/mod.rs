@@ -44,7 +44,7 @@ pub struct Lower<'a> {
     pub here: u64,
     config: &'a Config,
     fr: FrMode,
-    /// The floating-point registers that the instruction has read, for [`crate::exact`].
+    /// The floating-point registers that the instruction has read, for `exact`.
     pub(crate) fp_reads: Vec<(Slot, Value)>,
 }
 
