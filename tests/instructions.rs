@@ -3,25 +3,121 @@
 //! The cases are in `tests/instructions/*.ins`. A line reads
 //! `name | encoding assembly | inputs => outputs`, where inputs and outputs are `-` or a list of
 //! - `a0=0x1`, `fa0=0x…`, `fcsr=0x21`: registers, all 64 bits of a floating-point one;
-//! - `m32[0x20800]=0x5`: memory, little endian;
+//! - `m32[0x20800]=0x5`: memory, in the guest's byte order;
 //! - `pc=0x10010`: where a jump leads to; the next instruction if it is not given;
-//! - `exit=illegal`, `breakpoint`, `syscall`, `yield`, `fault:read:unmapped:0x500000`: how it ends instead.
+//! - `exit=illegal`, `breakpoint:7`, `conditional:7`, `overflow`, `float`, `coprocessor:1`, `syscall`, `yield`,
+//!   `fault:read:unmapped:0x500000`: how it ends instead.
 //!
-//! The instruction lies at 0x10000. What the outputs do not name must not change: all other registers hold values that a mistake
-//! would show in. `isa rv64gc` sets the hart of the lines that follow.
+//! The instruction lies at 0x10000, after a branch of MIPS a `nop` in its delay slot. What the outputs do not name must not
+//! change: all other registers hold values that a mistake would show in. `isa rv64gc` or `isa mips32r2,eb` sets the hart of
+//! the lines that follow.
 
 mod common;
 
 use common::guest;
 use common::machine::{Machine, Way, map};
 use common::program::{CODE, DATA, READ_ONLY};
-use emu_frontend_riscv::table::{InsnDef, table};
-use emu_frontend_riscv::{Riscv, disasm};
-use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Guest, Slot, TrapKind};
+use emu_frontend_mips::{Mips, fcsr};
+use emu_frontend_riscv::Riscv;
+use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Guest, Slot, TrapKind, Type};
 use emu_machine::mem::Prot;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The guests, as far as the cases can tell them apart.
+#[derive(Clone)]
+enum Hart {
+    Riscv(Arc<Riscv>),
+    Mips(Arc<Mips>),
+}
+
+impl Hart {
+    fn new(isa: &str) -> Hart {
+        if isa.starts_with("mips") {
+            let config = emu_frontend_mips::Config::parse(isa).unwrap_or_else(|e| panic!("{e}"));
+            return Hart::Mips(Arc::new(Mips::new(config)));
+        }
+        Hart::Riscv(guest(isa))
+    }
+
+    fn guest(&self) -> Arc<dyn Guest> {
+        match self {
+            Hart::Riscv(guest) => Arc::clone(guest) as Arc<dyn Guest>,
+            Hart::Mips(guest) => Arc::clone(guest) as Arc<dyn Guest>,
+        }
+    }
+
+    fn is_big_endian(&self) -> bool {
+        matches!(self, Hart::Mips(guest) if guest.config().big_endian)
+    }
+
+    fn bytes(&self, word: u32) -> [u8; 4] {
+        if self.is_big_endian() { word.to_be_bytes() } else { word.to_le_bytes() }
+    }
+
+    /// The name of the instruction, and an address that stands for its line in the table.
+    fn decode(&self, word: u32) -> Option<(&'static str, usize)> {
+        match self {
+            Hart::Riscv(guest) => guest.decode(word).map(|d| (d.name, std::ptr::from_ref(d) as usize)),
+            Hart::Mips(guest) => guest.decode(word).map(|d| (d.name, std::ptr::from_ref(d) as usize)),
+        }
+    }
+
+    fn text(&self, word: u32) -> String {
+        use emu_frontend_mips::disasm as mips;
+        use emu_frontend_riscv::disasm as riscv;
+        match self {
+            Hart::Riscv(guest) => riscv::disassemble(guest.decode(word).unwrap(), word, CODE, guest.config().xlen),
+            Hart::Mips(guest) => mips::disassemble(guest.decode(word).unwrap(), word, CODE, guest.config().bits()),
+        }
+    }
+
+    /// How many bytes the instruction has, its delay slot included.
+    fn length(&self, word: u32, len: usize) -> usize {
+        if matches!(self, Hart::Mips(guest) if guest.has_delay_slot(word)) { 8 } else { len }
+    }
+
+    /// The code page: the instruction, a system call after it, and what a jump runs into.
+    fn code(&self, word: u32, len: usize) -> Vec<u8> {
+        let (call, filler, size) = match self {
+            Hart::Riscv(_) => (0x73, 0, 0x40),
+            Hart::Mips(_) => (0x0c, 0x0d, 0x2000),
+        };
+        let mut code: Vec<u8> = (0..size / 4).flat_map(|_| self.bytes(filler)).collect();
+        code[..8].fill(0);
+        code[..4].copy_from_slice(&self.bytes(word));
+        let after = self.length(word, len);
+        code[after..after + 4].copy_from_slice(&self.bytes(call));
+        code
+    }
+
+    /// Is it the trap of what a jump runs into?
+    fn is_filler(&self, trap: TrapKind) -> bool {
+        match self {
+            Hart::Riscv(_) => trap == TrapKind::IllegalInstruction { word: 0 },
+            Hart::Mips(_) => trap == TrapKind::Breakpoint { code: 0 },
+        }
+    }
+
+    fn set_fcsr(&self, cpu: &mut CpuState, value: u32) {
+        match self {
+            Hart::Riscv(_) => (cpu.fp_round, cpu.fp_flags) = (value >> 5, value & 31),
+            Hart::Mips(guest) => fcsr::write(cpu, guest.config(), value),
+        }
+    }
+
+    /// Puts what a program can see of FCSR into the place where [`Self::set_fcsr`] puts it.
+    fn settle(&self, cpu: &CpuState) -> CpuState {
+        let mut cpu = cpu.clone();
+        if let Hart::Mips(guest) = self {
+            let value = fcsr::read(&cpu, guest.config());
+            fcsr::write(&mut cpu, guest.config(), value);
+            (83..86).for_each(|slot| cpu.set(Slot(slot), 0));
+        }
+        cpu
+    }
+}
 
 /// A case, parsed.
 struct Case {
@@ -83,7 +179,7 @@ impl Case {
         let [name, code, effect] = columns[..] else { return Err("there are not three columns".into()) };
         let (hex, text) = code.split_once(' ').ok_or("there is no assembly")?;
         let word = u32::from_str_radix(hex, 16).map_err(|_| format!("`{hex}` is no encoding"))?;
-        let len = if word & 3 == 3 { 4 } else { 2 };
+        let len = if word & 3 == 3 || isa.starts_with("mips") { 4 } else { 2 };
         if hex.len() != 2 * len {
             return Err(format!("`{hex}` has not the {len} bytes that its lowest bits say"));
         }
@@ -131,36 +227,37 @@ fn all_cases() -> Vec<Case> {
 }
 
 /// Registers that show what changes them: a NaN with a payload where floats are.
-fn startled(guest: &Riscv) -> CpuState {
+fn startled(hart: &Hart) -> CpuState {
     let mut cpu = CpuState { pc: CODE, ..CpuState::default() };
-    let mask = u64::MAX >> (64 - guest.config().xlen);
-    for x in 1..32 {
-        cpu.set(Slot(x), (0xdead_beef_0000_0000 | 0x9abc_0000 | u64::from(x)) & mask);
-    }
-    for f in 32..64 {
-        cpu.set(Slot(f), 0x7ffa_bcde_0000_0000 | u64::from(f));
+    let guest = hart.guest();
+    let mask = u64::MAX >> (64 - guest.address_bits());
+    for info in guest.slots().iter().filter(|s| s.slot.0 < 66) {
+        let number = u64::from(info.slot.0);
+        let float = info.ty == Type::F64;
+        let value = if float { 0x7ffa_bcde_0000_0000 } else { 0xffff_ffff_9abc_0000 & mask } | number;
+        cpu.set(info.slot, value);
     }
     cpu
 }
 
-fn slot(guest: &Riscv, name: &str) -> Slot {
+fn slot(guest: &dyn Guest, name: &str) -> Slot {
     let info = guest.slots().iter().find(|s| s.name == name);
     info.unwrap_or_else(|| panic!("there is no register `{name}`")).slot
 }
 
-fn apply(guest: &Riscv, cpu: &mut CpuState, fields: &[Field]) {
+fn apply(hart: &Hart, cpu: &mut CpuState, fields: &[Field]) {
     for field in fields {
         match field {
-            Field::Register(name, value) => cpu.set(slot(guest, name), *value),
-            Field::Fcsr(value) => (cpu.fp_round, cpu.fp_flags) = (value >> 5, value & 31),
+            Field::Register(name, value) => cpu.set(slot(&*hart.guest(), name), *value),
+            Field::Fcsr(value) => hart.set_fcsr(cpu, *value),
             Field::Pc(pc) => cpu.pc = *pc,
             Field::Memory { .. } | Field::Exit(_) => {}
         }
     }
 }
 
-fn machine(way: Way, guest: &Arc<Riscv>) -> Machine {
-    let machine = Machine::new(way, guest);
+fn machine(way: Way, hart: &Hart) -> Machine {
+    let machine = Machine::of_guest(way, hart.guest());
     map(&machine.memory, CODE, 0x2000, Prot::RX);
     map(&machine.memory, DATA.start, DATA.end - DATA.start, Prot::RW);
     map(&machine.memory, READ_ONLY.start, READ_ONLY.end - READ_ONLY.start, Prot::READ);
@@ -168,19 +265,23 @@ fn machine(way: Way, guest: &Arc<Riscv>) -> Machine {
 }
 
 /// How a run ended, in the words of the files; `None` if it went on to another instruction.
-fn outcome(case: &Case, exit: Exit, pc: u64, yields: &[u64]) -> Option<String> {
+fn outcome(hart: &Hart, case: &Case, exit: Exit, pc: u64, yields: &[u64]) -> Option<String> {
     let at_start = pc == CODE;
     match exit {
         _ if !yields.is_empty() => Some("yield".to_owned()),
         Exit::Syscall { insn } if insn == CODE => Some("syscall".to_owned()),
-        Exit::Syscall { insn } if insn == CODE + case.len as u64 => None,
+        Exit::Syscall { insn } if insn == CODE + hart.length(case.word, case.len) as u64 => None,
         Exit::Trap(trap) if at_start => Some(match trap.kind {
             TrapKind::IllegalInstruction { .. } => "illegal".to_owned(),
-            TrapKind::Breakpoint { .. } => "breakpoint".to_owned(),
+            TrapKind::Breakpoint { .. } if matches!(hart, Hart::Riscv(_)) => "breakpoint".to_owned(),
+            TrapKind::Breakpoint { code } => format!("breakpoint:{code}"),
+            TrapKind::Conditional { code } => format!("conditional:{code}"),
+            TrapKind::CoprocessorUnusable { unit } => format!("coprocessor:{unit}"),
+            TrapKind::IntegerOverflow => "overflow".to_owned(),
+            TrapKind::FloatException => "float".to_owned(),
             other => format!("{other:?}"),
         }),
-        // Zeros lie where jumps go to.
-        Exit::Trap(trap) if trap.kind == (TrapKind::IllegalInstruction { word: 0 }) => None,
+        Exit::Trap(trap) if hart.is_filler(trap.kind) => None,
         Exit::Fault(fault) if !at_start && fault.access == AccessKind::Execute && fault.addr == pc => None,
         Exit::Fault(Fault { addr, access, cause }) => {
             let access = match access {
@@ -201,26 +302,26 @@ fn outcome(case: &Case, exit: Exit, pc: u64, yields: &[u64]) -> Option<String> {
 }
 
 /// Runs a case; what is wrong, one a line.
-fn run(case: &Case, machine: &mut Machine) -> String {
-    let guest = Arc::clone(&machine.guest);
-    let mut code = vec![0; 0x40];
-    code[..4].copy_from_slice(&case.word.to_le_bytes());
-    code[case.len..case.len + 4].copy_from_slice(&0x73_u32.to_le_bytes());
-    machine.load_code(CODE, &code);
-    let mut start = startled(&guest);
-    apply(&guest, &mut start, &case.inputs);
+fn run(hart: &Hart, case: &Case, machine: &mut Machine) -> String {
+    let guest = hart.guest();
+    machine.load_code(CODE, &hart.code(case.word, case.len));
+    let mut start = startled(hart);
+    apply(hart, &mut start, &case.inputs);
     let memory = |fields: &[Field], f: &mut dyn FnMut(u64, u8, u64)| {
         for field in fields {
             if let Field::Memory { addr, bytes, value } = field {
-                f(*addr, *bytes, *value);
+                let swapped = value.swap_bytes() >> (64 - 8 * u32::from(*bytes));
+                f(*addr, *bytes, if hart.is_big_endian() { swapped } else { *value });
             }
         }
     };
     memory(&case.inputs, &mut |addr, bytes, value| machine.memory.store(addr, bytes, value).expect("a case's memory"));
-    let mut state = machine.run_from(&start, DATA);
+    let state = machine.run_from(&start, DATA);
+    let settled = hart.settle(machine.cpu());
+    let mut state = common::state::State::new(&*guest, &settled, state.exit, state.yields, state.memory);
     let mut expected = start.clone();
-    expected.pc = CODE + case.len as u64;
-    let found = outcome(case, state.exit, state.pc, &state.yields);
+    expected.pc = CODE + hart.length(case.word, case.len) as u64;
+    let found = outcome(hart, case, state.exit, state.pc, &state.yields);
     let mut wrong = String::new();
     if found.as_deref() != case.exit() {
         wrong += &format!("  ends with {found:?}\n");
@@ -232,7 +333,8 @@ fn run(case: &Case, machine: &mut Machine) -> String {
         Exit::Fault(_) | Exit::Trap(_) if case.exit().is_some() => expected.pc = CODE,
         _ => {}
     }
-    apply(&guest, &mut expected, &case.outputs);
+    apply(hart, &mut expected, &case.outputs);
+    let expected = hart.settle(&expected);
     let wanted = common::state::State::new(&*guest, &expected, state.exit, state.yields.clone(), state.memory.clone());
     wrong += &wanted.differences(&state, &*guest, DATA.start);
     let unchanged: Vec<Field> = case.inputs.iter().filter(|i| !overwritten(i, &case.outputs)).cloned().collect();
@@ -252,15 +354,16 @@ fn overwritten(input: &Field, outputs: &[Field]) -> bool {
 
 #[test]
 fn every_case_on_every_engine() {
-    let mut machines: HashMap<String, Vec<Machine>> = HashMap::new();
+    let mut machines: HashMap<String, (Hart, Vec<Machine>)> = HashMap::new();
     let mut failures = vec![];
     for case in all_cases() {
-        let guest = || guest(&case.isa);
-        let list = machines
-            .entry(case.isa.clone())
-            .or_insert_with(|| Way::ALL.iter().map(|way| machine(*way, &guest())).collect());
+        let (hart, list) = machines.entry(case.isa.clone()).or_insert_with(|| {
+            let hart = Hart::new(&case.isa);
+            let list = Way::ALL.iter().map(|way| machine(*way, &hart)).collect();
+            (hart, list)
+        });
         for machine in list {
-            let wrong = run(&case, machine);
+            let wrong = run(hart, &case, machine);
             if !wrong.is_empty() {
                 let line = format!("{} {}", case.name, case.text);
                 failures.push(format!("{}: {:?}: {line} (expected != found)\n{wrong}", case.place, machine.way));
@@ -274,24 +377,28 @@ fn every_case_on_every_engine() {
 
 #[test]
 fn names_and_assembly_are_those_of_the_table() {
-    let mut guests: HashMap<String, Arc<Riscv>> = HashMap::new();
+    let mut harts: HashMap<String, Hart> = HashMap::new();
     for case in all_cases() {
-        let guest = guests.entry(case.isa.clone()).or_insert_with(|| guest(&case.isa));
-        let def = guest.decode(case.word).unwrap_or_else(|| panic!("{}: no instruction", case.place));
-        let text = disasm::disassemble(def, case.word, CODE, guest.config().xlen);
-        assert_eq!((def.name, text.as_str()), (case.name.as_str(), case.text.as_str()), "{}", case.place);
+        let hart = harts.entry(case.isa.clone()).or_insert_with(|| Hart::new(&case.isa));
+        let (name, _) = hart.decode(case.word).unwrap_or_else(|| panic!("{}: no instruction", case.place));
+        let text = hart.text(case.word);
+        assert_eq!((name, text.as_str()), (case.name.as_str(), case.text.as_str()), "{}", case.place);
     }
 }
 
 #[test]
 fn every_instruction_has_cases() {
-    let mut counts: HashMap<*const InsnDef, usize> = HashMap::new();
+    let mut harts: HashMap<String, Hart> = HashMap::new();
+    let mut counts: HashMap<usize, usize> = HashMap::new();
     for case in all_cases() {
-        let def = guest(&case.isa).decode(case.word).expect("checked by the test of the names");
-        *counts.entry(std::ptr::from_ref(def)).or_default() += 1;
+        let hart = harts.entry(case.isa.clone()).or_insert_with(|| Hart::new(&case.isa));
+        let (_, line) = hart.decode(case.word).expect("checked by the test of the names");
+        *counts.entry(line).or_default() += 1;
     }
-    let few = table().iter().filter(|def| counts.get(&std::ptr::from_ref(*def)).is_none_or(|n| *n < 2));
-    let names: Vec<&str> = few.map(|def| def.name).collect();
+    let riscv = emu_frontend_riscv::table::table().iter().map(|d| (d.name, std::ptr::from_ref(d) as usize));
+    let mips = emu_frontend_mips::table::table().iter().map(|d| (d.name, std::ptr::from_ref(d) as usize));
+    let few = riscv.chain(mips).filter(|(_, line)| counts.get(line).is_none_or(|n| *n < 2));
+    let names: Vec<&str> = few.map(|(name, _)| name).collect();
     assert!(names.is_empty(), "fewer than two cases for {names:?}");
 }
 

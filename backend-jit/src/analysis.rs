@@ -52,18 +52,27 @@ pub(crate) struct Analysis {
     /// Slots that hold, on every path to the block's start, a result whose NaN is still to be made canonical. Any other
     /// slot may hold bits that must not change: a boxed single is a NaN, too, if it is taken for a double.
     pub(crate) raw_in: Vec<SlotSet>,
+    /// Blocks that start with a checkpoint (see [`starts`]).
+    pub(crate) starts: Vec<bool>,
 }
 
 impl Analysis {
     /// What `options` make of `region`.
     pub(crate) fn of(region: &Region, options: &CompileOptions) -> Analysis {
-        let dirty_in = forward(region, |i, dirty| dirty_out(&region.blocks[i].block, dirty, options.precise_faults));
+        let starts = starts(region, options);
+        let dirty_in = forward(region, |i, dirty| {
+            dirty_out(
+                &region.blocks[i].block,
+                dirty,
+                write_backs(&region.blocks[i].block, options.precise_faults, starts[i]),
+            )
+        });
         let raw_in = forward_on_every_path(region, |i, raw| {
             let block = &region.blocks[i].block;
             if block.nan == NanRule::Canonical { raw_out(&block.insts, raw) } else { raw }
         });
-        let live_in = live_in(region, &dirty_in, options);
-        Analysis { dirty_in, live_in, raw_in }
+        let live_in = live_in(region, &dirty_in, &starts, options);
+        Analysis { dirty_in, live_in, raw_in, starts }
     }
 }
 
@@ -72,30 +81,70 @@ impl Analysis {
 pub(crate) struct WriteBack {
     /// Before the IR instruction at this index (or the terminator).
     pub(crate) before: usize,
-    /// Does the guest instruction before it count as completed, rather than this one as not begun?
-    pub(crate) completed: bool,
+    /// Where the guest goes on from there.
+    pub(crate) resume: Resume,
+}
+
+/// Where the interpreter goes on after a fault that follows a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Resume {
+    /// At the guest instruction, which is about to have its effect, if it faults itself; else after it.
+    Effect = 0,
+    /// After the guest instruction.
+    Completed = 1,
+    /// At the guest instruction, the first of its block.
+    Start = 2,
+}
+
+impl Resume {
+    /// The inverse of `as`.
+    pub(crate) fn from_bits(bits: u32) -> Resume {
+        match bits {
+            0 => Resume::Effect,
+            1 => Resume::Completed,
+            _ => Resume::Start,
+        }
+    }
+}
+
+/// With precise faults: the blocks that follow one whose last guest instruction has an effect and does not go on after itself,
+/// as a store in a delay slot. Where the guest goes on is known only here.
+fn starts(region: &Region, options: &CompileOptions) -> Vec<bool> {
+    let mut starts = vec![false; region.blocks.len()];
+    for rb in region.blocks.iter().filter(|rb| options.precise_faults && jumps_with_effect(&rb.block)) {
+        rb.successors.iter().for_each(|s| starts[*s] = true);
+    }
+    starts
+}
+
+fn jumps_with_effect(block: &Block) -> bool {
+    let last = block.marks.last().map_or(0, |m| m.first as usize);
+    let goes_on = matches!(block.term, Terminator::Jump { target, .. } if target == block.end());
+    !goes_on && block.insts[last..].iter().any(has_effect)
 }
 
 /// The places where the block writes back, ascending. With precise faults they are checkpoints: before whatever has
 /// an effect that must not be repeated, and after guest instructions that both have one and change a register.
-pub(crate) fn write_backs(block: &Block, precise_faults: bool) -> Vec<WriteBack> {
+pub(crate) fn write_backs(block: &Block, precise_faults: bool, start: bool) -> Vec<WriteBack> {
     let mut list = Vec::new();
+    list.extend(start.then_some(WriteBack { before: 0, resume: Resume::Start }));
     let mut after = None;
     let mut mark = 0;
     for (i, inst) in block.insts.iter().enumerate() {
         while block.marks.get(mark + 1).is_some_and(|m| m.first as usize <= i) {
             mark += 1;
-            list.extend(after.take().map(|()| WriteBack { before: i, completed: true }));
+            list.extend(after.take().map(|()| WriteBack { before: i, resume: Resume::Completed }));
         }
         let effect = precise_faults && has_effect(inst);
         if effect || matches!(inst, Inst::Call { .. }) {
-            list.push(WriteBack { before: i, completed: false });
+            list.push(WriteBack { before: i, resume: Resume::Effect });
         }
         if effect && inst.result().is_some() {
             after = Some(());
         }
     }
-    list.extend(after.map(|()| WriteBack { before: block.insts.len(), completed: true }));
+    list.extend(after.map(|()| WriteBack { before: block.insts.len(), resume: Resume::Completed }));
     list
 }
 
@@ -168,8 +217,7 @@ fn forward_on_every_path(region: &Region, transfer: impl Fn(usize, SlotSet) -> S
     state
 }
 
-fn dirty_out(block: &Block, mut dirty: SlotSet, precise_faults: bool) -> SlotSet {
-    let points = write_backs(block, precise_faults);
+fn dirty_out(block: &Block, mut dirty: SlotSet, points: Vec<WriteBack>) -> SlotSet {
     let mut points = points.iter().peekable();
     for i in 0..=block.insts.len() {
         while points.next_if(|p| p.before == i).is_some() {
@@ -210,8 +258,10 @@ pub(crate) fn makes_raw_nan(inst: &Inst) -> bool {
 }
 
 /// Backward liveness. Leaving the region uses what is dirty there.
-fn live_in(region: &Region, dirty_in: &[SlotSet], options: &CompileOptions) -> Vec<SlotSet> {
-    let blocks: Vec<BlockUse> = (0..region.blocks.len()).map(|i| block_use(region, i, dirty_in[i], options)).collect();
+fn live_in(region: &Region, dirty_in: &[SlotSet], starts: &[bool], options: &CompileOptions) -> Vec<SlotSet> {
+    let points = |i: usize| write_backs(&region.blocks[i].block, options.precise_faults, starts[i]);
+    let blocks: Vec<BlockUse> =
+        (0..region.blocks.len()).map(|i| block_use(region, i, dirty_in[i], &points(i), options)).collect();
     let mut live: Vec<SlotSet> = blocks.iter().map(|b| b.uses).collect();
     let mut changed = true;
     while changed {
@@ -240,6 +290,7 @@ fn has_cold_exit(inst: &Inst, options: &CompileOptions) -> bool {
             | StoreConditional { .. }
             | Call { .. }
             | TrapIf { .. }
+            | LeaveIf { .. }
     )
 }
 
@@ -249,14 +300,19 @@ struct BlockUse {
 }
 
 /// Slots that the block needs from before it, and those it defines.
-fn block_use(region: &Region, index: usize, dirty_in: SlotSet, options: &CompileOptions) -> BlockUse {
+fn block_use(
+    region: &Region,
+    index: usize,
+    dirty_in: SlotSet,
+    points: &[WriteBack],
+    options: &CompileOptions,
+) -> BlockUse {
     let rb = &region.blocks[index];
     let (mut uses, mut defs, mut dirty) = (SlotSet::default(), SlotSet::default(), dirty_in);
     // A poll at a loop header, or of the budget, writes back what is dirty there.
     if rb.loop_header || options.stops_at(region, index) {
         uses = uses.union(dirty);
     }
-    let points = write_backs(&rb.block, options.precise_faults);
     let mut points = points.iter().peekable();
     for i in 0..=rb.block.insts.len() {
         while points.next_if(|p| p.before == i).is_some() {

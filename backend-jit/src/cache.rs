@@ -4,6 +4,7 @@
 //! waits until every other hart has left compiled code; the memory is used again only when the whole arena is
 //! emptied.
 
+use crate::analysis::Resume;
 use crate::arena::Arena;
 use crate::compile::CompiledRegion;
 use crate::context::Context;
@@ -258,13 +259,17 @@ impl CodeCache {
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
             return Some(replay(region.key.pc, 0));
         }
-        let (index, completed) = (ctx.checkpoint >> 1, ctx.checkpoint & 1 == 1);
+        let (index, resume) = (ctx.checkpoint >> 2, Resume::from_bits(ctx.checkpoint & 3));
         let insn = region.insns[index as usize];
         // The checkpoint is taken just before the instruction has its effect. If another one faults, it had it.
-        let done = completed || index != faulting;
+        let done = match resume {
+            Resume::Effect => index != faulting,
+            Resume::Completed => true,
+            Resume::Start => false,
+        };
         let pc = if done { insn.pc.wrapping_add(insn.len.into()) } else { insn.pc };
         // `checkpoint_count` counts what had been completed when the checkpoint was taken.
-        Some(replay(pc, u64::from(done && !completed)))
+        Some(replay(pc, u64::from(done && resume == Resume::Effect)))
     }
 }
 

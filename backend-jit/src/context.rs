@@ -76,8 +76,13 @@ pub(crate) struct JumpEntry {
     pub(crate) code: u64,
 }
 
-/// An empty entry: no guest pc is odd.
-pub(crate) const EMPTY_ENTRY: JumpEntry = JumpEntry { pc: 1, code: 0 };
+/// The empty jump cache. An entry is empty if its pc belongs to another one: nobody who looks there has it. (A guest may jump
+/// to an odd address, to fault there.)
+pub(crate) static EMPTY_CACHE: [JumpEntry; JUMP_CACHE] = {
+    let mut cache = [JumpEntry { pc: 0, code: 0 }; JUMP_CACHE];
+    cache[0].pc = 2;
+    cache
+};
 
 /// State of one hart, with what compiled code needs beside the guest's registers.
 ///
@@ -105,7 +110,7 @@ pub struct Context {
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap.
     pub(crate) helper_trapped: u32,
-    /// Region-relative index of the last checkpointed guest instruction, and whether it has been completed.
+    /// Region-relative index of the last checkpointed guest instruction, and where the guest goes on (`analysis::Resume`).
     pub(crate) checkpoint: u32,
     /// `cpu.insn_count` at the checkpoint, in code that counts.
     pub(crate) checkpoint_count: u64,
@@ -194,13 +199,14 @@ impl Context {
     /// Forgets the code for `pc`, so that it is looked up anew.
     fn forget(&mut self, pc: u64) {
         if self.recall(pc).is_some() {
-            self.jump_cache[Self::jump_index(pc)] = EMPTY_ENTRY;
+            let index = Self::jump_index(pc);
+            self.jump_cache[index] = EMPTY_CACHE[index];
         }
     }
 
     /// Forgets all remembered code, as after an invalidation or a change of mode.
     pub fn forget_code(&mut self) {
-        self.jump_cache.fill(EMPTY_ENTRY);
+        *self.jump_cache = EMPTY_CACHE;
     }
 
     /// The block whose quick code made the last computed jump or call, and where it went: a sample for the profile.

@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_ENTRY, ExitCode, FRESH_COUNTERS, JUMP_CACHE, LastFault, NO_JUMP, StoreNote};
+use crate::context::{Context, EMPTY_CACHE, ExitCode, FRESH_COUNTERS, LastFault, NO_JUMP, StoreNote};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -93,7 +93,7 @@ impl Hart {
             last_fault: None,
             next_store: 0,
             stores: Vec::new(),
-            jump_cache: Box::new([EMPTY_ENTRY; JUMP_CACHE]),
+            jump_cache: Box::new(EMPTY_CACHE),
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
         };

@@ -143,7 +143,7 @@ impl Region {
                     vec![]
                 }
                 Terminator::Syscall { next } | Terminator::Exit { next, .. } => vec![next],
-                Terminator::Indirect { .. } | Terminator::Trap { .. } => vec![],
+                Terminator::Indirect { .. } | Terminator::ExitTo { .. } | Terminator::Trap { .. } => vec![],
             };
             todo.extend(next.iter().filter_map(|pc| self.at(*pc)).filter(|i| seen.insert(*i)));
         }

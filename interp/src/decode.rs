@@ -17,6 +17,8 @@ pub struct Code {
     pub(crate) marks: Vec<Mark>,
     pub(crate) slow: Vec<SlowOp>,
     pub(crate) traps: Vec<TrapKind>,
+    /// Where the block may be left in the middle.
+    pub(crate) side_exits: Vec<u64>,
     /// How many values live in the frame because the temporaries did not suffice.
     pub(crate) spills: usize,
     /// Where a jump or a branch goes: if the condition holds, and else.
@@ -120,6 +122,7 @@ impl<'b> Decoder<'b> {
             marks: Vec::with_capacity(block.marks.len()),
             slow: Vec::new(),
             traps: Vec::new(),
+            side_exits: Vec::new(),
             spills: 0,
             targets: [0; 2],
             target_count: 0,
@@ -181,6 +184,10 @@ impl<'b> Decoder<'b> {
             Inst::TrapIf { cond, kind } => {
                 self.code.traps.push(kind);
                 self.emit(i, opcode::TRAP_IF, &[cond], self.code.traps.len() as u64 - 1);
+            }
+            Inst::LeaveIf { cond, target } => {
+                self.code.side_exits.push(target);
+                self.emit(i, opcode::LEAVE_IF, &[cond], self.code.side_exits.len() as u64 - 1);
             }
             inst => {
                 let args: Vec<Value> = inst.args().collect();
@@ -260,6 +267,11 @@ impl<'b> Decoder<'b> {
             Terminator::Indirect { target, .. } => self.emit(end, opcode::INDIRECT, &[target], 0),
             Terminator::Syscall { next } => self.leave(next, 0, Exit::Syscall { insn: self.block.last_pc() }),
             Terminator::Trap { kind } => self.leave(self.block.last_pc(), 1, Exit::Trap(Trap { kind })),
+            Terminator::ExitTo { kind, target } => {
+                let retired = u64::from(self.block.insn_count());
+                self.code.leave = Leave { pc: 0, retired, exit: exit_of(kind) };
+                self.emit(end, opcode::LEAVE_TO, &[target], 0);
+            }
             Terminator::Exit { kind, next } => self.leave(next, 0, exit_of(kind)),
         }
     }

@@ -20,6 +20,8 @@ pub(crate) enum Outcome {
     Paused { left: usize },
     /// By a fault or trap in the first of the last `left` ops.
     Stopped { left: usize, exit: Exit },
+    /// By a jump to `pc` in the first of the last `left` ops.
+    SideExit { left: usize, pc: u64 },
 }
 
 /// What ops of one run share.
@@ -144,6 +146,12 @@ fn leave<E: Env>(_: &Op, _: &[Op], cpu: &mut CpuState, _: &mut E, frame: &mut Fr
     cpu.pc = leave.pc;
     cpu.insn_count += leave.retired;
     frame.outcome = Outcome::Left(leave.exit);
+}
+
+fn leave_to<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame: &mut Frame<'_>) {
+    let target = read(cpu, op.a);
+    leave(op, rest, cpu, env, frame);
+    cpu.pc = target;
 }
 
 fn pause<E: Env>(_: &Op, rest: &[Op], _: &mut CpuState, _: &mut E, frame: &mut Frame<'_>) {
@@ -282,6 +290,14 @@ fn trap_if<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame:
     if read(cpu, op.a) != 0 {
         let exit = Exit::Trap(Trap { kind: frame.code.traps[op.imm as usize] });
         frame.outcome = Outcome::Stopped { left: rest.len() + 1, exit };
+        return;
+    }
+    next(rest, cpu, env, frame)
+}
+
+fn leave_if<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame: &mut Frame<'_>) {
+    if read(cpu, op.a) != 0 {
+        frame.outcome = Outcome::SideExit { left: rest.len() + 1, pc: frame.code.side_exits[op.imm as usize] };
         return;
     }
     next(rest, cpu, env, frame)
@@ -476,7 +492,7 @@ impl<E: Env> Table<E> {
 
     const TRUNC: [Handler<E>; 3] = [trunc::<E, I8>, trunc::<E, I16>, trunc::<E, I32>];
 
-    const MISC: [Handler<E>; 13] = [
+    const MISC: [Handler<E>; 15] = [
         constant::<E>,
         copy::<E>,
         select::<E>,
@@ -490,5 +506,7 @@ impl<E: Env> Table<E> {
         leave::<E>,
         pause::<E>,
         float_binary::<E>,
+        leave_if::<E>,
+        leave_to::<E>,
     ];
 }

@@ -61,6 +61,11 @@ fn run_ops<E: Env>(code: &Code, end: usize, cpu: &mut CpuState, env: &mut E) -> 
             Outcome::RanOut => return None,
             Outcome::Left(exit) => return Some(exit),
             Outcome::Paused { left } => ops = &code.ops[end - left..end],
+            Outcome::SideExit { left, pc } => {
+                cpu.pc = pc;
+                cpu.insn_count += code.insn_of(end - left) as u64;
+                return Some(Exit::Next);
+            }
             Outcome::Stopped { left, exit } => {
                 let insn = code.insn_of(end - left);
                 cpu.pc = code.marks[insn].pc;

@@ -47,10 +47,12 @@ pub(crate) const INDIRECT: u16 = MISC + 9;
 pub(crate) const LEAVE: u16 = MISC + 10;
 pub(crate) const PAUSE: u16 = MISC + 11;
 pub(crate) const FLOAT_BINARY: u16 = MISC + 12;
+pub(crate) const LEAVE_IF: u16 = MISC + 13;
+pub(crate) const LEAVE_TO: u16 = MISC + 14;
 
 /// Size of the handler table: a power of two, so that a masked code needs no bounds check.
 pub(crate) const COUNT: usize = 512;
-const _: () = assert!((FLOAT_BINARY as usize) < COUNT);
+const _: () = assert!((LEAVE_TO as usize) < COUNT);
 
 /// `width` is an integer type's position in [`Type::ALL`], or [`WORD`].
 pub(crate) const fn binary(op: BinaryOp, width: u8, imm: bool) -> u16 {

@@ -163,7 +163,7 @@ impl<'b> Plan<'b> {
     fn terminator_operand(&self) -> Option<Value> {
         match self.block.term {
             Terminator::Branch { cond, .. } => Some(cond),
-            Terminator::Indirect { target, .. } => Some(target),
+            Terminator::Indirect { target, .. } | Terminator::ExitTo { target, .. } => Some(target),
             _ => None,
         }
     }

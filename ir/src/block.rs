@@ -181,6 +181,12 @@ pub enum Inst {
         cond: Value,
         kind: TrapKind,
     },
+    /// Leave the block for the code at `target` if `cond` is not 0; this guest instruction then has not run. An engine
+    /// may take it for the rarer way.
+    LeaveIf {
+        cond: Value,
+        target: u64,
+    },
 }
 
 impl Inst {
@@ -205,9 +211,13 @@ impl Inst {
             | Call { ty, .. } => Some(ty),
             Compare { .. } | FloatCompare { .. } | StoreConditional { .. } => Some(Type::I8),
             FloatClass { .. } | ReadFpFlags | ReadFpRound => Some(Type::I32),
-            Set { .. } | Store { .. } | Fence { .. } | WriteFpFlags { .. } | WriteFpRound { .. } | TrapIf { .. } => {
-                None
-            }
+            Set { .. }
+            | Store { .. }
+            | Fence { .. }
+            | WriteFpFlags { .. }
+            | WriteFpRound { .. }
+            | TrapIf { .. }
+            | LeaveIf { .. } => None,
         }
     }
 
@@ -227,7 +237,8 @@ impl Inst {
             | LoadReserved { addr: a, .. }
             | WriteFpFlags { value: a }
             | WriteFpRound { value: a }
-            | TrapIf { cond: a, .. } => f(a),
+            | TrapIf { cond: a, .. }
+            | LeaveIf { cond: a, .. } => f(a),
             Binary { args, .. } | Compare { args, .. } | FloatBinary { args, .. } | FloatCompare { args, .. } => {
                 args.iter_mut().for_each(f)
             }
@@ -261,7 +272,7 @@ impl Inst {
         list.into_iter().take(n)
     }
 
-    /// May it end the block early, by a fault or a trap? The guest's registers must be exact there.
+    /// May it end the block early, by a fault, a trap or a jump? The guest's registers must be exact there.
     pub fn can_fault(&self) -> bool {
         use Inst::*;
         matches!(
@@ -274,6 +285,7 @@ impl Inst {
                 | StoreConditional { .. }
                 | Call { .. }
                 | TrapIf { .. }
+                | LeaveIf { .. }
         )
     }
 
@@ -383,6 +395,13 @@ pub enum Terminator {
         kind: ExitKind,
         /// Where to go on.
         next: u64,
+    },
+    /// Hand over to the machine, then go on at a computed address. The last instruction is one that may run twice.
+    ExitTo {
+        /// Why.
+        kind: ExitKind,
+        /// Where to go on.
+        target: Value,
     },
 }
 

@@ -196,4 +196,9 @@ impl Builder {
     pub fn trap_if(&mut self, cond: Value, kind: TrapKind) {
         self.push(Inst::TrapIf { cond, kind });
     }
+
+    /// Goes on at `target`, without this guest instruction, if `cond` is not 0.
+    pub fn leave_if(&mut self, cond: Value, target: u64) {
+        self.push(Inst::LeaveIf { cond, target });
+    }
 }

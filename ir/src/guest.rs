@@ -59,6 +59,11 @@ pub enum TrapKind {
     IntegerOverflow,
     /// An enabled floating-point exception (MIPS).
     FloatException,
+    /// An instruction of a coprocessor that this program may not use (MIPS: `mfc0` in user mode).
+    CoprocessorUnusable {
+        /// The coprocessor's number.
+        unit: u8,
+    },
     /// A jump or taken branch to an address that cannot hold an instruction; raised at the jump (RISC-V without C).
     MisalignedTarget,
 }

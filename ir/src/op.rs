@@ -214,9 +214,9 @@ pub enum FloatCond {
 /// Conversions that round and may raise exceptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FloatConvertOp {
-    /// Float to signed integer, saturating; NaN gives the largest integer (RISC-V).
+    /// Float to signed integer, saturating; what an invalid one gives depends on the block's [`NanRule`] ([`crate::eval::float`]).
     ToIntS,
-    /// Float to unsigned integer, saturating; NaN gives the largest integer, what rounds below 0 gives 0.
+    /// Float to unsigned integer, saturating; what rounds below 0 gives 0.
     ToIntU,
     /// Signed integer to float.
     FromIntS,

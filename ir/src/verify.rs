@@ -125,7 +125,7 @@ impl Verifier<'_> {
                 inst.args().try_for_each(|a| self.expect_int(index, a))?;
                 int(ty)
             }
-            Inst::TrapIf { cond, .. } => self.expect(index, cond, Type::I8),
+            Inst::TrapIf { cond, .. } | Inst::LeaveIf { cond, .. } => self.expect(index, cond, Type::I8),
         }
     }
 
@@ -158,7 +158,7 @@ impl Verifier<'_> {
                 self.defined(end, cond)?;
                 self.expect(end, cond, Type::I8)
             }
-            Terminator::Indirect { target, .. } => {
+            Terminator::Indirect { target, .. } | Terminator::ExitTo { target, .. } => {
                 self.defined(end, target)?;
                 self.expect_addr(end, target)
             }

@@ -38,6 +38,13 @@ const MIN_MAX: &str = "
 
 const TO_INTEGERS: &str = "
     fcvt.w.s rtz 7fc00000 => 7fffffff NV
+    fcvt.w.s.mips rtz 7fc00000 => 0 NV
+    fcvt.w.s.mips rtz cf800000 => 80000000 NV
+    fcvt.l.d.mips rne 43e0000000000000 => 7fffffffffffffff NV
+    fcvt.w.s.legacy rtz 7f800001 => 7fffffff NV
+    fcvt.w.s.legacy rtz cf800000 => 7fffffff NV
+    fcvt.w.s.legacy rtz cf000000 => 80000000
+    fcvt.l.d.legacy rne c3f0000000000000 => 7fffffffffffffff NV
     fcvt.w.s rtz ffc00000 => 7fffffff NV
     fcvt.w.s rtz 7f800001 => 7fffffff NV
     fcvt.w.s rtz 7f800000 => 7fffffff NV
@@ -151,7 +158,7 @@ const FORMATS: &str = "
     fcvt.s.d.mips rne fff0000000000001 => ffc00000 NV
     fcvt.s.d.mips rne 7ff82468bfffffff => 7fc12345
     fcvt.d.s.legacy rne 7fbfffff => 7ff7ffffe0000000
-    fcvt.d.s.legacy rne ffc12345 => 7ff7ffffe0000000 NV
+    fcvt.d.s.legacy rne ffc12345 => 7ff7ffffffffffff NV
     fcvt.s.d.legacy rne 7ff7ffffffffffff => 7fbfffff
     fcvt.s.d.legacy rne fff0000000000001 => 7fbfffff
 ";

@@ -2,7 +2,6 @@
 
 use super::state::State;
 use emu_backend_jit::HartShared;
-use emu_frontend_riscv::Riscv;
 use emu_interp::Code;
 use emu_ir::{BlockKey, CpuState, Exit, Guest};
 use emu_machine::engine::lockstep::{Divergence, Judge, LockstepConfig, LockstepVcpu};
@@ -55,7 +54,7 @@ impl Way {
 /// A guest with its memory and one hart.
 pub struct Machine {
     pub way: Way,
-    pub guest: Arc<Riscv>,
+    pub guest: Arc<dyn Guest>,
     pub memory: Arc<GuestMemory>,
     hart: Hart,
 }
@@ -82,20 +81,28 @@ pub fn map(memory: &GuestMemory, addr: u64, len: u64, prot: Prot) {
 }
 
 impl Machine {
-    pub fn new(way: Way, guest: &Arc<Riscv>) -> Machine {
+    pub fn new<G: Guest + 'static>(way: Way, guest: &Arc<G>) -> Machine {
         Machine::with_config(way, guest, way.config())
     }
 
     /// The same with other sizes; the tiers stay those of `way`.
-    pub fn with_config(way: Way, guest: &Arc<Riscv>, config: EngineConfig) -> Machine {
+    pub fn with_config<G: Guest + 'static>(way: Way, guest: &Arc<G>, config: EngineConfig) -> Machine {
+        Machine::of(way, Arc::clone(guest) as Arc<dyn Guest>, config)
+    }
+
+    /// The same for whatever guest.
+    pub fn of_guest(way: Way, guest: Arc<dyn Guest>) -> Machine {
+        Machine::of(way, guest, way.config())
+    }
+
+    fn of(way: Way, guest: Arc<dyn Guest>, config: EngineConfig) -> Machine {
         let memory = Arc::new(GuestMemory::new(guest.address_bits()).expect("guest memory"));
         let hart = if way == Way::Plain {
             Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
         } else {
             let EngineConfig { tier, quick, lockstep, .. } = way.config();
             let config = EngineConfig { tier, quick, lockstep, ..config };
-            let engine = Engine::new(Arc::clone(guest) as Arc<dyn Guest>, Arc::clone(&memory), config)
-                .expect("an engine on this host");
+            let engine = Engine::new(Arc::clone(&guest), Arc::clone(&memory), config).expect("an engine on this host");
             // What the quick compiler refuses becomes a region.
             if matches!(way, Way::Precise | Way::Quick) {
                 engine.set_precise();
@@ -108,7 +115,7 @@ impl Machine {
                 _ => Hart::Engine { engine, vcpu: EngineVcpu::new(own, cpu) },
             }
         };
-        Machine { way, guest: Arc::clone(guest), memory, hart }
+        Machine { way, guest, memory, hart }
     }
 
     /// The engine; the plain interpreter has none.
@@ -173,7 +180,7 @@ impl Machine {
         match &mut self.hart {
             Hart::Engine { vcpu, .. } => vcpu.run(),
             Hart::Lockstep { vcpu, .. } => vcpu.run(),
-            Hart::Plain { cpu, env, blocks } => run_plain(&self.guest, cpu, env, blocks),
+            Hart::Plain { cpu, env, blocks } => run_plain(&*self.guest, cpu, env, blocks),
         }
     }
 
@@ -199,7 +206,7 @@ impl Machine {
     }
 }
 
-fn run_plain(guest: &Riscv, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
+fn run_plain(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
     loop {
         cpu.mode = guest.mode(cpu);
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };

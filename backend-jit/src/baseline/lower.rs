@@ -37,6 +37,8 @@ impl Lower<'_> {
                 let cc = self.flags(cond);
                 self.interpret_if(cc);
             }
+            // Of delay slots, where branch and slot fault as one.
+            Inst::LeaveIf { .. } => return Err(Unsupported),
             Inst::AtomicRmw { .. }
             | Inst::AtomicCas { .. }
             | Inst::LoadReserved { .. }

@@ -200,7 +200,7 @@ impl<'a> Lower<'a> {
                 self.exit(ExitCode::Syscall, next);
             }
             Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
-            Terminator::Trap { .. } | Terminator::Exit { .. } => {
+            Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => {
                 self.uncount(1);
                 self.exit(ExitCode::Interpret, self.block.last_pc());
             }

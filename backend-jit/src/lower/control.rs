@@ -41,7 +41,7 @@ impl Lower<'_> {
                 self.exit(ExitCode::Syscall, next);
             }
             Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
-            Terminator::Trap { .. } | Terminator::Exit { .. } => self.exit_to_interpreter(),
+            Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => self.exit_to_interpreter(),
         }
     }
 
@@ -176,6 +176,19 @@ impl Lower<'_> {
         self.b.ins().brif(cond, cold, &[], go_on, &[]);
         self.b.switch_to_block(cold);
         self.exit_to_interpreter();
+        self.b.switch_to_block(go_on);
+    }
+
+    /// Leaves the region to a guest address, in a cold block, if `cond` is not 0.
+    pub(super) fn leave_for_if(&mut self, cond: ClifValue, target: u64) {
+        let (cold, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        self.b.ins().brif(cond, cold, &[], go_on, &[]);
+        self.b.switch_to_block(cold);
+        if self.options.count_insns {
+            self.uncount(self.out.insns[self.cur.insn].left);
+        }
+        self.leave_through_slot(target);
         self.b.switch_to_block(go_on);
     }
 

@@ -14,7 +14,7 @@ mod planted;
 mod watch;
 
 use crate::CompileOptions;
-use crate::analysis::{Analysis, SlotSet, makes_raw_nan, write_backs};
+use crate::analysis::{Analysis, Resume, SlotSet, makes_raw_nan, write_backs};
 use crate::context::{Context, offset};
 use crate::helpers::HelperCall;
 use crate::region::Region;
@@ -52,7 +52,7 @@ pub(crate) struct Lowered {
 }
 
 /// `Context::checkpoint` at the entry of a region; otherwise it is the index of a guest instruction, shifted left by
-/// one, plus one if that instruction has been completed.
+/// two, plus a [`Resume`].
 pub(crate) const CHECKPOINT_ENTRY: i64 = -1;
 
 /// The signature of all compiled code: `(ctx, link or target)`.
@@ -216,7 +216,7 @@ impl<'a> Lower<'a> {
         if self.options.count_insns {
             self.count(&rb.block, self.options.stops_at(region, index));
         }
-        self.body(&rb.block);
+        self.body(&rb.block, self.analysis.starts[index]);
         self.clean_for_successors(index);
         self.terminator(index);
     }
@@ -237,20 +237,20 @@ impl<'a> Lower<'a> {
     }
 
     /// Lowers the instructions.
-    fn body(&mut self, block: &Block) {
-        let points = write_backs(block, self.options.precise_faults);
+    fn body(&mut self, block: &Block, start: bool) {
+        let points = write_backs(block, self.options.precise_faults, start);
         let mut points = points.into_iter().peekable();
         let mut mark = 0;
         for i in 0..=block.insts.len() {
-            while let Some(point) = points.next_if(|p| p.before == i && p.completed) {
-                self.write_back(point.completed);
+            while let Some(point) = points.next_if(|p| p.before == i && p.resume == Resume::Completed) {
+                self.write_back(point.resume);
             }
             while block.marks.get(mark + 1).is_some_and(|m| m.first as usize <= i) {
                 mark += 1;
                 self.begin_insn(block, mark);
             }
             while let Some(point) = points.next_if(|p| p.before == i) {
-                self.write_back(point.completed);
+                self.write_back(point.resume);
             }
             if let Some(inst) = block.insts.get(i) {
                 self.inst(Value(i as u32), inst);
@@ -262,7 +262,9 @@ impl<'a> Lower<'a> {
         let m = &block.marks[mark];
         self.cur.insn = self.out.insns.len();
         self.cur.has_stored = false;
-        self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - mark) as u32 });
+        // Where one of a branch and its delay slot faults, both run again.
+        let before = block.marks[..mark].iter().take_while(|other| other.pc != m.pc).count();
+        self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - before) as u32 });
         self.b.set_srcloc(SourceLoc::new(self.cur.insn as u32));
     }
 
@@ -313,6 +315,10 @@ impl<'a> Lower<'a> {
                 let cond = self.value(cond);
                 return self.leave_if(cond);
             }
+            Inst::LeaveIf { cond, target } => {
+                let cond = self.value(cond);
+                return self.leave_for_if(cond, target);
+            }
         };
         self.cur.values[at.index()] = Some(value);
         self.cur.raw_values[at.index()] |=
@@ -346,13 +352,13 @@ impl<'a> Lower<'a> {
     }
 
     /// Writes everything dirty to memory; it is clean afterwards. With precise faults this is a checkpoint: it notes
-    /// that the registers in memory are those before the current guest instruction, or after it if `completed`.
-    fn write_back(&mut self, completed: bool) {
+    /// that the registers in memory are those before the current guest instruction, or after it if it is completed.
+    fn write_back(&mut self, resume: Resume) {
         self.flush(self.cur.dirty);
         self.cur.dirty = SlotSet::default();
         if self.options.precise_faults {
-            let code = (self.cur.insn as i64) << 1 | i64::from(completed);
-            let left = self.out.insns[self.cur.insn].left - u32::from(completed);
+            let code = (self.cur.insn as i64) << 2 | resume as i64;
+            let left = self.out.insns[self.cur.insn].left - u32::from(resume == Resume::Completed);
             self.checkpoint(code, left);
         }
     }

@@ -12,7 +12,9 @@ pub(crate) fn run(block: &Block, cpu: &mut CpuState, memory: &mut Memory) -> Exi
         match step(block, inst, &values, (block.pc_of(i), before as u64), cpu, memory) {
             Ok(value) => values[i] = value,
             Err(exit) => {
-                cpu.pc = block.pc_of(i);
+                if exit != Exit::Next {
+                    cpu.pc = block.pc_of(i);
+                }
                 cpu.insn_count += before as u64;
                 return exit;
             }
@@ -24,18 +26,20 @@ pub(crate) fn run(block: &Block, cpu: &mut CpuState, memory: &mut Memory) -> Exi
         Terminator::Indirect { target, .. } => (values[target.index()], Exit::Next),
         Terminator::Syscall { next } => (next, Exit::Syscall { insn: block.last_pc() }),
         Terminator::Trap { kind } => (block.last_pc(), Exit::Trap(Trap { kind })),
-        Terminator::Exit { kind, next } => (
-            next,
-            match kind {
-                ExitKind::InsnFence => Exit::InsnFence,
-                ExitKind::ModeChange => Exit::ModeChange,
-                ExitKind::Yield => Exit::Yield,
-            },
-        ),
+        Terminator::Exit { kind, next } => (next, exit_of(kind)),
+        Terminator::ExitTo { kind, target } => (values[target.index()], exit_of(kind)),
     };
     cpu.pc = pc;
     cpu.insn_count += u64::from(block.insn_count()) - u64::from(matches!(block.term, Terminator::Trap { .. }));
     exit
+}
+
+fn exit_of(kind: ExitKind) -> Exit {
+    match kind {
+        ExitKind::InsnFence => Exit::InsnFence,
+        ExitKind::ModeChange => Exit::ModeChange,
+        ExitKind::Yield => Exit::Yield,
+    }
 }
 
 fn step(
@@ -145,6 +149,11 @@ fn step(
         }
         Inst::TrapIf { cond, kind } if v(cond) != 0 => return Err(Exit::Trap(Trap { kind })),
         Inst::TrapIf { .. } => 0,
+        Inst::LeaveIf { cond, target } if v(cond) != 0 => {
+            cpu.pc = target;
+            return Err(Exit::Next);
+        }
+        Inst::LeaveIf { .. } => 0,
     };
     cpu.fp_flags |= u32::from(flags.0);
     Ok(result)

@@ -113,7 +113,7 @@ impl Rewriter {
                 self.known = [NO_VALUE; GUEST_SLOTS];
                 Some(self.push(inst))
             }
-            Inst::TrapIf { cond, .. } if self.constant(cond) == Some(0) => None,
+            Inst::TrapIf { cond, .. } | Inst::LeaveIf { cond, .. } if self.constant(cond) == Some(0) => None,
             _ if inst.result().is_some() => Some(self.emit(inst)),
             _ => {
                 self.push(inst);
@@ -257,6 +257,7 @@ impl Rewriter {
                     _ => Terminator::Branch { cond, taken, next },
                 }
             }
+            Terminator::ExitTo { kind, target } => Terminator::ExitTo { kind, target: self.map[target.index()] },
             Terminator::Indirect { target, kind } => Terminator::Indirect { target: self.map[target.index()], kind },
             other => other,
         }
@@ -266,7 +267,9 @@ impl Rewriter {
 /// The value that the terminator uses.
 fn terminator_value(term: &Terminator) -> Option<Value> {
     match *term {
-        Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } => Some(v),
+        Terminator::Branch { cond: v, .. }
+        | Terminator::Indirect { target: v, .. }
+        | Terminator::ExitTo { target: v, .. } => Some(v),
         _ => None,
     }
 }

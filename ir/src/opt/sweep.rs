@@ -17,7 +17,9 @@ pub(super) fn sweep(block: &mut Block) {
         new_index[i] != new_index[i - 1]
     });
     match &mut block.term {
-        Terminator::Branch { cond: value, .. } | Terminator::Indirect { target: value, .. } => renumber(value),
+        Terminator::Branch { cond: value, .. }
+        | Terminator::Indirect { target: value, .. }
+        | Terminator::ExitTo { target: value, .. } => renumber(value),
         _ => {}
     }
 }

@@ -297,6 +297,7 @@ impl Parser<'_> {
             "load" | "store" => self.access(op, c),
             "call" => self.call(op, c),
             "trap_if" => self.trap_if(c),
+            "leave_if" => self.leave_if(c),
             "rmw" | "cas" | "lr" | "sc" | "fence" => self.atomic(op, c),
             "fpflags" => Ok(Inst::ReadFpFlags),
             "fpround" => Ok(Inst::ReadFpRound),
@@ -427,6 +428,12 @@ impl Parser<'_> {
         Ok(Inst::TrapIf { cond, kind: trap_kind(c)? })
     }
 
+    fn leave_if(&self, c: &mut Cursor<'_>) -> Parsed<Inst> {
+        let cond = self.value(c)?;
+        c.expect(",")?;
+        Ok(Inst::LeaveIf { cond, target: c.number()? })
+    }
+
     /// The terminator that the line is, if it is one.
     fn terminator(&self, c: &mut Cursor<'_>) -> Parsed<Option<Terminator>> {
         let head = c.peek_word();
@@ -440,7 +447,12 @@ impl Parser<'_> {
             "trap" => Terminator::Trap { kind: trap_kind(c)? },
             "exit" => {
                 let kind = c.read("a kind of exit", |s| named(&ExitKind::ALL, ExitKind::name, s))?;
-                Terminator::Exit { kind, next: next(c)? }
+                if c.peek_word() == "to" {
+                    c.keyword("to")?;
+                    Terminator::ExitTo { kind, target: self.value(c)? }
+                } else {
+                    Terminator::Exit { kind, next: next(c)? }
+                }
             }
             "return" => Terminator::Indirect { target: self.value(c)?, kind: IndirectKind::Return },
             _ if c.rest().starts_with('v') => {
@@ -538,6 +550,12 @@ fn trap_kind(c: &mut Cursor<'_>) -> Parsed<TrapKind> {
         "conditional" => TrapKind::Conditional { code: c.number_u32()? },
         "overflow" => TrapKind::IntegerOverflow,
         "float_exception" => TrapKind::FloatException,
+        "coprocessor" => {
+            let unit = c.number_u32()?;
+            TrapKind::CoprocessorUnusable {
+                unit: unit.try_into().or_else(|_| start.fail(format!("there is no coprocessor {unit}")))?,
+            }
+        }
         "misaligned_target" => TrapKind::MisalignedTarget,
         word => return start.fail(format!("`{word}` is not a trap")),
     })

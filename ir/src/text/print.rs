@@ -72,6 +72,7 @@ impl Printer<'_> {
                 write!(f, "store.{} {}, {value}", Width(access), Place(addr, offset))
             }
             Inst::TrapIf { cond, kind } => write!(f, "trap_if {cond}, {kind}"),
+            Inst::LeaveIf { cond, target } => write!(f, "leave_if {cond}, {target:#x}"),
             _ => write!(f, "{} {}", Opcode(inst), Args(inst)),
         }?;
         f.write_char('\n')
@@ -100,6 +101,7 @@ impl Printer<'_> {
             Terminator::Indirect { target, kind: IndirectKind::Return } => write!(f, "return {target}"),
             Terminator::Syscall { next } => write!(f, "syscall next {next:#x}"),
             Terminator::Trap { kind } => write!(f, "trap {kind}"),
+            Terminator::ExitTo { kind, target } => write!(f, "exit {} to {target}", kind.name()),
             Terminator::Exit { kind, next } => write!(f, "exit {} next {next:#x}", kind.name()),
         }?;
         f.write_char('\n')
@@ -140,7 +142,8 @@ impl Display for Opcode<'_> {
             | Inst::Load { .. }
             | Inst::Store { .. }
             | Inst::Call { .. }
-            | Inst::TrapIf { .. } => unreachable!("printed apart"),
+            | Inst::TrapIf { .. }
+            | Inst::LeaveIf { .. } => unreachable!("printed apart"),
         }
     }
 }
@@ -199,6 +202,7 @@ impl Display for TrapKind {
             TrapKind::Conditional { code } => write!(f, "conditional {code}"),
             TrapKind::IntegerOverflow => f.write_str("overflow"),
             TrapKind::FloatException => f.write_str("float_exception"),
+            TrapKind::CoprocessorUnusable { unit } => write!(f, "coprocessor {unit}"),
             TrapKind::MisalignedTarget => f.write_str("misaligned_target"),
         }
     }

@@ -317,6 +317,7 @@ impl Generator<'_> {
             3 => Inst::StoreConditional { ty, addr, value },
             4 => Inst::Fence { kind: self.c.of(&FenceKind::ALL) },
             5 => Inst::ReadFpFlags,
+            6 if self.c.below(2) == 0 => Inst::LeaveIf { cond: self.bool(), target: 0x7ff0 },
             6 => Inst::TrapIf { cond: self.bool(), kind: TrapKind::Conditional { code: 7 } },
             7 => Inst::WriteFpFlags { value: self.value(Type::I32) },
             _ => {
@@ -368,7 +369,7 @@ impl Generator<'_> {
 
     fn terminator(&mut self) -> Terminator {
         let next = 0x2000;
-        match self.c.below(6) {
+        match self.c.below(7) {
             0 => Terminator::Jump { target: next, kind: JumpKind::Plain },
             1 | 2 => {
                 let flag = self.bool();
@@ -378,6 +379,7 @@ impl Generator<'_> {
             }
             3 => Terminator::Indirect { target: self.address(), kind: IndirectKind::Jump },
             4 => Terminator::Syscall { next },
+            5 => Terminator::ExitTo { kind: ExitKind::Yield, target: self.address() },
             _ => Terminator::Exit { kind: ExitKind::Yield, next },
         }
     }

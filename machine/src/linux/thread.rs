@@ -160,7 +160,7 @@ impl Thread {
         const FPE_FLTINV: i32 = 7;
         const BUS_ADRALN: i32 = 1;
         let (signal, code) = match trap.kind {
-            TrapKind::IllegalInstruction { .. } => (libc::SIGILL, ILL_ILLOPC),
+            TrapKind::IllegalInstruction { .. } | TrapKind::CoprocessorUnusable { .. } => (libc::SIGILL, ILL_ILLOPC),
             // The codes of MIPS compilers for a division by zero and an overflow (arch/mips do_trap_or_bp).
             TrapKind::Breakpoint { code: 7 } | TrapKind::Conditional { code: 7 } => (libc::SIGFPE, FPE_INTDIV),
             TrapKind::Breakpoint { code: 6 } | TrapKind::Conditional { code: 6 } => (libc::SIGFPE, FPE_INTOVF),

@@ -14,8 +14,9 @@
 //! - [`NanRule::Legacy`]: the default NaN (all fraction bits but the first) if an operand signals, else the first quiet one.
 //!
 //! [`FloatBinaryOp::MinNum`] and [`FloatBinaryOp::MaxNum`] of a number and a signalling NaN give the number under the canonical
-//! rule (IEEE 754-2019), a NaN under the two others (IEEE 754-2008). Conversions to integers saturate as RISC-V's
-//! under every rule.
+//! rule (IEEE 754-2019), a NaN under the two others (IEEE 754-2008). What a conversion to an integer gives where it raises
+//! invalid: under the canonical rule the nearest integer, and the largest for a NaN (RISC-V); with [`NanRule::Propagate`] the
+//! same but 0 for a NaN (MIPS, NAN2008 = 1); with [`NanRule::Legacy`] always the largest (MIPS, NAN2008 = 0).
 //!
 //! # Why not `rustc_apfloat`
 //! Its results are right in all modes, so the tests use it as an oracle for values. Its flags are not those we owe the
@@ -135,8 +136,8 @@ fn slow_fma(ty: Type, env: FpEnv, a: u64, b: u64, c: u64) -> (u64, FpFlags) {
 #[cold]
 fn slow_convert(op: FloatConvertOp, from: Type, to: Type, env: FpEnv, a: u64) -> (u64, FpFlags) {
     match op {
-        FloatConvertOp::ToIntS => convert::to_int(Format::of(from), to, true, env.round, a),
-        FloatConvertOp::ToIntU => convert::to_int(Format::of(from), to, false, env.round, a),
+        FloatConvertOp::ToIntS => convert::to_int(Format::of(from), to, true, env, a),
+        FloatConvertOp::ToIntU => convert::to_int(Format::of(from), to, false, env, a),
         FloatConvertOp::FromIntS => convert::from_int(from, true, Format::of(to), env, a),
         FloatConvertOp::FromIntU => convert::from_int(from, false, Format::of(to), env, a),
         FloatConvertOp::Format => convert::format(Format::of(from), Format::of(to), env, a),

@@ -1,0 +1,235 @@
+//! Loads and stores of the general registers, unaligned ones, PREF and CACHE.
+//!
+//! Addresses may be misaligned, as [`Lower::access`] says. The high half of the address space, which a user program may not
+//! touch, is the memory's business.
+
+use super::{Flow, Lower};
+use crate::fields::{PC18, PC19, Word};
+use emu_ir::{BinaryOp, Type, UnaryOp, Value};
+
+/// rt = memory at rs + imm.
+fn load(t: &mut Lower, w: Word, bytes: u8, signed: bool) -> Flow {
+    let base = t.gpr(w.rs());
+    let value = t.ir.load(t.word(), t.access(bytes, signed), base, w.imm() as i32);
+    t.set_gpr(w.rt(), value);
+    Flow::Next
+}
+
+/// LB.
+pub fn lb(t: &mut Lower, w: Word) -> Flow {
+    load(t, w, 1, true)
+}
+
+/// LBU.
+pub fn lbu(t: &mut Lower, w: Word) -> Flow {
+    load(t, w, 1, false)
+}
+
+/// LH.
+pub fn lh(t: &mut Lower, w: Word) -> Flow {
+    load(t, w, 2, true)
+}
+
+/// LHU.
+pub fn lhu(t: &mut Lower, w: Word) -> Flow {
+    load(t, w, 2, false)
+}
+
+/// LW.
+pub fn lw(t: &mut Lower, w: Word) -> Flow {
+    load(t, w, 4, true)
+}
+
+/// LWU.
+pub fn lwu(t: &mut Lower, w: Word) -> Flow {
+    load(t, w, 4, false)
+}
+
+/// LD.
+pub fn ld(t: &mut Lower, w: Word) -> Flow {
+    load(t, w, 8, true)
+}
+
+/// Memory at rs + imm = the low bytes of rt.
+fn store(t: &mut Lower, w: Word, bytes: u8) -> Flow {
+    let (base, value) = (t.gpr(w.rs()), t.gpr(w.rt()));
+    t.ir.store(t.access(bytes, false), base, w.imm() as i32, value);
+    Flow::Next
+}
+
+/// SB.
+pub fn sb(t: &mut Lower, w: Word) -> Flow {
+    store(t, w, 1)
+}
+
+/// SH.
+pub fn sh(t: &mut Lower, w: Word) -> Flow {
+    store(t, w, 2)
+}
+
+/// SW.
+pub fn sw(t: &mut Lower, w: Word) -> Flow {
+    store(t, w, 4)
+}
+
+/// SD.
+pub fn sd(t: &mut Lower, w: Word) -> Flow {
+    store(t, w, 8)
+}
+
+/// rs (the field is the destination here) = memory at the aligned pc + offset.
+fn load_pc(t: &mut Lower, w: Word, bytes: u8, signed: bool, offset: i64) -> Flow {
+    let base = t.here & !u64::from(bytes - 1);
+    let addr = t.imm(base.wrapping_add(offset as u64) as i64);
+    let value = t.ir.load(t.word(), t.access(bytes, signed), addr, 0);
+    t.set_gpr(w.rs(), value);
+    Flow::Next
+}
+
+/// LWPC.
+pub fn lwpc(t: &mut Lower, w: Word) -> Flow {
+    load_pc(t, w, 4, true, PC19.get(w.0))
+}
+
+/// LWUPC.
+pub fn lwupc(t: &mut Lower, w: Word) -> Flow {
+    load_pc(t, w, 4, false, PC19.get(w.0))
+}
+
+/// LDPC.
+pub fn ldpc(t: &mut Lower, w: Word) -> Flow {
+    load_pc(t, w, 8, false, PC18.get(w.0))
+}
+
+/// The address of an unaligned access: where the unit that holds it starts, and eight times the number of bytes from its
+/// most significant one to the addressed one.
+struct Unit {
+    start: Value,
+    /// An integer of the unit's type.
+    from_top: Value,
+}
+
+fn unit(t: &mut Lower, w: Word, ty: Type) -> Unit {
+    let (base, last) = (t.gpr(w.rs()), i64::from(ty.bytes() - 1));
+    let addr = t.with_imm(BinaryOp::Add, base, w.imm());
+    let start = t.with_imm(BinaryOp::And, addr, !last);
+    let byte = t.with_imm(BinaryOp::And, addr, last);
+    let from_top = if t.config().big_endian { byte } else { t.with_imm(BinaryOp::Xor, byte, last) };
+    let from_top = t.with_imm(BinaryOp::Shl, from_top, 3);
+    let from_top = if ty.bits() < t.word().bits() { t.ir.trunc(ty, from_top) } else { t.ir.zext(ty, from_top) };
+    Unit { start, from_top }
+}
+
+/// The distance in bits from the addressed byte to the unit's least significant one.
+fn from_bottom(t: &mut Lower, ty: Type, from_top: Value) -> Value {
+    let top = t.ir.iconst(ty, i64::from(ty.bits() - 8));
+    t.ir.sub(top, from_top)
+}
+
+/// rt's bytes from the top on = memory from the addressed byte to the unit's least significant one.
+fn load_left(t: &mut Lower, w: Word, ty: Type) -> Flow {
+    let unit = unit(t, w, ty);
+    let memory = t.ir.load(ty, t.access(ty.bytes(), false), unit.start, 0);
+    let new = t.ir.binary(BinaryOp::Shl, memory, unit.from_top);
+    let ones = t.ir.iconst(ty, -1);
+    let taken = t.ir.binary(BinaryOp::Shl, ones, unit.from_top);
+    merge(t, w, ty, new, taken)
+}
+
+/// rt's bytes from the bottom on = memory from the addressed byte to the unit's most significant one.
+fn load_right(t: &mut Lower, w: Word, ty: Type) -> Flow {
+    let unit = unit(t, w, ty);
+    let down = from_bottom(t, ty, unit.from_top);
+    let memory = t.ir.load(ty, t.access(ty.bytes(), false), unit.start, 0);
+    let new = t.ir.binary(BinaryOp::ShrU, memory, down);
+    let ones = t.ir.iconst(ty, -1);
+    let taken = t.ir.binary(BinaryOp::ShrU, ones, down);
+    merge(t, w, ty, new, taken)
+}
+
+/// rt = `new` where `taken` has ones, else as it was. A word is sign-extended (LWR may leave the upper half as it was, but that
+/// of a proper word is the same unless bit 31 is loaded).
+fn merge(t: &mut Lower, w: Word, ty: Type, new: Value, taken: Value) -> Flow {
+    let old = t.gpr_as(ty, w.rt());
+    let keep = t.ir.unary(UnaryOp::Not, taken);
+    let kept = t.ir.and(old, keep);
+    let value = t.ir.or(kept, new);
+    t.set_w(w.rt(), value);
+    Flow::Next
+}
+
+/// LWL.
+pub fn lwl(t: &mut Lower, w: Word) -> Flow {
+    load_left(t, w, Type::I32)
+}
+
+/// LWR.
+pub fn lwr(t: &mut Lower, w: Word) -> Flow {
+    load_right(t, w, Type::I32)
+}
+
+/// LDL.
+pub fn ldl(t: &mut Lower, w: Word) -> Flow {
+    load_left(t, w, Type::I64)
+}
+
+/// LDR.
+pub fn ldr(t: &mut Lower, w: Word) -> Flow {
+    load_right(t, w, Type::I64)
+}
+
+/// One store a byte of the unit. Byte `n` from the addressed one on goes to its place, or, if that lies outside of the unit, to
+/// that of the last byte inside, which is then stored once more.
+fn store_part(t: &mut Lower, w: Word, ty: Type, left: bool) -> Flow {
+    let unit = unit(t, w, ty);
+    let value = t.gpr_as(ty, w.rt());
+    let count = if left { from_bottom(t, ty, unit.from_top) } else { unit.from_top };
+    for n in 0..i64::from(ty.bytes()) {
+        // How far from the register's first byte, in bits: at most to the last one that is stored.
+        let here = t.ir.iconst(ty, 8 * n);
+        let inside = t.ir.compare(emu_ir::Cond::LtU, here, count);
+        let distance = t.ir.select(inside, here, count);
+        let (shift, from_top) = if left {
+            (from_bottom(t, ty, distance), t.ir.add(unit.from_top, distance))
+        } else {
+            (distance, t.ir.sub(unit.from_top, distance))
+        };
+        let byte = t.ir.binary(BinaryOp::ShrU, value, shift);
+        store_byte(t, ty, unit.start, from_top, byte);
+    }
+    Flow::Next
+}
+
+/// Stores a byte of a unit that lies `from_top` bits below its most significant one.
+fn store_byte(t: &mut Lower, ty: Type, start: Value, from_top: Value, byte: Value) {
+    let offset = if t.config().big_endian { from_top } else { from_bottom(t, ty, from_top) };
+    let bytes = t.with_imm(BinaryOp::ShrU, offset, 3);
+    let bytes = if ty.bits() < t.word().bits() { t.ir.zext(t.word(), bytes) } else { t.ir.trunc(t.word(), bytes) };
+    let addr = t.ir.add(start, bytes);
+    t.ir.store(t.access(1, false), addr, 0, byte);
+}
+
+/// SWL.
+pub fn swl(t: &mut Lower, w: Word) -> Flow {
+    store_part(t, w, Type::I32, true)
+}
+
+/// SWR.
+pub fn swr(t: &mut Lower, w: Word) -> Flow {
+    store_part(t, w, Type::I32, false)
+}
+
+/// SDL.
+pub fn sdl(t: &mut Lower, w: Word) -> Flow {
+    store_part(t, w, Type::I64, true)
+}
+
+/// SDR.
+pub fn sdr(t: &mut Lower, w: Word) -> Flow {
+    store_part(t, w, Type::I64, false)
+}
+
+/// PREF, PREFX: a hint.
+pub fn pref(_: &mut Lower, _: Word) -> Flow {
+    Flow::Next
+}
