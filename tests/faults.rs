@@ -186,6 +186,23 @@ fn a_store_in_a_loop() {
     loop_over_the_end(sd(A2, 0, S0), AccessKind::Write);
 }
 
+/// Cranelift merges a load into the op of another guest instruction, if that is the only one that needs it.
+#[test]
+fn a_load_that_a_later_instruction_uses_up() {
+    let words = [ld(A3, 0, S0), addi(A1, A1, 1), add(A2, A1, A3), addi(A3, ZERO, 1), ECALL];
+    for way in Way::ALL {
+        let mut machine = machine(way, &guest("rv64gc"));
+        machine.load_code(CODE, &bytes(&words));
+        machine.memory.munmap(DATA.start, PAGE).unwrap();
+        let cpu = machine.cpu_mut();
+        cpu.pc = CODE;
+        set(cpu, S0, DATA.start + 8);
+        let fault = Fault { addr: DATA.start + 8, access: AccessKind::Read, cause: FaultCause::Unmapped };
+        assert_eq!(machine.run(), Exit::Fault(fault), "{way:?}");
+        assert_eq!(machine.cpu().pc, CODE, "{way:?}");
+    }
+}
+
 #[test]
 fn a_store_that_faults_writes_nothing() {
     for way in Way::ALL {

@@ -1,7 +1,7 @@
 //! From a region to bytes.
 
 use crate::hart::OVERSHOOT;
-use crate::lower::{self, GUEST_ACCESS, InsnRef, SLOT_SIZE, SlotRequest};
+use crate::lower::{self, InsnRef, SLOT_SIZE, SlotRequest};
 use crate::region::Region;
 use crate::{CompileOptions, JitError, isa_flags};
 use cranelift_codegen::Context as CodegenContext;
@@ -142,6 +142,6 @@ fn trap_table(code: &CompiledCode) -> Vec<(u32, u32)> {
         let i = locs.partition_point(|l| l.start <= offset).checked_sub(1)?;
         (offset < locs[i].end && !locs[i].loc.is_default()).then(|| locs[i].loc.bits())
     };
-    let traps = code.buffer.traps().iter().filter(|t| t.code == GUEST_ACCESS);
-    traps.filter_map(|t| Some((t.offset, insn_at(t.offset)?))).collect()
+    let traps = code.buffer.traps().iter();
+    traps.filter_map(|t| Some((t.offset, lower::accessing_insn(t.code, insn_at(t.offset)?)?))).collect()
 }

@@ -1,6 +1,6 @@
 //! Atomic operations. All are sequentially consistent on x86, where every locked instruction is.
 
-use super::{Lower, clif_type, memory::guest_flags};
+use super::{Lower, clif_type};
 use crate::context::offset;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{AtomicRmwOp, BlockArg, InstBuilder, Value as ClifValue, types};
@@ -34,20 +34,23 @@ impl Lower<'_> {
             AtomicOp::MinU => AtomicRmwOp::Umin,
             AtomicOp::MaxU => AtomicRmwOp::Umax,
         };
-        self.b.ins().atomic_rmw(clif_type(ty), guest_flags(), op, p, v)
+        let flags = self.guest_flags();
+        self.b.ins().atomic_rmw(clif_type(ty), flags, op, p, v)
     }
 
     pub(super) fn atomic_cas(&mut self, ty: Type, addr: Value, expected: Value, new: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
         self.watch_store(p, 0, ty.bytes());
         let (e, x) = (self.value(expected), self.value(new));
-        self.b.ins().atomic_cas(guest_flags(), p, e, x)
+        let flags = self.guest_flags();
+        self.b.ins().atomic_cas(flags, p, e, x)
     }
 
     pub(super) fn load_reserved(&mut self, ty: Type, addr: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
         self.watch_load(p, 0, ty.bytes());
-        let loaded = self.b.ins().load(clif_type(ty), guest_flags(), p, 0);
+        let flags = self.guest_flags();
+        let loaded = self.b.ins().load(clif_type(ty), flags, p, 0);
         let guest = self.bits64(addr);
         self.store_ctx(guest, offset::RESERVATION_ADDR);
         let wide = if ty == Type::I64 { loaded } else { self.b.ins().uextend(types::I64, loaded) };
@@ -71,7 +74,8 @@ impl Lower<'_> {
         let expected = self.load_ctx(types::I64, offset::RESERVATION_VALUE);
         let expected = if ty == Type::I64 { expected } else { self.b.ins().ireduce(clif_type(ty), expected) };
         let new = self.value(value);
-        let old = self.b.ins().atomic_cas(guest_flags(), p, expected, new);
+        let flags = self.guest_flags();
+        let old = self.b.ins().atomic_cas(flags, p, expected, new);
         let stored = self.b.ins().icmp(IntCC::Equal, old, expected);
         self.b.ins().jump(done, &[BlockArg::Value(stored)]);
         self.b.switch_to_block(done);

@@ -4,15 +4,25 @@ use super::{Lower, PlantedFault, clif_type};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, TrapCode, Value as ClifValue, types};
 use emu_ir::{Access, FenceKind, Type, Value};
 
-/// The trap code of every access to guest memory.
-pub(crate) const GUEST_ACCESS: TrapCode = TrapCode::unwrap_user(1);
+/// How many trap codes tell accesses to guest memory apart.
+const ACCESS_CODES: u32 = 249;
 
-/// Flags of an access to guest memory: it may fault, nothing is known of its alignment.
-pub(super) fn guest_flags() -> MemFlagsData {
-    MemFlagsData::new().with_trap_code(Some(GUEST_ACCESS))
+/// The guest instruction behind a trap code, if it is that of an access to guest memory. `user` is the instruction that the
+/// trapping host instruction was made for: where Cranelift has merged a load into the op that uses it, a later one of the
+/// same block, whose instructions are fewer than there are codes.
+pub(crate) fn accessing_insn(code: TrapCode, user: u32) -> Option<u32> {
+    let place = u32::from(code.as_raw().get()) - 1;
+    let back = (user % ACCESS_CODES + ACCESS_CODES).checked_sub(place)? % ACCESS_CODES;
+    if place < ACCESS_CODES { user.checked_sub(back) } else { None }
 }
 
 impl Lower<'_> {
+    /// Flags of an access to guest memory: it may fault, nothing is known of its alignment.
+    pub(super) fn guest_flags(&self) -> MemFlagsData {
+        let code = self.cur.insn as u32 % ACCESS_CODES + 1;
+        MemFlagsData::new().with_trap_code(TrapCode::user(code as u8))
+    }
+
     /// The host address of a guest address. A 32-bit one wraps with its displacement only as far as the guard areas
     /// around the guest's memory reach: what leaves the 4 GiB faults there, and the interpreter finds the exact address.
     pub(super) fn host_address(&mut self, addr: Value) -> ClifValue {
@@ -23,7 +33,7 @@ impl Lower<'_> {
     pub(super) fn load(&mut self, ty: Type, access: Access, addr: Value, offset: i32) -> ClifValue {
         let p = self.host_address(addr);
         self.watch_load(p, offset, access.bytes);
-        let (ct, flags) = (clif_type(ty), guest_flags());
+        let (ct, flags) = (clif_type(ty), self.guest_flags());
         if access.big_endian && access.bytes > 1 {
             let raw = self.b.ins().load(int_type(access.bytes), flags, p, offset);
             let swapped = self.b.ins().bswap(raw);
@@ -56,7 +66,7 @@ impl Lower<'_> {
         let ty = self.ty(value);
         let mut v = self.clean(value);
         v = self.planted(PlantedFault::Store, v);
-        let flags = guest_flags();
+        let flags = self.guest_flags();
         if access.big_endian && access.bytes > 1 {
             v = if ty.is_float() { self.bitcast(ty.as_int(), v) } else { v };
             v = if access.bytes < ty.bytes() { self.b.ins().ireduce(int_type(access.bytes), v) } else { v };

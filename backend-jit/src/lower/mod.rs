@@ -28,7 +28,7 @@ use emu_ir::{Block, Inst, NanRule, Slot, Type, Value};
 
 pub use control::SlotRequest;
 pub(crate) use control::{SLOT_PC, SLOT_SIZE};
-pub(crate) use memory::GUEST_ACCESS;
+pub(crate) use memory::accessing_insn;
 pub use planted::PlantedFault;
 
 /// A guest instruction of a region, as traps and checkpoints name it.

@@ -1,7 +1,6 @@
 //! What `emu diff` needs to know of accesses to guest memory before they are made.
 
 use super::Lower;
-use super::memory::guest_flags;
 use crate::context::{StoreNote, offset};
 use crate::helpers::HelperCall;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as ClifValue, types};
@@ -38,7 +37,7 @@ impl Lower<'_> {
     fn note_store(&mut self, p: ClifValue, offset: i32, bytes: u8) {
         assert!(!self.cur.has_stored, "there is room for one store an instruction");
         self.cur.has_stored = true;
-        let flags = guest_flags();
+        let flags = self.guest_flags();
         let old = match bytes {
             1 => self.b.ins().uload8(types::I64, flags, p, offset),
             2 => self.b.ins().uload16(types::I64, flags, p, offset),
