@@ -80,6 +80,11 @@ impl Entry {
         before
     }
 
+    /// Has it been put off? Then its count says nothing of the time before.
+    pub(super) fn has_been_hot(&self) -> bool {
+        self.put_off.load(Ordering::Relaxed)
+    }
+
     /// Will the compiler never be asked again?
     pub(super) fn is_refused(&self) -> bool {
         self.state.load(Ordering::Relaxed) == REFUSED

@@ -235,7 +235,7 @@ struct Source<'a> {
 impl BlockSource for Source<'_> {
     fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>> {
         let entry = self.engine.blocks.get(key);
-        let wanted = |entry: &Entry| entry.runs.load(Ordering::Relaxed) > self.least_runs;
+        let wanted = |entry: &Entry| entry.runs.load(Ordering::Relaxed) > self.least_runs || entry.has_been_hot();
         if !self.whole && key != self.key && !entry.as_deref().is_some_and(wanted) {
             return None;
         }
