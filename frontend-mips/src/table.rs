@@ -391,6 +391,8 @@ static TABLE: &[InsnDef] = &[
     insn("sh",    ALL,    "101001 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::sh),
     insn("swl",   P6,     "101010 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::swl),
     insn("sw",    ALL,    "101011 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::sw),
+    insn("ldl",   III6,   "011010 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::ldl),
+    insn("ldr",   III6,   "011011 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::ldr),
     insn("sdl",   III6,   "101100 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::sdl),
     insn("sdr",   III6,   "101101 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::sdr),
     insn("swr",   P6,     "101110 sssss ttttt iiiiiiiiiiiiiiii", "rt, imm(rs)", load_store::swr),

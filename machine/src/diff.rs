@@ -7,8 +7,8 @@
 
 use crate::engine::lockstep::{Compared, Counts, Divergence, Judge, LockstepConfig, Replay, Reproducer};
 use crate::engine::{Engine, EngineConfig};
+use crate::guest;
 use crate::linux::host;
-use emu_frontend_riscv::{Config as Isa, Riscv};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -199,10 +199,9 @@ impl Divergence {
 pub fn replay(path: &Path, lockstep: LockstepConfig) -> Result<Replay, String> {
     let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let text = fs::read_to_string(path).map_err(|e| named(&e))?;
-    let guest = |isa: &str| Isa::parse(isa).map(Riscv::new).map_err(|e| e.to_string());
-    let (reproducer, guest) = Reproducer::parse(&text, guest).map_err(|e| named(&e))?;
+    let (reproducer, guest) = Reproducer::parse(&text, guest::named).map_err(|e| named(&e))?;
     let config = EngineConfig { lockstep: Some(lockstep), ..EngineConfig::default() };
-    reproducer.replay(Arc::new(guest), config).map_err(|e| named(&e))
+    reproducer.replay(guest, config).map_err(|e| named(&e))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod diff;
 pub mod disasm;
 pub mod elf;
 pub mod engine;
+pub mod guest;
 pub mod linux;
 pub mod mem;
 pub mod program;

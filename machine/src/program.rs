@@ -1,14 +1,16 @@
-//! Opening a program and choosing the guest that runs it.
+//! Opening a program.
 #![forbid(unsafe_code)]
 
-use crate::elf::{Class, ElfError, Image, Machine};
-use emu_frontend_riscv::{Config, ConfigError, Riscv};
+use crate::elf::{ElfError, Image};
+use crate::guest::choose;
 use emu_ir::Guest;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use crate::guest::GuestError;
 
 /// A program's file and what its headers say.
 #[derive(Debug)]
@@ -115,64 +117,17 @@ fn no_elf(path: &Path, file: &File, error: ElfError) -> OpenError {
     }
 }
 
-/// Why no guest can be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum GuestError {
-    #[error(transparent)]
-    Isa(#[from] ConfigError),
-    #[error("--cpu {name} has {cpu} bits, the program {program}")]
-    Width { name: String, cpu: u32, program: u32 },
-    #[error("{0}")]
-    Unsupported(String),
-}
-
-/// The RISC-V hart for a program: an ISA string, or all that is implemented.
+/// The processor for a program of any architecture.
 ///
 /// # Errors
-/// If the string is none, or for the other width, or the program is not for RISC-V.
-pub fn riscv_for(image: &Image, cpu: Option<&str>) -> Result<Riscv, GuestError> {
-    if let Some(why) = image.unsupported().filter(|_| image.machine != Machine::RiscV) {
-        return Err(GuestError::Unsupported(why));
-    }
-    let program = match image.class {
-        Class::Elf32 => 32,
-        Class::Elf64 => 64,
-    };
-    let config = match cpu {
-        None | Some("max") => Config::max(program),
-        Some(isa) => Config::parse(isa)?,
-    };
-    if config.xlen != program {
-        return Err(GuestError::Width { name: cpu.unwrap_or_default().to_owned(), cpu: config.xlen, program });
-    }
-    Ok(Riscv::new(config))
-}
-
-/// [`riscv_for`] as a guest of any architecture.
-///
-/// # Errors
-/// As there.
+/// As [`crate::guest::choose`].
 pub fn guest_for(image: &Image, cpu: Option<&str>) -> Result<Arc<dyn Guest>, GuestError> {
-    Ok(Arc::new(riscv_for(image, cpu)?))
+    Ok(choose(image, None, cpu)?.guest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hello() -> Image {
-        ProgramFile::open(Path::new("../examples/hello")).unwrap().image
-    }
-
-    #[test]
-    fn the_width_is_the_programs() {
-        assert_eq!(riscv_for(&hello(), None).unwrap().config(), &Config::max(64));
-        assert_eq!(riscv_for(&hello(), Some("max")).unwrap().config(), &Config::max(64));
-        assert_eq!(guest_for(&hello(), Some("rv64gc")).unwrap_or_else(|e| panic!("{e}")).name(), "rv64gc");
-        let error = riscv_for(&hello(), Some("rv32gc")).err().unwrap();
-        assert_eq!(error.to_string(), "--cpu rv32gc has 32 bits, the program 64");
-    }
 
     #[test]
     fn what_is_no_program() {

@@ -4,18 +4,17 @@
 #![forbid(unsafe_code)]
 
 use crate::diff::{DiffConfig, Session};
-use crate::elf::{Class, Image};
 use crate::engine::lockstep::LockstepVcpu;
 use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, Observer};
-use crate::linux::abi::Abi;
-use crate::linux::abi::riscv::Riscv as RiscvAbi;
-use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load, riscv_hwcap};
+use crate::guest::{self, Choice};
+use crate::linux::abi::FrameKind;
+use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
+use crate::linux::stack;
 use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
 use crate::mem::GuestMemory;
-use crate::program::{GuestError, OpenError, ProgramFile, riscv_for};
+use crate::program::{GuestError, OpenError, ProgramFile};
 use emu_backend_jit::JitError;
-use emu_frontend_riscv::ExtSet;
-use emu_ir::{CpuState, Guest};
+use emu_ir::CpuState;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -156,13 +155,11 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let resolved = resolve(config.start, &sysroot)?;
     let program = ProgramFile::open_supported(&resolved.named)?;
     let interpreter = open_interpreter(&program, &sysroot)?;
-    let guest = Arc::new(riscv_for(&program.image, config.cpu.as_deref())?);
-    let abi: Arc<dyn Abi> = Arc::new(RiscvAbi { xlen: guest.config().xlen });
-
-    let mem = Arc::new(GuestMemory::new(guest.address_bits()).map_err(RunError::Memory)?);
-    let hwcap = hwcap(guest.config());
-    let (loaded, sigreturn) = load_all(&mem, &program, interpreter.as_ref(), &resolved, &*abi, hwcap)
+    let choice = guest::choose(&program.image, interpreter.as_ref().map(|i| &i.image), config.cpu.as_deref())?;
+    let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
+    let (loaded, sigreturn) = load_all(&mem, &program, interpreter.as_ref(), &resolved, &choice)
         .map_err(|error| RunError::Load { program: program.path.clone(), error })?;
+    let Choice { guest, abi, .. } = choice;
     let mut cpu = CpuState { pc: loaded.pc, ..CpuState::default() };
     abi.set_sp(&mut cpu, loaded.sp);
 
@@ -184,7 +181,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
     };
     let running = Running {
-        auxv: encode_auxv(&loaded.auxv, &program.image),
+        auxv: stack::auxv_bytes(&loaded.auxv, &program.image),
         stack_top: loaded.args.start,
         host_path: resolved.host_path,
         path: resolved.path,
@@ -253,27 +250,31 @@ fn load_all(
     program: &ProgramFile,
     interpreter: Option<&ProgramFile>,
     resolved: &Resolved,
-    abi: &dyn Abi,
-    hwcap: u64,
-) -> Result<(Loaded, u64), LoadError> {
+    choice: &Choice,
+) -> Result<(Loaded, Vec<u64>), LoadError> {
     fn part(file: &ProgramFile) -> Program<'_> {
         Program { file: &file.file, image: &file.image }
     }
     let bytes = |strings: &[CString]| strings.iter().map(|s| s.as_bytes().to_vec()).collect::<Vec<_>>();
     let (argv, envp) = (bytes(&resolved.argv), bytes(&resolved.envp));
-    let mut aux = AuxInfo { hwcap, min_signal_stack: Some(abi.frame_size()), ..ids() };
-    let request = |aux| LoadRequest {
+    let vdso = vdso::map_for(mem, &*choice.abi)?;
+    let aux = AuxInfo {
+        hwcap: choice.hwcap,
+        base_platform: choice.base_platform,
+        min_signal_stack: Some(choice.abi.frame_size(FrameKind::Rt)),
+        vdso: Some(vdso.base),
+        ..ids()
+    };
+    let request = LoadRequest {
         program: part(program),
         interpreter: interpreter.map(part),
         argv: &argv,
         envp: &envp,
         exec_fn: &resolved.path,
-        aux,
+        aux: &aux,
         stack_size: stack_size(),
     };
-    let vdso = vdso::map_riscv(mem, program.image.class)?;
-    aux.vdso = Some(vdso.base);
-    Ok((load(mem, &request(&aux))?, vdso.rt_sigreturn))
+    Ok((load(mem, &request)?, vdso.functions))
 }
 
 /// Identity and randomness for the auxiliary vector.
@@ -293,22 +294,6 @@ fn stack_size() -> u64 {
     let mut limit = [0_u64; 2];
     let args = [0.into(), (libc::RLIMIT_STACK as i32).into(), host::Arg::NULL, host::Arg::slice_mut(&mut limit)];
     host::call(libc::SYS_prlimit64, &args).map_or(DEFAULT, |_| limit[0])
-}
-
-/// AT_HWCAP, as Linux has it on such a hart.
-fn hwcap(config: &emu_frontend_riscv::Config) -> u64 {
-    let letters = [('m', ExtSet::M), ('a', ExtSet::A), ('f', ExtSet::F), ('d', ExtSet::D), ('c', ExtSet::ZCA)];
-    let has = letters.into_iter().filter(|(_, set)| config.has(*set)).map(|(letter, _)| letter);
-    riscv_hwcap(&std::iter::once('i').chain(has).collect::<String>())
-}
-
-/// The auxiliary vector's bytes.
-fn encode_auxv(auxv: &[(u64, u64)], image: &Image) -> Vec<u8> {
-    let words = auxv.iter().flat_map(|(tag, value)| [*tag, *value]);
-    match image.class {
-        Class::Elf64 => words.flat_map(u64::to_le_bytes).collect(),
-        Class::Elf32 => words.flat_map(|w| (w as u32).to_le_bytes()).collect(),
-    }
 }
 
 /// Collects the numbers for the hook. The process and its settings, which hold this, must not keep each other alive.
@@ -333,15 +318,6 @@ fn at_exit(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emu_frontend_riscv::Config as Isa;
-
-    #[test]
-    fn hwcap_has_a_bit_a_letter() {
-        let bits = |letters: &str| letters.bytes().fold(0, |all, c| all | 1 << (c - b'a'));
-        assert_eq!(hwcap(&Isa::parse("rv64gc").unwrap()), bits("imafdc"));
-        assert_eq!(hwcap(&Isa::parse("rv32i").unwrap()), bits("i"));
-    }
-
     #[test]
     fn a_missing_interpreter_says_what_to_do() {
         let error = OpenError::Io { path: "/lib/ld.so".into(), error: io::ErrorKind::NotFound.into() };

@@ -1,6 +1,6 @@
 //! What a file is and needs, for people (`emu info`).
 
-use super::{Class, Endian, Image, Kind, Machine};
+use super::{Endian, Image, Kind, Machine};
 use std::fmt;
 
 /// EF_RISCV_FLOAT_ABI and its values, EF_RISCV_RVE (RISC-V ELF psABI, "File Header").
@@ -8,12 +8,6 @@ const FLOAT_ABIS: [&str; 4] = ["soft", "single", "double", "quad"];
 const RVC: u32 = 1;
 const RVE: u32 = 8;
 const TSO: u32 = 0x10;
-/// EF_MIPS_ABI2: n32.
-const MIPS_ABI2: u32 = 0x20;
-const MIPS_NAN2008: u32 = 0x400;
-/// EF_MIPS_ARCH, bits 28 to 31.
-const MIPS_ARCHES: [&str; 11] =
-    ["mips1", "mips2", "mips3", "mips4", "mips5", "mips32", "mips64", "mips32r2", "mips64r2", "mips32r6", "mips64r6"];
 
 /// What a file is: lines of a label and a value, and whether it can be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +59,7 @@ impl Image {
         let endian = if self.endian == Endian::Big { "big" } else { "little" };
         match self.machine {
             Machine::RiscV => format!("RISC-V, {bits} bits, {endian} endian"),
-            Machine::Mips => {
-                let arch = MIPS_ARCHES.get((self.flags >> 28) as usize).unwrap_or(&"unknown release");
-                format!("MIPS ({arch}), {bits} bits, {endian} endian")
-            }
+            Machine::Mips => format!("MIPS ({}), {bits} bits, {endian} endian", self.mips_release_name()),
             Machine::Other(number) => format!("number {number}, {bits} bits, {endian} endian"),
         }
     }
@@ -84,18 +75,14 @@ impl Image {
 
     fn abi_name(&self) -> String {
         let flag = |bit, text| if self.flags & bit != 0 { text } else { "" };
-        match (self.machine, self.class) {
-            (Machine::RiscV, _) => {
+        match self.machine {
+            Machine::RiscV => {
                 let float = FLOAT_ABIS[(self.flags >> 1 & 3) as usize];
                 let (rvc, rve, tso) = (flag(RVC, ", RVC"), flag(RVE, ", RVE"), flag(TSO, ", TSO"));
                 format!("{float} float{rvc}{rve}{tso}")
             }
-            (Machine::Mips, Class::Elf64) => format!("n64{}", flag(MIPS_NAN2008, ", NaN 2008")),
-            (Machine::Mips, Class::Elf32) => {
-                let name = if self.flags & MIPS_ABI2 != 0 { "n32" } else { "o32" };
-                format!("{name}{}", flag(MIPS_NAN2008, ", NaN 2008"))
-            }
-            (Machine::Other(_), _) => "unknown".to_owned(),
+            Machine::Mips => self.mips_abi_name(),
+            Machine::Other(_) => "unknown".to_owned(),
         }
     }
 
@@ -106,7 +93,7 @@ impl Image {
             Machine::RiscV if self.flags & RVE != 0 => Some("RVE, the base with 16 registers".to_owned()),
             Machine::RiscV if self.flags >> 1 & 3 == 3 => Some("quad-precision floating point".to_owned()),
             Machine::RiscV => None,
-            Machine::Mips => Some("MIPS is not implemented yet".to_owned()),
+            Machine::Mips => self.mips_unsupported(),
             Machine::Other(number) => Some(format!("machine {number} is neither RISC-V nor MIPS")),
         }
     }

@@ -7,12 +7,14 @@
 
 mod attributes;
 mod describe;
+mod mips;
 mod parse;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use describe::Description;
+pub use mips::MipsAbi;
 
 use crate::mem::{Errno, Prot};
 use std::ops::Range;

@@ -1,11 +1,68 @@
 //! What differs between guests: numbers, registers, structures, signal frames. Handlers know nothing else of a guest.
 
+pub mod mips;
 pub mod riscv;
 
 use super::data::{Layout, Reader, Writer};
 use super::errno::Errno;
 use super::host::{RawInfo, SigSet};
-use emu_ir::CpuState;
+use super::termios::{self, Termios};
+use super::vdso;
+use emu_ir::{CpuState, Fault, FaultCause, TrapKind};
+
+/// Where an argument of a system call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is in a register: this.
+    Value(u64),
+    /// It is a word of memory at this address.
+    Memory(u64),
+}
+
+/// A signal that the processor raises, by the host's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// `si_signo`.
+    pub signal: i32,
+    /// `si_code`.
+    pub code: i32,
+    /// Does `si_addr` tell the address?
+    pub has_address: bool,
+}
+
+impl Raised {
+    /// A signal with an address.
+    pub const fn at(signal: i32, code: i32) -> Raised {
+        Raised { signal, code, has_address: true }
+    }
+
+    /// A signal that the kernel sends without saying more (`force_sig`).
+    pub const fn bare(signal: i32) -> Raised {
+        const SI_KERNEL: i32 = 0x80;
+        Raised { signal, code: SI_KERNEL, has_address: false }
+    }
+}
+
+/// `struct sigaction`, flags and mask in the host's numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct SigAction {
+    pub handler: u64,
+    pub flags: u64,
+    pub mask: SigSet,
+}
+
+/// The kind of a signal frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// `struct rt_sigframe`, left by `rt_sigreturn`.
+    Rt,
+    /// `struct sigframe` of old ABIs, left by `sigreturn`.
+    Old,
+}
+
+/// The floating-point mode of MIPS (`PR_SET_FP_MODE`): bit 0 is FR, bit 1 is FRE.
+pub type FpMode = u32;
 
 /// A pending signal frame: what goes to the guest's stack beside the registers.
 #[derive(Clone, Debug)]
@@ -22,7 +79,7 @@ pub struct Frame {
     pub handler: u64,
     /// The guest's `SA_*` flags, the host's numbers.
     pub flags: u64,
-    /// Address of the code that calls `rt_sigreturn`.
+    /// Address of the code that makes the call that leaves the frame.
     pub trampoline: u64,
 }
 
@@ -40,8 +97,8 @@ pub struct AltStack {
 pub struct Restored {
     /// The signal mask.
     pub mask: SigSet,
-    /// `uc_stack`.
-    pub altstack: AltStack,
+    /// `uc_stack`, where the frame has it.
+    pub altstack: Option<AltStack>,
 }
 
 /// One guest ABI of Linux. The defaults are those of the kernel's generic headers, which the host shares.
@@ -59,10 +116,18 @@ pub trait Abi: Send + Sync {
 
     /// The number of the call that `cpu` asks for.
     fn number(&self, cpu: &CpuState) -> u32;
-    /// Argument register `i` (0 to 5, more where the ABI has them), zero-extended.
-    fn arg(&self, cpu: &CpuState, i: usize) -> u64;
+    /// Where word `i` of the arguments is (0 to 7).
+    fn arg(&self, cpu: &CpuState, i: usize) -> Place;
+    /// Are registers wider than a 32-bit `long`? Then a 64-bit number needs no pair of them.
+    fn wide_registers(&self) -> bool {
+        self.layout().long == 8
+    }
     /// Gives the result or the error in the guest's way.
     fn set_result(&self, cpu: &mut CpuState, result: Result<u64, Errno>);
+    /// Gives the two descriptors of `pipe` in registers, if the ABI does; else they go to memory.
+    fn pipe_result(&self, _cpu: &mut CpuState, _ends: [i32; 2]) -> Option<u64> {
+        None
+    }
     /// The stack pointer.
     fn sp(&self, cpu: &CpuState) -> u64;
     /// Sets the stack pointer.
@@ -74,8 +139,18 @@ pub trait Abi: Send + Sync {
         (3, 4)
     }
 
+    /// The vDSO's header, and its functions: what leaves a frame of each kind comes first, in the order of [`FrameKind`].
+    fn vdso(&self) -> (vdso::Target, Vec<vdso::Function>);
+    /// Which frame a handler with these flags gets.
+    fn frame_kind(&self, _flags: u64) -> FrameKind {
+        FrameKind::Rt
+    }
+    /// Bytes below the stack pointer that a frame leaves alone.
+    fn red_zone(&self) -> u64 {
+        0
+    }
     /// Bytes of a signal frame.
-    fn frame_size(&self) -> u64;
+    fn frame_size(&self, kind: FrameKind) -> u64;
     /// Builds the frame for `address`, and sets the registers for entering the handler.
     fn enter_handler(&self, cpu: &mut CpuState, frame: &Frame, address: u64) -> Vec<u8>;
     /// Where the frame is when `rt_sigreturn` is called.
@@ -83,7 +158,16 @@ pub trait Abi: Send + Sync {
         self.sp(cpu)
     }
     /// Restores the registers from a frame's bytes.
-    fn leave_handler(&self, cpu: &mut CpuState, bytes: &[u8]) -> Restored;
+    fn leave_handler(&self, cpu: &mut CpuState, kind: FrameKind, bytes: &[u8]) -> Restored;
+
+    /// The signal for a trap.
+    fn trap_signal(&self, _cpu: &CpuState, kind: TrapKind) -> Raised {
+        trap_signal(kind)
+    }
+    /// The signal for a fault.
+    fn fault_signal(&self, fault: &Fault) -> Raised {
+        fault_signal(fault)
+    }
 
     /// A signal number of the host as the guest's.
     fn signal_to_guest(&self, signal: i32) -> i32 {
@@ -97,6 +181,10 @@ pub trait Abi: Send + Sync {
     fn errno_to_guest(&self, errno: Errno) -> i32 {
         errno.0
     }
+    /// Is what descriptors tell in binary (eventfd, timerfd, signalfd, inotify) another structure than the host's?
+    fn translates_descriptors(&self) -> bool {
+        self.layout().big
+    }
     /// `open`'s flags, the guest's as the host's.
     fn open_flags_to_host(&self, flags: i32) -> i32 {
         flags
@@ -109,24 +197,70 @@ pub trait Abi: Send + Sync {
     fn mmap_flags_to_host(&self, flags: i32) -> i32 {
         flags & !libc::MAP_32BIT
     }
-    /// A `termios` or other ioctl request, the guest's as the host's.
+    /// An ioctl request, the guest's as the host's.
     fn ioctl_to_host(&self, request: u32) -> u32 {
         request
+    }
+    /// The guest's `struct termios`.
+    fn termios(&self) -> &'static Termios {
+        &termios::GENERIC
+    }
+    /// A command of `fcntl`, the guest's as the host's with the numbers of 32-bit guests (`F_GETLK64` is 12).
+    fn fcntl_to_host(&self, command: i32) -> i32 {
+        command
+    }
+    /// Has a 32-bit `struct flock` the member `l_sysid` before its last?
+    fn flock_has_sysid(&self) -> bool {
+        false
+    }
+    /// `how` of `sigprocmask`, the guest's as the host's.
+    fn sigprocmask_to_host(&self, how: i32) -> i32 {
+        how
+    }
+    /// A resource of `setrlimit`, the guest's as the host's.
+    fn resource_to_host(&self, resource: i32) -> i32 {
+        resource
+    }
+    /// `RLIM_INFINITY` of `getrlimit` and `setrlimit`.
+    fn rlimit_infinity(&self) -> u64 {
+        if self.layout().long == 4 { 0xffff_ffff } else { u64::MAX }
+    }
+    /// `poll`'s events, the guest's as the host's.
+    fn poll_events_to_host(&self, events: u16) -> u16 {
+        events
+    }
+    /// `poll`'s events, the host's as the guest's.
+    fn poll_events_to_guest(&self, events: u16) -> u16 {
+        events
     }
     /// Level and name of a socket option, the guest's as the host's.
     fn socket_option_to_host(&self, level: i32, name: i32) -> (i32, i32) {
         (level, name)
+    }
+    /// A level of options or control messages, the host's as the guest's.
+    fn socket_level_to_guest(&self, level: i32) -> i32 {
+        level
     }
     /// The type of a socket with its flags, the guest's as the host's.
     fn socket_type_to_host(&self, kind: i32) -> i32 {
         kind
     }
 
-    /// `struct stat`.
+    /// The type of a socket, the host's as the guest's.
+    fn socket_type_to_guest(&self, kind: i32) -> i32 {
+        kind
+    }
+
+    /// `struct stat`, or `stat64` where there are both.
     fn stat(&self, s: &libc::stat) -> Vec<u8>;
 
-    /// `struct statfs` (`statfs64` for 32-bit guests), as in `asm-generic/statfs.h`, from the host's fifteen words.
-    fn statfs(&self, s: &[u64; 15]) -> Vec<u8> {
+    /// `struct stat` where there is `stat64`, too; `None` if a number does not fit.
+    fn old_stat(&self, s: &libc::stat) -> Option<Vec<u8>> {
+        Some(self.stat(s))
+    }
+
+    /// `struct statfs`, as in `asm-generic/statfs.h`, or `statfs64` (`wide`), from the host's fifteen words.
+    fn statfs(&self, s: &[u64; 15], _wide: bool) -> Vec<u8> {
         let mut w = Writer::new(self.layout());
         w.long(s[0]).long(s[1]);
         for &count in &s[2..7] {
@@ -155,22 +289,122 @@ pub trait Abi: Send + Sync {
 
     /// `siginfo_t`, 128 bytes.
     fn siginfo(&self, info: &RawInfo) -> Vec<u8> {
-        super::siginfo::to_guest(self.layout(), info, self.signal_to_guest(info.signal()))
+        super::siginfo::to_guest(self, info)
     }
     /// Reads a `siginfo_t` that the guest made.
     fn read_siginfo(&self, bytes: &[u8]) -> RawInfo {
-        super::siginfo::from_guest(self.layout(), bytes)
+        super::siginfo::from_guest(self, bytes)
     }
-    /// `sigset_t` of the guest as the host's set.
-    fn mask_to_host(&self, mask: u64) -> SigSet {
-        mask
-    }
-    /// The host's set as the guest's.
-    fn mask_to_guest(&self, mask: SigSet) -> u64 {
-        mask
-    }
-    /// Does `struct sigaction` have `sa_restorer` (and the guest its own trampoline)?
-    fn has_restorer(&self) -> bool {
+    /// Is `si_code` before `si_errno`, and are `SI_TIMER` and its neighbours numbered another way?
+    fn has_swapped_siginfo(&self) -> bool {
         false
+    }
+    /// Bytes of `sigset_t`.
+    fn sigset_size(&self) -> usize {
+        8
+    }
+    /// `sigset_t`, an array of long, from the host's set.
+    fn sigset(&self, set: SigSet) -> Vec<u8> {
+        let mask = permute(set, |signal| self.signal_to_guest(signal));
+        let mut w = Writer::new(self.layout());
+        if self.layout().long == 4 {
+            w.u32(mask as u32).u32((mask >> 32) as u32);
+        } else {
+            w.u64(mask);
+        }
+        w.pad_to(self.sigset_size()).finish()
+    }
+    /// Reads a `sigset_t` as the host's set.
+    fn read_sigset(&self, bytes: &[u8]) -> SigSet {
+        let mut r = Reader::new(self.layout(), bytes);
+        let mask = if self.layout().long == 4 { u64::from(r.u32()) | u64::from(r.u32()) << 32 } else { r.u64() };
+        permute(mask, |signal| self.signal_to_host(signal))
+    }
+    /// Bytes of `struct sigaction` as the kernel has it.
+    fn sigaction_size(&self) -> usize {
+        2 * self.layout().long + self.sigset_size()
+    }
+    /// `struct sigaction`.
+    fn sigaction(&self, action: &SigAction) -> Vec<u8> {
+        let mut w = Writer::new(self.layout());
+        w.long(action.handler).long(action.flags).raw(&self.sigset(action.mask)).finish()
+    }
+    /// Reads a `struct sigaction`.
+    fn read_sigaction(&self, bytes: &[u8]) -> SigAction {
+        let mut r = Reader::new(self.layout(), bytes);
+        let (handler, flags) = (r.long(), r.long());
+        SigAction { handler, flags, mask: self.read_sigset(&bytes[r.position()..]) }
+    }
+    /// `stack_t`.
+    fn altstack(&self, stack: &AltStack) -> Vec<u8> {
+        Writer::new(self.layout()).long(stack.base).i32(stack.flags).long(stack.size).finish()
+    }
+    /// Reads a `stack_t`, which has three words of `long`.
+    fn read_altstack(&self, bytes: &[u8]) -> AltStack {
+        let mut r = Reader::new(self.layout(), bytes);
+        AltStack { base: r.long(), flags: r.i32(), size: r.long() }
+    }
+
+    /// The mode of the floating-point registers, where programs can change it.
+    fn fp_mode(&self, _cpu: &CpuState) -> Option<FpMode> {
+        None
+    }
+    /// Changes it; is that possible?
+    fn set_fp_mode(&self, _cpu: &mut CpuState, _mode: FpMode) -> bool {
+        false
+    }
+
+    /// `/proc/cpuinfo` of a machine of `count` processors; `isa` is the guest's name of its instruction set.
+    fn cpuinfo(&self, isa: &str, count: usize) -> String;
+}
+
+/// A set of signals with other numbers; what has no number there is lost.
+fn permute(set: u64, number: impl Fn(i32) -> i32) -> u64 {
+    let mut left = set;
+    let mut all = 0;
+    while left != 0 {
+        let signal = left.trailing_zeros() as i32 + 1;
+        left &= left - 1;
+        let new = number(signal);
+        if (1..=64).contains(&new) {
+            all |= 1 << (new - 1);
+        }
+    }
+    all
+}
+
+/// The signal for a trap, as most architectures have it.
+pub fn trap_signal(kind: TrapKind) -> Raised {
+    const TRAP_BRKPT: i32 = 1;
+    const ILL_ILLOPC: i32 = 1;
+    const FPE_INTDIV: i32 = 1;
+    const FPE_INTOVF: i32 = 2;
+    const FPE_FLTINV: i32 = 7;
+    const BUS_ADRALN: i32 = 1;
+    match kind {
+        TrapKind::IllegalInstruction { .. } | TrapKind::CoprocessorUnusable { .. } => {
+            Raised::at(libc::SIGILL, ILL_ILLOPC)
+        }
+        // The codes of MIPS compilers for a division by zero and an overflow (arch/mips do_trap_or_bp).
+        TrapKind::Breakpoint { code: 7 } | TrapKind::Conditional { code: 7 } => Raised::at(libc::SIGFPE, FPE_INTDIV),
+        TrapKind::Breakpoint { code: 6 } | TrapKind::Conditional { code: 6 } => Raised::at(libc::SIGFPE, FPE_INTOVF),
+        TrapKind::Breakpoint { .. } | TrapKind::Conditional { .. } => Raised::at(libc::SIGTRAP, TRAP_BRKPT),
+        TrapKind::MisalignedTarget => Raised::at(libc::SIGBUS, BUS_ADRALN),
+        TrapKind::IntegerOverflow => Raised::at(libc::SIGFPE, FPE_INTOVF),
+        TrapKind::FloatException => Raised::at(libc::SIGFPE, FPE_FLTINV),
+    }
+}
+
+/// The signal for a fault, as most architectures have it.
+pub fn fault_signal(fault: &Fault) -> Raised {
+    const SEGV_MAPERR: i32 = 1;
+    const SEGV_ACCERR: i32 = 2;
+    const BUS_ADRALN: i32 = 1;
+    const BUS_ADRERR: i32 = 2;
+    match fault.cause {
+        FaultCause::Unmapped => Raised::at(libc::SIGSEGV, SEGV_MAPERR),
+        FaultCause::Protected => Raised::at(libc::SIGSEGV, SEGV_ACCERR),
+        FaultCause::Misaligned => Raised::at(libc::SIGBUS, BUS_ADRALN),
+        FaultCause::Bus => Raised::at(libc::SIGBUS, BUS_ADRERR),
     }
 }

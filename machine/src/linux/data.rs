@@ -77,6 +77,10 @@ impl Writer {
     pub fn u32s(&mut self, values: &[u32]) -> &mut Self {
         values.iter().fold(self, |w, &v| w.u32(v))
     }
+    /// Several of eight bytes.
+    pub fn u64s(&mut self, values: &[u64]) -> &mut Self {
+        values.iter().fold(self, |w, &v| w.u64(v))
+    }
     /// Several longs.
     pub fn longs(&mut self, values: &[u64]) -> &mut Self {
         values.iter().fold(self, |w, &v| w.long(v))

@@ -179,8 +179,8 @@ const F_RW_HINTS: std::ops::RangeInclusive<i32> = 1035..=1038;
 
 /// `fcntl`, `fcntl64`.
 pub(super) fn fcntl(t: &mut Thread, a: &Args) -> SysResult {
-    let (fd, command) = (a.int(0), a.int(1));
     let abi = std::sync::Arc::clone(&t.process.abi);
+    let (fd, command) = (a.int(0), abi.fcntl_to_host(a.int(1)));
     let number = |value: Arg<'_>| host::call(libc::SYS_fcntl, &[fd.into(), command.into(), value]);
     match command {
         libc::F_GETFL => Ok(abi.open_flags_to_guest(number(0.into())? as i32) as u64),
@@ -227,10 +227,14 @@ fn owner(t: &Thread, a: &Args, command: i32) -> SysResult {
 /// Record locks: `struct flock` with longs, or with 64-bit offsets (`flock64`).
 fn record_lock(t: &Thread, a: &Args, command: i32, wide: bool) -> SysResult {
     let wide = wide || t.layout().long == 8;
+    let sysid = !wide && t.process.abi.flock_has_sysid();
     let mut lock: libc::flock = host::zeroed();
     (lock.l_type, lock.l_whence, lock.l_start, lock.l_len, lock.l_pid) = t.with_struct(a.get(2), 32, |r| {
         let (kind, whence) = (r.u16() as i16, r.u16() as i16);
         let (start, len) = if wide { (r.i64(), r.i64()) } else { (r.slong(), r.slong()) };
+        if sysid {
+            r.long();
+        }
         (kind, whence, start, len, r.i32())
     })?;
     let args = [a.int(0).into(), command.into(), Arg::from_mut(&mut lock)];
@@ -245,6 +249,9 @@ fn record_lock(t: &Thread, a: &Args, command: i32, wide: bool) -> SysResult {
             w.i64(lock.l_start).i64(lock.l_len);
         } else {
             w.long(lock.l_start as u64).long(lock.l_len as u64);
+            if sysid {
+                w.long(0);
+            }
         }
         t.write(a.get(2), &w.i32(lock.l_pid).finish())?;
     }

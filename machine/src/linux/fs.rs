@@ -222,21 +222,43 @@ pub(super) fn getcwd(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `newfstatat`, `fstatat64`.
 pub(super) fn newfstatat(t: &mut Thread, a: &Args) -> SysResult {
-    let HostPath { dirfd, path } = t.path_at(a.int(0), a.get(1), follows(a.int(3)))?;
-    let mut stat: libc::stat = host::zeroed();
-    let args = [dirfd.into(), Arg::path(&path), Arg::from_mut(&mut stat), a.int(3).into()];
-    host::call(libc::SYS_newfstatat, &args)?;
+    let stat = stat_at(t, a.int(0), a.get(1), a.int(3))?;
     let bytes = t.process.abi.stat(&stat);
     t.write(a.get(2), &bytes)?;
     Ok(0)
 }
 
+/// What the host says of a file that the guest names.
+pub(super) fn stat_at(t: &Thread, dirfd: i32, path: u64, flags: i32) -> Result<libc::stat, Errno> {
+    let HostPath { dirfd, path } = t.path_at(dirfd, path, follows(flags))?;
+    let mut stat: libc::stat = host::zeroed();
+    let args = [dirfd.into(), Arg::path(&path), Arg::from_mut(&mut stat), flags.into()];
+    host::call(libc::SYS_newfstatat, &args)?;
+    Ok(stat)
+}
+
+fn stat_of(fd: i32) -> Result<libc::stat, Errno> {
+    let mut stat: libc::stat = host::zeroed();
+    host::call(libc::SYS_fstat, &[fd.into(), Arg::from_mut(&mut stat)])?;
+    Ok(stat)
+}
+
+/// `fstat64`.
+pub(super) fn fstat64(t: &mut Thread, a: &Args) -> SysResult {
+    let bytes = t.process.abi.stat(&stat_of(a.int(0))?);
+    t.write(a.get(1), &bytes)?;
+    Ok(0)
+}
+
 /// `fstat`.
 pub(super) fn fstat(t: &mut Thread, a: &Args) -> SysResult {
-    let mut stat: libc::stat = host::zeroed();
-    host::call(libc::SYS_fstat, &[a.int(0).into(), Arg::from_mut(&mut stat)])?;
-    let bytes = t.process.abi.stat(&stat);
-    t.write(a.get(1), &bytes)?;
+    put_old_stat(t, a.get(1), &stat_of(a.int(0))?)
+}
+
+/// The structure of `stat`, `lstat` and `fstat`, which has not always room for everything.
+pub(super) fn put_old_stat(t: &Thread, place: u64, stat: &libc::stat) -> SysResult {
+    let bytes = t.process.abi.old_stat(stat).ok_or(Errno::EOVERFLOW)?;
+    t.write(place, &bytes)?;
     Ok(0)
 }
 
@@ -278,28 +300,28 @@ pub(super) fn statx(t: &mut Thread, a: &Args) -> SysResult {
 }
 
 /// Writes the host's fifteen words of `struct statfs`. The 64-bit variants of 32-bit guests pass its size before it.
-fn put_statfs(t: &Thread, a: &Args, words: &[u64; 15], narrow: bool) -> SysResult {
-    let bytes = t.process.abi.statfs(words);
+fn put_statfs(t: &Thread, a: &Args, words: &[u64; 15], wide: bool) -> SysResult {
+    let bytes = t.process.abi.statfs(words, wide);
     // glibc rounds the size up to the alignment, the kernel's packed variants do not.
-    if narrow && a.get(1) != bytes.len() as u64 && a.get(1) + 4 != bytes.len() as u64 {
+    if wide && a.get(1) != bytes.len() as u64 && a.get(1) + 4 != bytes.len() as u64 {
         return Err(Errno::EINVAL);
     }
-    let (place, len) = if narrow { (a.get(2), a.get(1) as usize) } else { (a.get(1), bytes.len()) };
+    let (place, len) = if wide { (a.get(2), a.get(1) as usize) } else { (a.get(1), bytes.len()) };
     t.write(place, &bytes[..len])?;
     Ok(0)
 }
 
-fn statfs_of(t: &Thread, a: &Args, narrow: bool) -> SysResult {
+fn statfs_of(t: &Thread, a: &Args, wide: bool) -> SysResult {
     let path = t.path_at(libc::AT_FDCWD, a.get(0), true)?.path;
     let mut words = [0u64; 15];
     host::call(libc::SYS_statfs, &[Arg::path(&path), Arg::slice_mut(&mut words)])?;
-    put_statfs(t, a, &words, narrow)
+    put_statfs(t, a, &words, wide)
 }
 
-fn fstatfs_of(t: &Thread, a: &Args, narrow: bool) -> SysResult {
+fn fstatfs_of(t: &Thread, a: &Args, wide: bool) -> SysResult {
     let mut words = [0u64; 15];
     host::call(libc::SYS_fstatfs, &[a.int(0).into(), Arg::slice_mut(&mut words)])?;
-    put_statfs(t, a, &words, narrow)
+    put_statfs(t, a, &words, wide)
 }
 
 /// `statfs`.

@@ -1,7 +1,7 @@
 //! Loading a program: its segments, its interpreter, the initial stack, as the kernel's `binfmt_elf` does it.
 #![forbid(unsafe_code)]
 
-use crate::elf::{ElfError, Image, Kind, Machine, Segment};
+use crate::elf::{ElfError, Image, Kind, Machine, MipsAbi, Segment};
 use crate::linux::stack::{self, StackImage};
 use crate::mem::{Backing, Errno, Fixed, GuestMemory, MapRequest, PAGE_SIZE, Prot};
 use emu_ir::Fault;
@@ -27,6 +27,8 @@ pub struct AuxInfo {
     pub hwcap2: Option<u64>,
     /// AT_PLATFORM, for machines that have it (RISC-V has not).
     pub platform: Option<String>,
+    /// AT_BASE_PLATFORM, for machines that have it (MIPS).
+    pub base_platform: Option<&'static str>,
     /// AT_RANDOM's bytes.
     pub random: [u8; 16],
     /// AT_UID.
@@ -56,6 +58,7 @@ impl Default for AuxInfo {
             hwcap: 0,
             hwcap2: None,
             platform: None,
+            base_platform: None,
             random: [0; 16],
             uid: 0,
             euid: 0,
@@ -68,11 +71,6 @@ impl Default for AuxInfo {
             rseq: None,
         }
     }
-}
-
-/// AT_HWCAP of a RISC-V hart with these single-letter extensions.
-pub fn riscv_hwcap(letters: &str) -> u64 {
-    letters.bytes().filter(u8::is_ascii_lowercase).fold(0, |bits, letter| bits | 1 << (letter - b'a'))
 }
 
 /// What to load.
@@ -171,7 +169,9 @@ pub fn load(mem: &GuestMemory, request: &LoadRequest<'_>) -> Result<Loaded, Load
     let image = request.program.image;
     let fits = |i: &Image| (i.class, i.endian, i.machine) == (image.class, image.endian, image.machine);
     let width = u64::from(mem.address_bits());
-    if image.class.word() * 8 != width || !request.interpreter.is_none_or(|i| fits(i.image)) {
+    // n32 of MIPS has 64-bit addresses, of which programs use 31 bits.
+    let is_n32 = image.machine == Machine::Mips && image.mips_abi() == MipsAbi::N32 && width == 64;
+    if image.class.word() * 8 != width && !is_n32 || !request.interpreter.is_none_or(|i| fits(i.image)) {
         return Err(LoadError::WrongMachine);
     }
     let stack = map_stack(mem, request)?;

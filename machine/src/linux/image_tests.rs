@@ -1,5 +1,6 @@
 //! Loading under test: places, content, the stack's layout for all four data layouts, limits.
 
+use super::abi::riscv::Riscv;
 use super::image::*;
 use super::vdso;
 use crate::elf::tests::make::{Maker, load as segment};
@@ -164,7 +165,7 @@ fn check_stack(class: Class, endian: Endian) {
     maker.headers.remove(0);
     let made = Made::new(&maker);
     let aux = AuxInfo {
-        hwcap: riscv_hwcap("imafdc"),
+        hwcap: 0x112d,
         random: *b"0123456789abcdef",
         uid: 1,
         euid: 2,
@@ -232,16 +233,18 @@ fn too_long_is_refused() {
 fn the_vdso_is_an_elf_file_with_the_known_instructions() {
     for class in [Class::Elf64, Class::Elf32] {
         let mem = GuestMemory::new(class.word() as u32 * 8).expect("an address space");
-        let vdso = vdso::map_riscv(&mem, class).expect("there is room");
-        assert_eq!(mem.fetch(vdso.rt_sigreturn, 4), Ok(0x08b0_0893));
-        assert_eq!(mem.fetch(vdso.rt_sigreturn + 4, 4), Ok(0x0000_0073));
+        let abi = Riscv { xlen: if class == Class::Elf32 { 32 } else { 64 } };
+        let vdso = vdso::map_for(&mem, &abi).expect("there is room");
+        let rt_sigreturn = vdso.functions[0];
+        assert_eq!(mem.fetch(rt_sigreturn, 4), Ok(0x08b0_0893));
+        assert_eq!(mem.fetch(rt_sigreturn + 4, 4), Ok(0x0000_0073));
         assert_eq!(mem.prot_at(vdso.base), Some(Prot::RX));
         let mut file = vec![0; PAGE_SIZE as usize];
         mem.read_bytes(vdso.base, &mut file).expect("the file");
         let elf = goblin::elf::Elf::parse(&file).expect("goblin reads it");
         assert_eq!((elf.soname, elf.header.e_machine), (Some("linux-vdso.so.1"), 243));
         let names: Vec<_> = elf.dynsyms.iter().map(|s| (elf.dynstrtab.get_at(s.st_name), s.st_value)).collect();
-        assert_eq!(names[1], (Some("__vdso_rt_sigreturn"), vdso.rt_sigreturn - vdso.base));
+        assert_eq!(names[1], (Some("__vdso_rt_sigreturn"), rt_sigreturn - vdso.base));
         assert_eq!((names.len(), Image::parse(&file).map(|i| i.kind)), (2, Ok(Kind::Dyn)));
     }
 }
@@ -249,9 +252,9 @@ fn the_vdso_is_an_elf_file_with_the_known_instructions() {
 #[test]
 fn a_vdso_of_any_target_is_well_formed() {
     let functions = [
-        vdso::Function { name: "one", code: &[1; 5] },
-        vdso::Function { name: "two", code: &[2; 40] },
-        vdso::Function { name: "three", code: &[3; 4] },
+        vdso::Function { name: "one", code: vec![1; 5] },
+        vdso::Function { name: "two", code: vec![2; 40] },
+        vdso::Function { name: "three", code: vec![3; 4] },
     ];
     for class in [Class::Elf64, Class::Elf32] {
         for endian in [Endian::Little, Endian::Big] {

@@ -4,6 +4,7 @@ use super::errno::Errno;
 use super::fs::{HOST, transcode};
 use super::host::{self, Arg};
 use super::table::{Args, SysResult};
+use super::termios::Termios;
 use super::thread::Thread;
 
 /// What the argument of a request is. The widths are those of the structure's members.
@@ -17,26 +18,18 @@ enum Data {
     Out(&'static [u8]),
     /// Both.
     Both(&'static [u8]),
+    /// `struct termios`, or with `true` `termios2`, read by the kernel.
+    TermIn(bool),
+    /// The same, written by the kernel.
+    TermOut(bool),
 }
 
-use Data::{Both, In, Number, Out};
+use Data::{Both, In, Number, Out, TermIn, TermOut};
 
 const INT: &[u8] = &[4];
 /// Four halves, the line discipline, 8 control characters.
 const TERMIO: &[u8] = &[2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1];
 const WINSIZE: &[u8] = &[2; 4];
-/// Flags, the line discipline, 19 control characters.
-const TERMIOS: &[u8] = &{
-    let mut widths = [1; 24];
-    (widths[0], widths[1], widths[2], widths[3]) = (4, 4, 4, 4);
-    widths
-};
-/// The same and two speeds.
-const TERMIOS2: &[u8] = &{
-    let mut widths = [1; 26];
-    (widths[0], widths[1], widths[2], widths[3], widths[24], widths[25]) = (4, 4, 4, 4, 4, 4);
-    widths
-};
 /// Name and 24 bytes of a union, whose members are in network order or small.
 const IFREQ: &[u8] = &[1; 40];
 const U64: &[u8] = &[8];
@@ -46,10 +39,10 @@ const FSXATTR: &[u8] = &[4, 4, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1];
 /// Requests of the host. A file or device with others answers `ENOTTY`.
 #[rustfmt::skip]
 const REQUESTS: &[(u32, &str, Data)] = &[
-    (0x5401, "TCGETS",       Out(TERMIOS)),  (0x5402, "TCSETS",      In(TERMIOS)),   (0x5403, "TCSETSW",    In(TERMIOS)),
+    (0x5401, "TCGETS",       TermOut(false)),  (0x5402, "TCSETS",      TermIn(false)),   (0x5403, "TCSETSW",    TermIn(false)),
     (0x5405, "TCGETA",       Out(TERMIO)),   (0x5406, "TCSETA",      In(TERMIO)),    (0x5407, "TCSETAW",    In(TERMIO)),
     (0x5408, "TCSETAF",      In(TERMIO)),
-    (0x5404, "TCSETSF",      In(TERMIOS)),   (0x5409, "TCSBRK",      Number),        (0x540a, "TCXONC",     Number),
+    (0x5404, "TCSETSF",      TermIn(false)),   (0x5409, "TCSBRK",      Number),        (0x540a, "TCXONC",     Number),
     (0x540b, "TCFLSH",       Number),        (0x540c, "TIOCEXCL",    Number),        (0x540d, "TIOCNXCL",   Number),
     (0x540e, "TIOCSCTTY",    Number),        (0x540f, "TIOCGPGRP",   Out(INT)),      (0x5410, "TIOCSPGRP",  In(INT)),
     (0x5411, "TIOCOUTQ",     Out(INT)),      (0x5412, "TIOCSTI",     In(&[1])),      (0x5413, "TIOCGWINSZ", Out(WINSIZE)),
@@ -60,10 +53,10 @@ const REQUESTS: &[(u32, &str, Data)] = &[
     (0x5424, "TIOCGETD",     Out(INT)),      (0x5425, "TCSBRKP",     Number),        (0x5427, "TIOCSBRK",   Number),
     (0x5428, "TIOCCBRK",     Number),        (0x5429, "TIOCGSID",    Out(INT)),      (0x5450, "FIONCLEX",   Number),
     (0x5451, "FIOCLEX",      Number),        (0x5452, "FIOASYNC",    In(INT)),       (0x5460, "FIOQSIZE",   Out(U64)),
-    (0x802c_542a, "TCGETS2", Out(TERMIOS2)), (0x402c_542b, "TCSETS2", In(TERMIOS2)), (0x402c_542c, "TCSETSW2", In(TERMIOS2)),
-    (0x402c_542d, "TCSETSF2", In(TERMIOS2)), (0x8004_5430, "TIOCGPTN", Out(INT)),    (0x4004_5431, "TIOCSPTLCK", In(INT)),
+    (0x802c_542a, "TCGETS2", TermOut(true)), (0x402c_542b, "TCSETS2", TermIn(true)), (0x402c_542c, "TCSETSW2", TermIn(true)),
+    (0x402c_542d, "TCSETSF2", TermIn(true)), (0x8004_5430, "TIOCGPTN", Out(INT)),    (0x4004_5431, "TIOCSPTLCK", In(INT)),
     (0x8004_5432, "TIOCGDEV", Out(INT)),     (0x8004_5438, "TIOCGPKT", Out(INT)),    (0x8004_5439, "TIOCGPTLCK", Out(INT)),
-    (0x5456, "TIOCGLCKTRMIOS", Out(TERMIOS)),(0x5457, "TIOCSLCKTRMIOS", In(TERMIOS)),
+    (0x5456, "TIOCGLCKTRMIOS", TermOut(false)),(0x5457, "TIOCSLCKTRMIOS", TermIn(false)),
     (0x5441, "TIOCGPTPEER",  Number),        (0x8004_5440, "TIOCGEXCL", Out(INT)),
     (0x8901, "FIOSETOWN",    In(INT)),       (0x8902, "SIOCSPGRP",   In(INT)),       (0x8903, "FIOGETOWN",  Out(INT)),
     (0x8904, "SIOCGPGRP",    Out(INT)),      (0x8905, "SIOCATMARK",  Out(INT)),
@@ -135,6 +128,8 @@ pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
     };
     let (widths, reads, writes) = match data {
         Number => return pass_on(fd, request, a.get(2).into()),
+        TermIn(speeds) => return set_terminal(t, fd, request, a.get(2), speeds),
+        TermOut(speeds) => return get_terminal(t, fd, request, a.get(2), speeds),
         In(widths) => (widths, true, false),
         Out(widths) => (widths, false, true),
         Both(widths) => (widths, true, true),
@@ -151,6 +146,20 @@ pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
         answer.resize(size(widths), 0);
         t.write(a.get(2), &answer)?;
     }
+    Ok(result)
+}
+
+fn set_terminal(t: &Thread, fd: i32, request: u32, place: u64, speeds: bool) -> SysResult {
+    let shape = t.process.abi.termios();
+    let bytes = shape.to_host(t.layout(), &t.read(place, shape.size(speeds))?, speeds);
+    pass_on(fd, request, Arg::input(&bytes))
+}
+
+fn get_terminal(t: &Thread, fd: i32, request: u32, place: u64, speeds: bool) -> SysResult {
+    let mut bytes = vec![0; Termios::host_size(speeds)];
+    let result = pass_on(fd, request, Arg::output(&mut bytes))?;
+    let bytes = t.process.abi.termios().to_guest(t.layout(), &bytes, speeds);
+    t.write(place, &bytes)?;
     Ok(result)
 }
 
@@ -200,7 +209,7 @@ mod tests {
     #[test]
     fn sizes_are_the_kernels() {
         assert_eq!(size(TERMIO), 18);
-        assert_eq!((size(TERMIOS), size(TERMIOS2), size(WINSIZE), size(IFREQ), size(FSXATTR)), (36, 44, 8, 40, 28));
+        assert_eq!((size(WINSIZE), size(IFREQ), size(FSXATTR)), (8, 40, 28));
         for (request, name, data) in REQUESTS {
             let (In(widths) | Out(widths) | Both(widths)) = data else { continue };
             let encoded = request >> 16 & 0x3fff;

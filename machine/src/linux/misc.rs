@@ -54,6 +54,10 @@ enum Second {
     Name,
     /// Where to store 16 bytes.
     NameOut,
+    /// Nothing: the floating-point mode is the result, where there is one.
+    FpMode,
+    /// A floating-point mode.
+    SetFpMode,
 }
 
 /// The options that are known; all others are `EINVAL`, as for a kernel without them.
@@ -84,6 +88,8 @@ const PRCTL: &[(i32, Second)] = &[
     (libc::PR_GET_THP_DISABLE, Second::Number),
     (libc::PR_CAP_AMBIENT, Second::Number),
     (libc::PR_SET_PTRACER, Second::Number),
+    (libc::PR_GET_FP_MODE, Second::FpMode),
+    (libc::PR_SET_FP_MODE, Second::SetFpMode),
 ];
 
 /// `prctl`.
@@ -104,6 +110,8 @@ pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
             t.write_u32(a.get(1), word as u32)?;
             Ok(result)
         }
+        Second::FpMode => t.process.abi.fp_mode(t.vcpu.cpu()).map(u64::from).ok_or(Errno::EINVAL),
+        Second::SetFpMode => set_fp_mode(t, a.uint(1)),
         Second::TidAddress => {
             t.write_long(a.get(1), t.clear_tid)?;
             Ok(0)
@@ -120,6 +128,18 @@ pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
             t.write(a.get(1), &name)?;
             Ok(result)
         }
+    }
+}
+
+/// `PR_SET_FP_MODE`: of the whole process, which is only possible here while it has one thread.
+fn set_fp_mode(t: &mut Thread, mode: u32) -> SysResult {
+    let abi = std::sync::Arc::clone(&t.process.abi);
+    match abi.fp_mode(t.vcpu.cpu()) {
+        None => Err(Errno::EINVAL),
+        Some(now) if now == mode => Ok(0),
+        Some(_) if t.process.thread_count() > 1 => Err(Errno::EOPNOTSUPP),
+        Some(_) if abi.set_fp_mode(t.vcpu.cpu_mut(), mode) => Ok(0),
+        Some(_) => Err(Errno::EOPNOTSUPP),
     }
 }
 
@@ -195,7 +215,8 @@ pub(super) fn prlimit64(t: &mut Thread, a: &Args) -> SysResult {
         0 => None,
         addr => Some(t.with_struct(addr, 16, |r| [r.u64(), r.u64()])?),
     };
-    let old = t.process.limit(a.int(0), a.int(1), new)?;
+    let resource = t.process.abi.resource_to_host(a.int(1));
+    let old = t.process.limit(a.int(0), resource, new)?;
     let bytes = t.writer().u64(old[0]).u64(old[1]).finish();
     t.write_opt(a.get(3), &bytes)?;
     Ok(0)
@@ -203,8 +224,8 @@ pub(super) fn prlimit64(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `getrlimit`: what does not fit a 32-bit long is without limit.
 pub(super) fn getrlimit(t: &mut Thread, a: &Args) -> SysResult {
-    let limit = t.process.limit(0, a.int(0), None)?;
-    let most = if t.layout().long == 4 { 0xffff_ffff } else { u64::MAX };
+    let limit = t.process.limit(0, t.process.abi.resource_to_host(a.int(0)), None)?;
+    let most = t.process.abi.rlimit_infinity();
     let bytes = t.writer().long(limit[0].min(most)).long(limit[1].min(most)).finish();
     t.write(a.get(1), &bytes)?;
     Ok(0)
@@ -212,10 +233,10 @@ pub(super) fn getrlimit(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `setrlimit`.
 pub(super) fn setrlimit(t: &mut Thread, a: &Args) -> SysResult {
-    let narrow = t.layout().long == 4;
-    let wide = |v: u64| if narrow && v == 0xffff_ffff { u64::MAX } else { v };
+    let infinity = t.process.abi.rlimit_infinity();
+    let wide = |v: u64| if v >= infinity { u64::MAX } else { v };
     let new = t.with_struct(a.get(1), 2 * t.layout().long, |r| [wide(r.long()), wide(r.long())])?;
-    t.process.limit(0, a.int(0), Some(new))?;
+    t.process.limit(0, t.process.abi.resource_to_host(a.int(0)), Some(new))?;
     Ok(0)
 }
 
@@ -302,6 +323,41 @@ pub(super) fn riscv_hwprobe(t: &mut Thread, a: &Args) -> SysResult {
 /// `rseq`: C libraries do without.
 pub(super) fn rseq(_: &mut Thread, _: &Args) -> SysResult {
     Err(Errno::ENOSYS)
+}
+
+/// `sysmips`: an exchange of a word, and hints.
+pub(super) fn sysmips(t: &mut Thread, a: &Args) -> SysResult {
+    const FLUSH_CACHE: i32 = 3;
+    /// Whether unaligned accesses are put right: they always are.
+    const FIXADE: i32 = 7;
+    const ATOMIC_SET: i32 = 2001;
+    match a.int(0) {
+        ATOMIC_SET => exchange(t, a.get(1), a.uint(2)),
+        FIXADE if a.get(1) & !3 != 0 => Err(Errno::EINVAL),
+        FIXADE => Ok(0),
+        FLUSH_CACHE => {
+            t.vcpu.invalidate_code(None);
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// `MIPS_ATOMIC_SET`: the result is the old value, whatever it is.
+fn exchange(t: &mut Thread, addr: u64, new: u32) -> SysResult {
+    if !addr.is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
+    let big = t.layout().big;
+    let order = |value: u32| if big { value.swap_bytes() } else { value };
+    let mem = &t.process.mem;
+    loop {
+        let raw = mem.load(addr, 4).map_err(|_| Errno::EFAULT)?;
+        let seen = mem.atomic_cas(addr, 4, raw, order(new).into()).map_err(|_| Errno::EFAULT)?;
+        if seen == raw {
+            return Ok(order(raw as u32) as i32 as u64);
+        }
+    }
 }
 
 /// `seccomp`: filters are programs over the host's numbers.

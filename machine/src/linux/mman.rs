@@ -167,6 +167,21 @@ pub(super) fn mincore(t: &mut Thread, a: &Args) -> SysResult {
     Ok(0)
 }
 
+/// `cacheflush` of MIPS: whichever cache is meant, the code of the range is stale.
+pub(super) fn cacheflush(t: &mut Thread, a: &Args) -> SysResult {
+    const BOTH: u64 = 3;
+    if a.get(2) & !BOTH != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (start, len) = (a.get(0), a.get(1));
+    if len == 0 {
+        return Ok(0);
+    }
+    let end = start.checked_add(len).filter(|end| *end <= t.process.mem.task_size()).ok_or(Errno::EFAULT)?;
+    t.vcpu.invalidate_code(Some(start..end));
+    Ok(0)
+}
+
 /// `riscv_flush_icache`: the code of the range is stale, on all harts whatever the flags say.
 pub(super) fn riscv_flush_icache(t: &mut Thread, a: &Args) -> SysResult {
     const LOCAL: u64 = 1;

@@ -216,12 +216,26 @@ pub(super) fn getsockopt(t: &mut Thread, a: &Args) -> SysResult {
             bytes = Writer::new(layout).long(r.u64()).long(r.u64()).finish();
             bytes.truncate(room as usize);
         }
-        Value::Words => swap_words(&mut bytes, layout),
+        Value::Words => {
+            if let (libc::SOL_SOCKET, Some(word)) = (level, bytes.first_chunk_mut()) {
+                *word = option_to_guest(t, name, i32::from_le_bytes(*word)).to_le_bytes();
+            }
+            swap_words(&mut bytes, layout);
+        }
         Value::Bytes | Value::Filter => {}
     }
     t.write(a.get(3), &bytes)?;
     t.write_u32(a.get(4), bytes.len() as u32)?;
     Ok(result)
+}
+
+/// The value of an option of `SOL_SOCKET` that is numbered another way.
+fn option_to_guest(t: &Thread, name: i32, value: i32) -> i32 {
+    match name {
+        libc::SO_ERROR if value != 0 => t.process.abi.errno_to_guest(Errno(value)),
+        libc::SO_TYPE => t.process.abi.socket_type_to_guest(value),
+        _ => value,
+    }
 }
 
 /// A guest's `struct msghdr`.
@@ -253,14 +267,17 @@ impl Thread {
         })
     }
 
-    /// Control data between two layouts: each header is a length (a long), a level and a type, aligned to longs.
-    fn convert_control(&self, bytes: &[u8], from: Layout, to: Layout, room: usize) -> (Vec<u8>, bool) {
+    /// Control data between the guest's layout and the host's: each header is a length (a long), a level and a type, aligned to longs.
+    fn convert_control(&self, bytes: &[u8], to_guest: bool, room: usize) -> (Vec<u8>, bool) {
+        let abi = &self.process.abi;
+        let (from, to) = if to_guest { (HOST, abi.layout()) } else { (abi.layout(), HOST) };
         let (head_from, head_to) = (from.long + 8, to.long + 8);
         let mut all = Vec::new();
         let mut at = 0;
         while at + head_from <= bytes.len() {
             let mut r = Reader::new(from, &bytes[at..]);
             let (len, level, kind) = (r.long() as usize, r.i32(), r.i32());
+            let level = if to_guest { abi.socket_level_to_guest(level) } else { abi.socket_option_to_host(level, 0).0 };
             if len < head_from || at + len > bytes.len() {
                 break;
             }
@@ -298,7 +315,7 @@ impl Thread {
             return Err(Errno::EMSGSIZE);
         }
         let control = if m.control == 0 { Vec::new() } else { self.read(m.control, m.control_len as usize)? };
-        let (control, _) = self.convert_control(&control, self.layout(), HOST, 2 * CONTROL);
+        let (control, _) = self.convert_control(&control, false, 2 * CONTROL);
         let iov = self.iovec(m.iov, m.iov_len, false)?;
         let part = |bytes: &[u8]| if bytes.is_empty() { 0 } else { Arg::input(bytes).raw() as u64 };
         let header = [
@@ -338,7 +355,7 @@ impl Thread {
         ];
         let received = host::blocking(libc::SYS_recvmsg, &[fd.into(), Arg::slice_mut(&mut header), flags.into()])?;
         control.truncate(header[5] as usize);
-        let (control, cut) = self.convert_control(&control, HOST, layout, room);
+        let (control, cut) = self.convert_control(&control, true, room);
         let name_len = header[1] as u32;
         if m.name != 0 {
             self.swap_family(&mut name);

@@ -5,6 +5,7 @@ use super::errno::Errno;
 use super::host::{self, Arg, SigSet};
 use super::table::{Args, SysResult};
 use super::thread::Thread;
+use std::sync::Arc;
 
 impl Thread {
     /// A signal mask that may be null.
@@ -15,29 +16,51 @@ impl Thread {
 
 /// `ppoll`: the remaining time is told, as the kernel does.
 pub(super) fn ppoll(t: &mut Thread, a: &Args) -> SysResult {
-    let count = a.uint(1) as usize;
-    if count > 1 << 20 {
-        return Err(Errno::EINVAL);
-    }
-    let mut fds: Vec<libc::pollfd> = t.with_struct(a.get(0), count * 8, |r| {
-        (0..count).map(|_| libc::pollfd { fd: r.i32(), events: r.u16() as i16, revents: r.u16() as i16 }).collect()
-    })?;
     let mut timeout = t.read_timespec_opt(a.get(2), a.time64)?;
     let mask = t.read_sigset_opt(a.get(3), a.get(4))?;
-    let result = t.with_mask(mask, |_, mask| {
-        let time = Arg::opt_mut(timeout.as_mut());
-        host::blocking_once(libc::SYS_ppoll, &[Arg::slice_mut(&mut fds), count.into(), time, mask, 8.into()])
-    });
+    let result = wait_for_events(t, a.get(0), a.uint(1) as usize, timeout.as_mut(), mask);
     if let Some(timeout) = timeout {
         // Not an error if it cannot be written (a constant).
         let _ = t.write_timespec(a.get(2), &timeout, a.time64);
     }
-    let ready = result?;
-    let mut w = t.writer();
-    for fd in &fds {
-        w.i32(fd.fd).u16(fd.events as u16).u16(fd.revents as u16);
+    result
+}
+
+/// `poll`: the timeout in milliseconds.
+pub(super) fn poll(t: &mut Thread, a: &Args) -> SysResult {
+    let mut timeout = (a.int(2) >= 0).then(|| {
+        let millis = i64::from(a.int(2));
+        libc::timespec { tv_sec: millis / 1000, tv_nsec: millis % 1000 * 1_000_000 }
+    });
+    wait_for_events(t, a.get(0), a.uint(1) as usize, timeout.as_mut(), None)
+}
+
+fn wait_for_events(
+    t: &mut Thread,
+    list: u64,
+    count: usize,
+    timeout: Option<&mut libc::timespec>,
+    mask: Option<SigSet>,
+) -> SysResult {
+    if count > 1 << 20 {
+        return Err(Errno::EINVAL);
     }
-    t.write(a.get(0), &w.finish())?;
+    let abi = Arc::clone(&t.process.abi);
+    let asked: Vec<(i32, u16)> = t.with_struct(list, count * 8, |r| {
+        (0..count).map(|_| (r.i32(), r.u16(), r.u16())).map(|e| (e.0, e.1)).collect()
+    })?;
+    let events = |events| abi.poll_events_to_host(events) as i16;
+    let mut fds: Vec<libc::pollfd> =
+        asked.iter().map(|&(fd, e)| libc::pollfd { fd, events: events(e), revents: 0 }).collect();
+    let ready = t.with_mask(mask, |_, mask| {
+        let time = Arg::opt_mut(timeout);
+        host::blocking_once(libc::SYS_ppoll, &[Arg::slice_mut(&mut fds), count.into(), time, mask, 8.into()])
+    })?;
+    let mut w = t.writer();
+    for (fd, (_, asked)) in fds.iter().zip(&asked) {
+        w.i32(fd.fd).u16(*asked).u16(abi.poll_events_to_guest(fd.revents as u16));
+    }
+    t.write(list, &w.finish())?;
     Ok(ready)
 }
 
@@ -66,10 +89,6 @@ fn write_set(t: &Thread, addr: u64, set: &Option<Vec<u64>>) -> Result<(), Errno>
 
 /// `pselect6`.
 pub(super) fn pselect6(t: &mut Thread, a: &Args) -> SysResult {
-    let count = usize::try_from(a.int(0)).map_err(|_| Errno::EINVAL)?.min(1 << 20);
-    // The kernel touches whole longs of the guest's; a 32-bit guest's last one may stand alone.
-    let words = count.div_ceil(64);
-    let mut sets = [read_set(t, a.get(1), words)?, read_set(t, a.get(2), words)?, read_set(t, a.get(3), words)?];
     let mut timeout = t.read_timespec_opt(a.get(4), a.time64)?;
     let mask = match a.get(5) {
         0 => None,
@@ -78,16 +97,35 @@ pub(super) fn pselect6(t: &mut Thread, a: &Args) -> SysResult {
             t.read_sigset_opt(mask, size)?
         }
     };
-    let result = t.with_mask(mask, |_, mask| {
-        let mask = [mask.raw(), 8];
-        let [reads, writes, excepts] = sets.each_mut().map(|set| set.as_mut().map_or(Arg::NULL, |s| Arg::slice_mut(s)));
-        let time = Arg::opt_mut(timeout.as_mut());
-        host::blocking_once(libc::SYS_pselect6, &[count.into(), reads, writes, excepts, time, Arg::slice(&mask)])
-    });
+    let result = wait_for_sets(t, a, timeout.as_mut(), mask);
     if let Some(timeout) = timeout {
         let _ = t.write_timespec(a.get(4), &timeout, a.time64);
     }
-    let ready = result?;
+    result
+}
+
+/// `select`: the timeout is a `timeval`.
+pub(super) fn select(t: &mut Thread, a: &Args) -> SysResult {
+    let mut timeout = t.read_timeval_opt(a.get(4))?;
+    let result = wait_for_sets(t, a, timeout.as_mut(), None);
+    if let Some(timeout) = timeout {
+        let _ = t.write_timeval(a.get(4), &timeout);
+    }
+    result
+}
+
+/// Waits for descriptors of the sets in the first four arguments.
+fn wait_for_sets(t: &mut Thread, a: &Args, timeout: Option<&mut libc::timespec>, mask: Option<SigSet>) -> SysResult {
+    let count = usize::try_from(a.int(0)).map_err(|_| Errno::EINVAL)?.min(1 << 20);
+    // The kernel touches whole longs of the guest's; a 32-bit guest's last one may stand alone.
+    let words = count.div_ceil(64);
+    let mut sets = [read_set(t, a.get(1), words)?, read_set(t, a.get(2), words)?, read_set(t, a.get(3), words)?];
+    let ready = t.with_mask(mask, |_, mask| {
+        let mask = [mask.raw(), 8];
+        let [reads, writes, excepts] = sets.each_mut().map(|set| set.as_mut().map_or(Arg::NULL, |s| Arg::slice_mut(s)));
+        let time = Arg::opt_mut(timeout);
+        host::blocking_once(libc::SYS_pselect6, &[count.into(), reads, writes, excepts, time, Arg::slice(&mask)])
+    })?;
     for (i, set) in sets.iter().enumerate() {
         write_set(t, a.get(1 + i), set)?;
     }
@@ -120,6 +158,12 @@ fn wait(t: &mut Thread, a: &Args, number: i64, timeout: Arg<'_>) -> SysResult {
     }
     t.write(a.get(1), &bytes)?;
     Ok(ready)
+}
+
+/// `epoll_wait`.
+pub(super) fn epoll_wait(t: &mut Thread, a: &Args) -> SysResult {
+    let a = Args::of(&[a.get(0), a.get(1), a.get(2), a.get(3), 0, 0], a.time64);
+    epoll_pwait(t, &a)
 }
 
 /// `epoll_pwait`.

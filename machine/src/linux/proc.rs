@@ -68,6 +68,18 @@ pub(super) fn clone(t: &mut Thread, a: &Args) -> SysResult {
     t.clone(request)
 }
 
+/// `fork`.
+pub(super) fn fork(t: &mut Thread, _: &Args) -> SysResult {
+    t.clone(Clone { exit_signal: libc::SIGCHLD, ..Clone::default() })
+}
+
+/// `set_thread_area` of MIPS: the thread pointer.
+pub(super) fn set_thread_area(t: &mut Thread, a: &Args) -> SysResult {
+    let abi = Arc::clone(&t.process.abi);
+    abi.set_tls(t.vcpu.cpu_mut(), a.get(0));
+    Ok(0)
+}
+
 /// `clone3`.
 pub(super) fn clone3(t: &mut Thread, a: &Args) -> SysResult {
     const VERSION_0: u64 = 64;

@@ -55,8 +55,8 @@ pub struct Running {
     pub envp: Vec<CString>,
     /// The auxiliary vector's bytes.
     pub auxv: Vec<u8>,
-    /// Address of the code that calls `rt_sigreturn`.
-    pub sigreturn: u64,
+    /// Addresses of the code that leaves a signal handler's frame, by its kind.
+    pub sigreturn: Vec<u64>,
     /// Address of the highest byte of the stack and one, and of the initial stack pointer.
     pub stack_top: u64,
 }

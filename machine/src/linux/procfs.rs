@@ -164,15 +164,7 @@ fn status(t: &Thread) -> Vec<u8> {
 
 fn cpuinfo(t: &Thread) -> Vec<u8> {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let isa = &t.process.config.isa;
-    let mmu = if t.process.abi.layout().long == 4 { "sv32" } else { "sv39" };
-    let hart = |n| {
-        format!(
-            "processor\t: {n}\nhart\t\t: {n}\nisa\t\t: {isa}\nmmu\t\t: {mmu}\nmvendorid\t: 0x0\nmarchid\t\t: 0x0\n\
-             mimpid\t\t: 0x0\nhart isa\t: {isa}\n\n"
-        )
-    };
-    (0..count).map(hart).collect::<String>().into_bytes()
+    t.process.abi.cpuinfo(&t.process.config.isa, count).into_bytes()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! `siginfo_t`: the host's 128 bytes, and the guest's layout of the same members.
 
+use super::abi::Abi;
 use super::data::{Layout, Reader, Writer, get, put};
+use super::errno::Errno;
 use super::host::RawInfo;
 
 const HOST: Layout = Layout { long: 8, big: false };
@@ -80,34 +82,59 @@ fn members(kind: Kind) -> &'static [bool] {
     }
 }
 
-fn transfer(r: &mut Reader<'_>, w: &mut Writer, kind: Kind, to: Layout) {
+fn transfer(r: &mut Reader<'_>, w: &mut Writer, kind: Kind, to: Layout, status: impl Fn(i32) -> i32) {
     w.align(to.long);
-    for &long in members(kind) {
-        if long {
-            w.long(r.slong() as u64);
-        } else {
-            w.i32(r.i32());
-        }
+    for (i, &long) in members(kind).iter().enumerate() {
+        match (kind, i) {
+            (Kind::Child, 2) => w.i32(status(r.i32())),
+            _ if long => w.long(r.slong() as u64),
+            _ => w.i32(r.i32()),
+        };
     }
     w.pad_to(128);
 }
 
-/// The host's information as the guest's bytes; `signal` is the guest's number.
-pub(super) fn to_guest(layout: Layout, info: &RawInfo, signal: i32) -> Vec<u8> {
+/// Codes that MIPS numbers another way: the host's, and its.
+const SWAPPED_CODES: [(i32, i32); 3] = [(libc::SI_TIMER, -3), (libc::SI_MESGQ, -4), (libc::SI_ASYNCIO, -2)];
+
+/// Is `si_status` a signal number rather than an exit status?
+fn status_is_signal(code: i32) -> bool {
+    code > libc::CLD_EXITED
+}
+
+/// The host's information as the guest's bytes.
+pub(super) fn to_guest<A: Abi + ?Sized>(abi: &A, info: &RawInfo) -> Vec<u8> {
+    let layout = abi.layout();
+    let (signal, code) = (abi.signal_to_guest(info.signal()), info.code());
+    let errno = if info.int(4) == 0 { 0 } else { abi.errno_to_guest(Errno(info.int(4))) };
     let mut w = Writer::new(layout);
-    w.i32(signal).i32(info.int(4)).i32(info.code());
+    w.i32(signal);
+    if abi.has_swapped_siginfo() {
+        let there = SWAPPED_CODES.iter().find(|(host, _)| *host == code).map_or(code, |(_, guest)| *guest);
+        w.i32(there).i32(errno);
+    } else {
+        w.i32(errno).i32(code);
+    }
     let mut r = Reader::new(HOST, &info.0);
-    transfer(r.seek(UNION), &mut w, kind(info.signal(), info.code()), layout);
+    let status = |status| if status_is_signal(code) { abi.signal_to_guest(status) } else { status };
+    transfer(r.seek(UNION), &mut w, kind(info.signal(), code), layout, status);
     w.finish()
 }
 
-/// A guest's bytes as the host's information; the signal number stays the guest's.
-pub(super) fn from_guest(layout: Layout, bytes: &[u8]) -> RawInfo {
+/// A guest's bytes as the host's information.
+pub(super) fn from_guest<A: Abi + ?Sized>(abi: &A, bytes: &[u8]) -> RawInfo {
+    let layout = abi.layout();
     let mut r = Reader::new(layout, bytes);
-    let (signal, errno, code) = (r.i32(), r.i32(), r.i32());
+    let (signal, second, third) = (abi.signal_to_host(r.i32()), r.i32(), r.i32());
+    let (errno, code) = if abi.has_swapped_siginfo() {
+        (third, SWAPPED_CODES.iter().find(|(_, guest)| *guest == second).map_or(second, |(host, _)| *host))
+    } else {
+        (second, third)
+    };
     let mut w = Writer::new(HOST);
     w.i32(signal).i32(errno).i32(code);
-    transfer(r.align(layout.long), &mut w, kind(signal, code), HOST);
+    let status = |status| if status_is_signal(code) { abi.signal_to_host(status) } else { status };
+    transfer(r.align(layout.long), &mut w, kind(signal, code), HOST, status);
     let mut info = RawInfo([0; 128]);
     info.0.copy_from_slice(&w.finish()[..128]);
     info
@@ -116,20 +143,21 @@ pub(super) fn from_guest(layout: Layout, bytes: &[u8]) -> RawInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::abi::riscv::Riscv;
 
     #[test]
     fn a_64_bit_little_endian_guest_sees_the_hosts_bytes() {
         let mut info = RawInfo::fault(libc::SIGSEGV, 1, 0x1234_5678_9abc);
-        let layout = Layout { long: 8, big: false };
-        assert_eq!(to_guest(layout, &info, 11), info.0);
+        let abi = Riscv { xlen: 64 };
+        assert_eq!(to_guest(&abi, &info), info.0);
         info.0[8..12].copy_from_slice(&(-1i32).to_le_bytes());
-        assert_eq!(from_guest(layout, &to_guest(layout, &info, 11)).0, info.0);
+        assert_eq!(from_guest(&abi, &to_guest(&abi, &info)).0, info.0);
     }
 
     #[test]
     fn a_32_bit_guest_has_the_union_at_12() {
         let info = RawInfo::fault(libc::SIGSEGV, 2, 0x1000);
-        let bytes = to_guest(Layout { long: 4, big: false }, &info, 11);
+        let bytes = to_guest(&Riscv { xlen: 32 }, &info);
         assert_eq!((bytes.len(), &bytes[12..16]), (128, &[0, 16, 0, 0][..]));
     }
 }

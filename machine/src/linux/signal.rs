@@ -1,6 +1,6 @@
 //! Signals: dispositions, delivery to handlers, default actions, and the system calls on them.
 
-use super::abi::{AltStack, Frame};
+use super::abi::{AltStack, Frame, FrameKind, SigAction};
 use super::errno::Errno;
 use super::host::{self, Action, Arg, RawInfo, SYNCHRONOUS, SigSet};
 use super::process::lock;
@@ -37,7 +37,6 @@ pub(super) struct Disposition {
     handler: u64,
     flags: u64,
     mask: SigSet,
-    restorer: u64,
 }
 
 /// The dispositions of a process.
@@ -244,11 +243,11 @@ impl Thread {
         let abi = Arc::clone(&self.process.abi);
         self.settle_restart(disposition.flags);
         let old_sp = abi.sp(self.vcpu.cpu());
-        let Some(address) = self.frame_address(disposition.flags, abi.frame_size(), old_sp) else {
+        let kind = abi.frame_kind(disposition.flags);
+        let Some(address) = self.frame_address(disposition.flags, abi.frame_size(kind), old_sp) else {
             return self.frame_failed(signal);
         };
-        let restorer = disposition.restorer;
-        let trampoline = if abi.has_restorer() && restorer != 0 { restorer } else { self.process.program.sigreturn };
+        let trampoline = self.process.program.sigreturn.get(kind as usize).copied().unwrap_or_default();
         let frame = Frame {
             signal,
             info,
@@ -295,7 +294,7 @@ impl Thread {
         let top = if flags & SA_ONSTACK != 0 && !on_stack && self.altstack.flags & libc::SS_DISABLE == 0 {
             self.altstack.base.wrapping_add(self.altstack.size)
         } else {
-            sp
+            sp.wrapping_sub(self.process.abi.red_zone())
         };
         let address = top.wrapping_sub(size) & !15;
         if on_stack && !self.is_on_altstack(address) { None } else { Some(address) }
@@ -341,25 +340,20 @@ impl Thread {
 
     /// Reads a guest's `sigset_t`; `size` is the one that the guest gives.
     pub(super) fn read_sigset(&self, addr: u64, size: u64) -> Result<SigSet, Errno> {
-        if size != 8 {
+        let abi = &self.process.abi;
+        if size != abi.sigset_size() as u64 {
             return Err(Errno::EINVAL);
         }
-        // An array of long.
-        let narrow = self.layout().long == 4;
-        let mask = self
-            .with_struct(addr, 8, |r| if narrow { u64::from(r.u32()) | u64::from(r.u32()) << 32 } else { r.u64() })?;
-        Ok(self.process.abi.mask_to_host(mask))
+        Ok(abi.read_sigset(&self.read(addr, abi.sigset_size())?))
     }
 
     fn write_sigset(&self, addr: u64, set: SigSet) -> Result<(), Errno> {
-        let mask = self.process.abi.mask_to_guest(set);
-        let mut w = self.writer();
-        if self.layout().long == 4 {
-            w.u32(mask as u32).u32((mask >> 32) as u32)
-        } else {
-            w.u64(mask)
-        };
-        self.write(addr, &w.finish())
+        self.write(addr, &self.process.abi.sigset(set))
+    }
+
+    /// Is `size` that of the guest's `sigset_t`?
+    fn check_sigset_size(&self, size: u64) -> Result<(), Errno> {
+        if size == self.process.abi.sigset_size() as u64 { Ok(()) } else { Err(Errno::EINVAL) }
     }
 
     /// Changes the mask for one call that waits; the handler's frame, or the end of the call, brings the old one back.
@@ -381,67 +375,68 @@ impl Thread {
 
 /// `rt_sigaction`.
 pub(super) fn rt_sigaction(t: &mut Thread, a: &Args) -> SysResult {
-    if a.get(3) != 8 {
-        return Err(Errno::EINVAL);
-    }
+    t.check_sigset_size(a.get(3))?;
+    sigaction(t, a)
+}
+
+/// `sigaction` of old ABIs; on MIPS it has the structure of `rt_sigaction`, but for the words after the mask's first.
+pub(super) fn sigaction(t: &mut Thread, a: &Args) -> SysResult {
     let signal = valid(t.process.abi.signal_to_host(a.int(0)))?;
-    let long = t.layout().long;
-    let has_restorer = t.process.abi.has_restorer();
-    let mask_at = (2 + usize::from(has_restorer)) * long;
     let new = match a.get(1) {
         0 => None,
         addr => {
-            let mask = t.read_sigset(addr + mask_at as u64, 8)? & !UNBLOCKABLE;
-            let (handler, flags, restorer) =
-                t.with_struct(addr, mask_at, |r| (r.long(), r.long() & KNOWN_FLAGS, r.long()))?;
-            Some(Disposition { handler, flags, mask, restorer: if has_restorer { restorer } else { 0 } })
+            let abi = &t.process.abi;
+            let SigAction { handler, flags, mask } = abi.read_sigaction(&t.read(addr, abi.sigaction_size())?);
+            Some(Disposition { handler, flags: flags & KNOWN_FLAGS, mask: mask & !UNBLOCKABLE })
         }
     };
     if new.is_some() && UNBLOCKABLE & bit(signal) != 0 {
         return Err(Errno::EINVAL);
     }
-    let old = {
-        let mut all = lock(&t.process.signals);
-        let old = all.get(signal);
-        if let Some(new) = new {
-            all.set(signal, new)?;
-        }
-        old
-    };
-    if new.is_some_and(|n| n.handler > SIG_IGN) && SYNCHRONOUS & bit(signal) != 0 {
-        t.vcpu.set_precise();
-    }
+    let old = t.change_disposition(signal, new)?;
     if a.get(2) != 0 {
-        let mut w = t.writer();
-        w.long(old.handler).long(old.flags);
-        if has_restorer {
-            w.long(old.restorer);
-        }
-        t.write(a.get(2), &w.finish())?;
-        t.write_sigset(a.get(2) + mask_at as u64, old.mask)?;
+        let Disposition { handler, flags, mask } = old;
+        let bytes = t.process.abi.sigaction(&SigAction { handler, flags, mask });
+        t.write(a.get(2), &bytes)?;
     }
     Ok(0)
 }
 
-/// `rt_sigprocmask`.
-pub(super) fn rt_sigprocmask(t: &mut Thread, a: &Args) -> SysResult {
-    if a.get(3) != 8 {
+/// `signal` of old ABIs: the handler is called once, and is the result.
+pub(super) fn signal(t: &mut Thread, a: &Args) -> SysResult {
+    let signal = valid(t.process.abi.signal_to_host(a.int(0)))?;
+    if UNBLOCKABLE & bit(signal) != 0 {
         return Err(Errno::EINVAL);
     }
+    let new = Disposition { handler: a.get(1), flags: SA_RESETHAND | SA_NODEFER, mask: 0 };
+    Ok(t.change_disposition(signal, Some(new))?.handler)
+}
+
+impl Thread {
+    /// Sets the disposition of a signal, if there is a new one, and gives the old one.
+    fn change_disposition(&mut self, signal: i32, new: Option<Disposition>) -> Result<Disposition, Errno> {
+        let old = {
+            let mut all = lock(&self.process.signals);
+            let old = all.get(signal);
+            if let Some(new) = new {
+                all.set(signal, new)?;
+            }
+            old
+        };
+        if new.is_some_and(|n| n.handler > SIG_IGN) && SYNCHRONOUS & bit(signal) != 0 {
+            self.vcpu.set_precise();
+        }
+        Ok(old)
+    }
+}
+
+/// `rt_sigprocmask`.
+pub(super) fn rt_sigprocmask(t: &mut Thread, a: &Args) -> SysResult {
+    t.check_sigset_size(a.get(3))?;
     let old = t.mask;
     if a.get(1) != 0 {
-        let set = t.read_sigset(a.get(1), 8)?;
-        let new = match a.int(0) {
-            libc::SIG_BLOCK => old | set,
-            libc::SIG_UNBLOCK => old & !set,
-            libc::SIG_SETMASK => set,
-            _ => return Err(Errno::EINVAL),
-        };
-        t.mask = new & !UNBLOCKABLE;
-        // A signal that was caught just before and is blocked now goes back to the kernel (`next_signal`).
-        if t.mask != old {
-            t.set_host_mask();
-        }
+        let set = t.read_sigset(a.get(1), a.get(3))?;
+        t.change_mask(a.int(0), set)?;
     }
     if a.get(2) != 0 {
         t.write_sigset(a.get(2), old)?;
@@ -449,21 +444,92 @@ pub(super) fn rt_sigprocmask(t: &mut Thread, a: &Args) -> SysResult {
     Ok(0)
 }
 
+/// Bits of `old_sigset_t`, which is a `long` of 32 bits.
+const OLD_SET: SigSet = 0xffff_ffff;
+
+/// `sigprocmask` of old ABIs: the first word of the set.
+pub(super) fn sigprocmask(t: &mut Thread, a: &Args) -> SysResult {
+    let old = t.mask;
+    if a.get(1) != 0 {
+        let mut bytes = t.read(a.get(1), t.layout().long)?;
+        bytes.resize(t.process.abi.sigset_size(), 0);
+        let set = t.process.abi.read_sigset(&bytes);
+        // Setting the first word leaves the others alone.
+        let whole = t.process.abi.sigprocmask_to_host(a.int(0)) == libc::SIG_SETMASK;
+        t.change_mask(a.int(0), if whole { set | old & !OLD_SET } else { set })?;
+    }
+    write_old_sigset(t, a.get(2), old)?;
+    Ok(0)
+}
+
+/// The first word of a set; null is not written to.
+fn write_old_sigset(t: &Thread, addr: u64, set: SigSet) -> Result<(), Errno> {
+    let bytes = t.process.abi.sigset(set);
+    t.write_opt(addr, &bytes[..t.layout().long])
+}
+
+/// `sigpending` of old ABIs.
+pub(super) fn sigpending(t: &mut Thread, a: &Args) -> SysResult {
+    let set = t.pending()?;
+    write_old_sigset(t, a.get(0), set)?;
+    Ok(0)
+}
+
+/// `sigsuspend` of old ABIs, which on MIPS gets a whole set.
+pub(super) fn sigsuspend(t: &mut Thread, a: &Args) -> SysResult {
+    let mask = t.read_sigset(a.get(0), t.process.abi.sigset_size() as u64)?;
+    suspend(t, mask)
+}
+
+/// `pause`.
+pub(super) fn pause(t: &mut Thread, _: &Args) -> SysResult {
+    suspend(t, t.mask)
+}
+
+impl Thread {
+    /// Changes the mask; `how` is the guest's number.
+    fn change_mask(&mut self, how: i32, set: SigSet) -> Result<(), Errno> {
+        let old = self.mask;
+        let new = match self.process.abi.sigprocmask_to_host(how) {
+            libc::SIG_BLOCK => old | set,
+            libc::SIG_UNBLOCK => old & !set,
+            libc::SIG_SETMASK => set,
+            _ => return Err(Errno::EINVAL),
+        };
+        self.mask = new & !UNBLOCKABLE;
+        // A signal that was caught just before and is blocked now goes back to the kernel (`next_signal`).
+        if self.mask != old {
+            self.set_host_mask();
+        }
+        Ok(())
+    }
+
+    /// The signals that are pending and blocked.
+    fn pending(&self) -> Result<SigSet, Errno> {
+        let mut set = 0u64;
+        host::call(libc::SYS_rt_sigpending, &[Arg::from_mut(&mut set), 8.into()])?;
+        let held = self.held.iter().fold(0, |all, info| all | bit(info.signal()));
+        Ok((set | held) & self.mask)
+    }
+}
+
 /// `rt_sigpending`.
 pub(super) fn rt_sigpending(t: &mut Thread, a: &Args) -> SysResult {
-    if a.get(1) > 8 {
+    if a.get(1) > t.process.abi.sigset_size() as u64 {
         return Err(Errno::EINVAL);
     }
-    let mut set = 0u64;
-    host::call(libc::SYS_rt_sigpending, &[Arg::from_mut(&mut set), 8.into()])?;
-    let held = t.held.iter().fold(0, |all, info| all | bit(info.signal()));
-    t.write_sigset(a.get(0), (set | held) & t.mask)?;
+    let set = t.pending()?;
+    t.write_sigset(a.get(0), set)?;
     Ok(0)
 }
 
 /// `rt_sigsuspend`.
 pub(super) fn rt_sigsuspend(t: &mut Thread, a: &Args) -> SysResult {
     let mask = t.read_sigset(a.get(0), a.get(1))?;
+    suspend(t, mask)
+}
+
+fn suspend(t: &mut Thread, mask: SigSet) -> SysResult {
     if t.held.iter().any(|info| mask & bit(info.signal()) == 0) {
         t.saved_mask = Some(std::mem::replace(&mut t.mask, mask & !UNBLOCKABLE));
         return Err(Errno::RESTART_NO_HANDLER);
@@ -551,29 +617,40 @@ pub(super) fn sigaltstack(t: &mut Thread, a: &Args) -> SysResult {
     let long = t.layout().long;
     let new = match a.get(0) {
         0 => None,
-        addr => Some(t.with_struct(addr, 3 * long, |r| AltStack { base: r.long(), flags: r.i32(), size: r.long() })?),
+        addr => Some(t.process.abi.read_altstack(&t.read(addr, 3 * long)?)),
     };
     let old = t.altstack;
     let flags = t.altstack_flags(t.process.abi.sp(t.vcpu.cpu()));
     if let Some(new) = new {
         t.set_altstack(new)?;
     }
-    let bytes = t.writer().long(old.base).i32(flags).long(old.size).finish();
+    let bytes = t.process.abi.altstack(&AltStack { flags, ..old });
     t.write_opt(a.get(1), &bytes)?;
     Ok(0)
 }
 
 /// `rt_sigreturn`.
 pub(super) fn rt_sigreturn(t: &mut Thread, _: &Args) -> SysResult {
+    leave(t, FrameKind::Rt)
+}
+
+/// `sigreturn`.
+pub(super) fn sigreturn(t: &mut Thread, _: &Args) -> SysResult {
+    leave(t, FrameKind::Old)
+}
+
+fn leave(t: &mut Thread, kind: FrameKind) -> SysResult {
     let abi = Arc::clone(&t.process.abi);
     let address = abi.frame_address(t.vcpu.cpu());
-    let Ok(bytes) = t.read(address, abi.frame_size() as usize) else {
+    let Ok(bytes) = t.read(address, abi.frame_size(kind) as usize) else {
         t.force_signal(RawInfo::fault(libc::SIGSEGV, 0x80, 0));
         return Err(Errno::NO_RESULT);
     };
-    let restored = abi.leave_handler(t.vcpu.cpu_mut(), &bytes);
+    let restored = abi.leave_handler(t.vcpu.cpu_mut(), kind, &bytes);
     t.mask = restored.mask & !UNBLOCKABLE;
-    let _ = t.set_altstack(restored.altstack);
+    if let Some(altstack) = restored.altstack {
+        let _ = t.set_altstack(altstack);
+    }
     t.set_host_mask();
     Err(Errno::NO_RESULT)
 }

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::image::{AuxInfo, LoadError, LoadRequest};
-use crate::elf::{Class, Endian};
+use crate::elf::{Class, Endian, Image};
 use crate::mem::{GuestMemory, PAGE_SIZE};
 use std::ops::Range;
 
@@ -57,9 +57,10 @@ pub(super) fn build(
     let (argv, args) = top.strings(argv)?;
     top.at &= !15;
     let platform = request.aux.platform.as_ref().map(|name| top.string(name.as_bytes())).transpose()?;
+    let base_platform = request.aux.base_platform.map(|name| top.string(name.as_bytes())).transpose()?;
     let random = top.push(&request.aux.random)?;
 
-    let texts = Texts { exec_fn, platform, random };
+    let texts = Texts { exec_fn, platform, base_platform, random };
     let auxv = auxv(request, addresses, &texts);
     let flat = auxv.iter().flat_map(|(tag, value)| [*tag, *value]);
     let mut words = vec![argv.len() as u64];
@@ -119,6 +120,7 @@ fn terminated(text: &[u8]) -> Vec<u8> {
 struct Texts {
     exec_fn: u64,
     platform: Option<u64>,
+    base_platform: Option<u64>,
     random: u64,
 }
 
@@ -148,6 +150,7 @@ fn auxv(request: &LoadRequest<'_>, addresses: &Addresses, texts: &Texts) -> Vec<
         (libc::AT_HWCAP2, aux.hwcap2),
         always(libc::AT_EXECFN, texts.exec_fn),
         (libc::AT_PLATFORM, texts.platform),
+        (libc::AT_BASE_PLATFORM, texts.base_platform),
         (AT_RSEQ_FEATURE_SIZE, aux.rseq.map(|r| r.0)),
         (AT_RSEQ_ALIGN, aux.rseq.map(|r| r.1)),
         always(libc::AT_NULL, 0),
@@ -158,6 +161,12 @@ fn auxv(request: &LoadRequest<'_>, addresses: &Addresses, texts: &Texts) -> Vec<
 const AT_RSEQ_FEATURE_SIZE: u64 = 27;
 const AT_RSEQ_ALIGN: u64 = 28;
 const AT_MINSIGSTKSZ: u64 = 51;
+
+/// The auxiliary vector's bytes, as in memory.
+pub(crate) fn auxv_bytes(auxv: &[(u64, u64)], image: &Image) -> Vec<u8> {
+    let words: Vec<u64> = auxv.iter().flat_map(|(tag, value)| [*tag, *value]).collect();
+    encode(&words, image.class, image.endian)
+}
 
 /// Words as the guest has them in memory.
 fn encode(words: &[u64], class: Class, endian: Endian) -> Vec<u8> {

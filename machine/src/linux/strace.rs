@@ -68,7 +68,7 @@ fn argument(t: &Thread, args: &Args, i: usize, kind: Kind) -> String {
         Kind::Hex => format!("{:#x}", args.uint(i)),
         Kind::Mode => format!("{:#o}", args.uint(i)),
         Kind::Size | Kind::Wide => value.to_string(),
-        Kind::Long => (value as i64).to_string(),
+        Kind::Long | Kind::Offset => (value as i64).to_string(),
         Kind::Ptr | Kind::Str | Kind::In | Kind::Out if value == 0 => "NULL".to_string(),
         Kind::Ptr => format!("{value:#x}"),
         Kind::Str => t.read_path(value).map_or_else(|_| format!("{value:#x}"), |path| quoted(path.to_bytes())),
@@ -125,7 +125,7 @@ pub(super) fn signal_name(signal: i32) -> String {
 pub(super) fn before(t: &Thread, entry: &Syscall, args: &Args) -> String {
     let shown: Vec<String> = entry.kinds.iter().enumerate().map(|(i, kind)| argument(t, args, i, *kind)).collect();
     let line = format!("[pid {}] {}({})", t.tid, entry.name, shown.join(", "));
-    if matches!(entry.name, "exit" | "exit_group" | "execve" | "execveat" | "rt_sigreturn") {
+    if matches!(entry.name, "exit" | "exit_group" | "execve" | "execveat" | "rt_sigreturn" | "sigreturn") {
         print(format!("{line} = ?\n"));
     }
     line

@@ -1,10 +1,12 @@
 //! The system calls by name: handler and arguments. Numbers come from the ABI's text table.
 
-use super::abi::Abi;
+use super::abi::{Abi, Place};
 use super::errno::Errno;
 use super::host::{self, Arg};
 use super::thread::Thread;
-use super::{exec, files, fs, futex, ioctl, ipc, misc, mman, net, poll, proc, signal, time};
+use super::{
+    descriptors, exec, files, fs, futex, ioctl, ipc, legacy, misc, mman, multiplex, net, poll, proc, signal, time,
+};
 use emu_ir::CpuState;
 use std::collections::HashMap;
 
@@ -28,8 +30,10 @@ pub enum Kind {
     Size,
     /// `long`.
     Long,
-    /// A 64-bit number, in a pair of registers of a 32-bit guest.
+    /// A 64-bit number, in a pair of registers where they have 32 bits.
     Wide,
+    /// `off_t`: as `long`, or as wide as a register if that is wider.
+    Offset,
     /// A pointer.
     Ptr,
     /// A file name or another string.
@@ -84,28 +88,31 @@ impl Args {
         Args { values: all, time64 }
     }
 
-    /// Fetches the arguments from the registers.
-    pub fn decode(abi: &dyn Abi, cpu: &CpuState, entry: &Syscall) -> Args {
-        let layout = abi.layout();
-        let narrow = layout.long == 4;
+    /// Fetches the arguments from the registers, and from `memory`, a word at an address, what is not in them.
+    pub fn decode(abi: &dyn Abi, cpu: &CpuState, entry: &Syscall, memory: &dyn Fn(u64) -> u64) -> Args {
+        let narrow = abi.layout().long == 4;
+        let in_pairs = narrow && !abi.wide_registers();
+        let word = |i| match abi.arg(cpu, i) {
+            Place::Value(value) => value,
+            Place::Memory(addr) => memory(addr),
+        };
         let mut values = [0; 7];
         let mut reg = 0;
         for (value, kind) in values.iter_mut().zip(entry.kinds) {
-            *value = abi.arg(cpu, reg);
-            if narrow {
-                *value &= 0xffff_ffff;
-            }
-            match kind {
-                Kind::Wide if narrow => {
+            *value = match kind {
+                Kind::Wide if in_pairs => {
                     reg += usize::from(abi.aligned_pairs() && reg % 2 == 1);
-                    let (first, second) = (abi.arg(cpu, reg), abi.arg(cpu, reg + 1));
-                    let (low, high) = if layout.big { (second, first) } else { (first, second) };
-                    *value = high << 32 | low & 0xffff_ffff;
+                    let (first, second) = (word(reg), word(reg + 1));
+                    let (low, high) = if abi.layout().big { (second, first) } else { (first, second) };
                     reg += 1;
+                    high << 32 | low & 0xffff_ffff
                 }
-                Kind::Long if narrow => *value = *value as i32 as u64,
-                _ => {}
-            }
+                Kind::Wide => word(reg),
+                Kind::Offset if !in_pairs => word(reg),
+                Kind::Long | Kind::Offset if narrow => word(reg) as i32 as u64,
+                _ if narrow => word(reg) & 0xffff_ffff,
+                _ => word(reg),
+            };
             reg += 1;
         }
         Args { values, time64: !narrow || entry.name.ends_with("64") }
@@ -174,7 +181,14 @@ impl Syscall {
         }
     }
 
-    fn pass_on(&self, thread: &Thread, args: &Args, number: i64, call: fn(i64, &[Arg<'_>]) -> SysResult) -> SysResult {
+    /// Passes the arguments on to the host.
+    pub(super) fn pass_on(
+        &self,
+        thread: &Thread,
+        args: &Args,
+        number: i64,
+        call: fn(i64, &[Arg<'_>]) -> SysResult,
+    ) -> SysResult {
         let mut strings = Vec::new();
         for (i, _) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Str) {
             strings.push(thread.read_path(args.get(i))?);
@@ -183,9 +197,10 @@ impl Syscall {
         let mut list = [Arg::NULL; 6];
         for (i, kind) in self.kinds.iter().enumerate() {
             list[i] = match kind {
-                Kind::Int | Kind::Fd | Kind::Sig | Kind::Open => args.int(i).into(),
+                Kind::Int | Kind::Fd | Kind::Sig => args.int(i).into(),
+                Kind::Open => thread.process.abi.open_flags_to_host(args.int(i)).into(),
                 Kind::Hex | Kind::Mode => args.uint(i).into(),
-                Kind::Size | Kind::Long | Kind::Wide | Kind::Ptr => args.get(i).into(),
+                Kind::Size | Kind::Long | Kind::Offset | Kind::Wide | Kind::Ptr => args.get(i).into(),
                 Kind::In => thread.source(args.get(i), args.get(i + 1))?,
                 Kind::Out => thread.target(args.get(i), args.get(i + 1))?,
                 Kind::Str => strings.next().map_or(Arg::NULL, |s| Arg::path(s)),
@@ -218,7 +233,11 @@ const fn wait(name: &'static str, number: i64, kinds: &'static [Kind]) -> Syscal
     Syscall { name, action: Action::Blocking(number), kinds }
 }
 
-use Kind::{Fd, Hex, In, Int, Long, Mode, Open, Out, Ptr, Sig, Size, Str, Wide};
+use Kind::{Fd, Hex, In, Int, Long, Mode, Offset, Open, Out, Ptr, Sig, Size, Str, Wide};
+
+/// `read` and `write` as the host has them.
+pub(super) const READ: Syscall = wait("read", libc::SYS_read, &[Fd, Out, Size]);
+pub(super) const WRITE: Syscall = wait("write", libc::SYS_write, &[Fd, In, Size]);
 
 /// Every call that is implemented, for all guests; 32-bit variants have lines of their own.
 #[rustfmt::skip]
@@ -240,14 +259,16 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("fchownat",     fs::fchownat,     &[Fd, Str, Int, Int, Hex]),
     sys("utimensat",    fs::utimensat,    &[Fd, Str, Ptr, Hex]),
     sys("utimensat_time64", fs::utimensat, &[Fd, Str, Ptr, Hex]),
-    sys("truncate",     fs::truncate,     &[Str, Size]),
+    sys("truncate",     fs::truncate,     &[Str, Offset]),
     sys("truncate64",   fs::truncate,     &[Str, Wide]),
     sys("chdir",        fs::chdir,        &[Str]),
     sys("fchdir",       fs::fchdir,       &[Fd]),
     sys("chroot",       fs::chroot,       &[Str]),
     sys("getcwd",       fs::getcwd,       &[Ptr, Size]),
     sys("newfstatat",   fs::newfstatat,   &[Fd, Str, Ptr, Hex]),
+    sys("fstatat64",    fs::newfstatat,   &[Fd, Str, Ptr, Hex]),
     sys("fstat",        fs::fstat,        &[Fd, Ptr]),
+    sys("fstat64",      fs::fstat64,      &[Fd, Ptr]),
     sys("statx",        fs::statx,        &[Fd, Str, Hex, Hex, Ptr]),
     sys("statfs",       fs::statfs,       &[Str, Ptr]),
     sys("fstatfs",      fs::fstatfs,      &[Fd, Ptr]),
@@ -270,11 +291,35 @@ pub const SYSCALLS: &[Syscall] = &[
     same("umask",       libc::SYS_umask,  &[Mode]),
     same("sync",        libc::SYS_sync,   &[]),
     sys("inotify_add_watch", fs::inotify_add_watch, &[Fd, Str, Hex]),
-    same("inotify_init1", libc::SYS_inotify_init1, &[Hex]),
+    same("inotify_init1", libc::SYS_inotify_init1, &[Open]),
     same("inotify_rm_watch", libc::SYS_inotify_rm_watch, &[Fd, Int]),
+    // By name as they were before directory descriptors.
+    sys("open",         legacy::open,     &[Str, Open, Mode]),
+    sys("creat",        legacy::creat,    &[Str, Mode]),
+    sys("mkdir",        legacy::mkdir,    &[Str, Mode]),
+    sys("mknod",        legacy::mknod,    &[Str, Mode, Hex]),
+    sys("rmdir",        legacy::rmdir,    &[Str]),
+    sys("unlink",       legacy::unlink,   &[Str]),
+    sys("symlink",      legacy::symlink,  &[Str, Str]),
+    sys("link",         legacy::link,     &[Str, Str]),
+    sys("rename",       legacy::rename,   &[Str, Str]),
+    sys("renameat",     legacy::renameat, &[Fd, Str, Fd, Str]),
+    sys("readlink",     legacy::readlink, &[Str, Out, Int]),
+    sys("access",       legacy::access,   &[Str, Hex]),
+    sys("chmod",        legacy::chmod,    &[Str, Mode]),
+    sys("chown",        legacy::chown,    &[Str, Int, Int]),
+    sys("lchown",       legacy::lchown,   &[Str, Int, Int]),
+    sys("stat",         legacy::stat,     &[Str, Ptr]),
+    sys("lstat",        legacy::lstat,    &[Str, Ptr]),
+    sys("stat64",       legacy::stat64,   &[Str, Ptr]),
+    sys("lstat64",      legacy::lstat64,  &[Str, Ptr]),
+    sys("utime",        legacy::utime,    &[Str, Ptr]),
+    sys("utimes",       legacy::utimes,   &[Str, Ptr]),
+    sys("futimesat",    legacy::futimesat, &[Fd, Str, Ptr]),
+    sys("inotify_init", legacy::inotify_init, &[]),
     // Open files.
-    wait("read",        libc::SYS_read,   &[Fd, Out, Size]),
-    wait("write",       libc::SYS_write,  &[Fd, In, Size]),
+    sys("read",         descriptors::read,      &[Fd, Out, Size]),
+    sys("write",        descriptors::write,     &[Fd, In, Size]),
     wait("pread64",     libc::SYS_pread64, &[Fd, Out, Size, Wide]),
     wait("pwrite64",    libc::SYS_pwrite64, &[Fd, In, Size, Wide]),
     sys("readv",        files::readv,     &[Fd, Ptr, Size]),
@@ -283,19 +328,23 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("pwritev",      files::pwritev,   &[Fd, Ptr, Size, Size, Size]),
     sys("preadv2",      files::preadv2,   &[Fd, Ptr, Size, Size, Size, Hex]),
     sys("pwritev2",     files::pwritev2,  &[Fd, Ptr, Size, Size, Size, Hex]),
-    same("lseek",       libc::SYS_lseek,  &[Fd, Long, Int]),
+    same("lseek",       libc::SYS_lseek,  &[Fd, Offset, Int]),
     sys("llseek",       files::llseek,    &[Fd, Size, Size, Ptr, Int]),
+    sys("_llseek",      files::llseek,    &[Fd, Size, Size, Ptr, Int]),
     same("close",       libc::SYS_close,  &[Fd]),
     same("close_range", libc::SYS_close_range, &[Hex, Hex, Hex]),
     same("dup",         libc::SYS_dup,    &[Fd]),
+    same("dup2",        libc::SYS_dup2,   &[Fd, Fd]),
     sys("dup3",         files::dup3,      &[Fd, Fd, Open]),
+    sys("pipe",         legacy::pipe,     &[Ptr]),
     sys("pipe2",        files::pipe2,     &[Ptr, Open]),
     sys("fcntl",        files::fcntl,     &[Fd, Int, Ptr]),
     sys("fcntl64",      files::fcntl,     &[Fd, Int, Ptr]),
     sys("ioctl",        ioctl::ioctl,     &[Fd, Hex, Ptr]),
     wait("flock",       libc::SYS_flock,  &[Fd, Hex]),
     sys("getdents64",   files::getdents64, &[Fd, Ptr, Int]),
-    same("ftruncate",   libc::SYS_ftruncate, &[Fd, Long]),
+    sys("getdents",     legacy::getdents, &[Fd, Ptr, Int]),
+    same("ftruncate",   libc::SYS_ftruncate, &[Fd, Offset]),
     same("ftruncate64", libc::SYS_ftruncate, &[Fd, Wide]),
     wait("fallocate",   libc::SYS_fallocate, &[Fd, Hex, Wide, Wide]),
     same("fadvise64",   libc::SYS_fadvise64, &[Fd, Wide, Size, Int]),
@@ -314,10 +363,12 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("vmsplice",     files::vmsplice,  &[Fd, Ptr, Size, Hex]),
     sys("copy_file_range", files::copy_file_range, &[Fd, Ptr, Fd, Ptr, Size, Hex]),
     same("memfd_create", libc::SYS_memfd_create, &[Str, Hex]),
-    same("eventfd2",    libc::SYS_eventfd2, &[Int, Hex]),
+    same("eventfd2",    libc::SYS_eventfd2, &[Int, Open]),
     sys("signalfd4",    files::signalfd4, &[Fd, Ptr, Size, Hex]),
+    sys("signalfd",     legacy::signalfd, &[Fd, Ptr, Size]),
+    same("eventfd",     libc::SYS_eventfd, &[Int]),
     // Memory.
-    sys("mmap",         mman::mmap,       &[Ptr, Size, Hex, Hex, Fd, Size]),
+    sys("mmap",         mman::mmap,       &[Ptr, Size, Hex, Hex, Fd, Offset]),
     sys("mmap2",        mman::mmap2,      &[Ptr, Size, Hex, Hex, Fd, Size]),
     sys("munmap",       mman::munmap,     &[Ptr, Size]),
     sys("mprotect",     mman::mprotect,   &[Ptr, Size, Hex]),
@@ -334,15 +385,18 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("munlockall",   mman::munlockall, &[]),
     sys("mincore",      mman::mincore,    &[Ptr, Size, Ptr]),
     same("membarrier",  libc::SYS_membarrier, &[Int, Hex, Int]),
+    sys("cacheflush",   mman::cacheflush, &[Ptr, Size, Hex]),
     sys("riscv_flush_icache", mman::riscv_flush_icache, &[Ptr, Ptr, Hex]),
     // Processes and threads.
     sys("clone",        proc::clone,      &[Hex, Ptr, Ptr, Ptr, Ptr]),
     sys("clone3",       proc::clone3,     &[Ptr, Size]),
+    sys("fork",         proc::fork,       &[]),
     sys("execve",       exec::execve,     &[Str, Ptr, Ptr]),
     sys("execveat",     exec::execveat,   &[Fd, Str, Ptr, Ptr, Hex]),
     sys("exit",         proc::exit,       &[Int]),
     sys("exit_group",   proc::exit_group, &[Int]),
     sys("wait4",        proc::wait4,      &[Int, Ptr, Hex, Ptr]),
+    sys("waitpid",      legacy::waitpid,  &[Int, Ptr, Hex]),
     sys("waitid",       proc::waitid,     &[Int, Int, Ptr, Hex, Ptr]),
     sys("set_tid_address", proc::set_tid_address, &[Ptr]),
     sys("gettid",       proc::gettid,     &[]),
@@ -368,9 +422,12 @@ pub const SYSCALLS: &[Syscall] = &[
     same("setpgid",     libc::SYS_setpgid, &[Int, Int]),
     same("getsid",      libc::SYS_getsid, &[Int]),
     same("setsid",      libc::SYS_setsid, &[]),
+    same("getpgrp",     libc::SYS_getpgrp, &[]),
+    sys("nice",         legacy::nice,     &[Int]),
+    sys("set_thread_area", proc::set_thread_area, &[Ptr]),
     sys("capget",       proc::capget,     &[Ptr, Ptr]),
     sys("capset",       proc::capset,     &[Ptr, Ptr]),
-    same("pidfd_open",  libc::SYS_pidfd_open, &[Int, Hex]),
+    same("pidfd_open",  libc::SYS_pidfd_open, &[Int, Open]),
     same("pidfd_getfd", libc::SYS_pidfd_getfd, &[Fd, Fd, Hex]),
     same("unshare",     libc::SYS_unshare, &[Hex]),
     same("setns",       libc::SYS_setns,  &[Fd, Hex]),
@@ -410,6 +467,13 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("rt_tgsigqueueinfo", signal::rt_tgsigqueueinfo, &[Int, Int, Sig, Ptr]),
     sys("pidfd_send_signal", signal::pidfd_send_signal, &[Fd, Sig, Ptr, Hex]),
     sys("rt_sigreturn", signal::rt_sigreturn, &[]),
+    sys("signal",       signal::signal,   &[Sig, Ptr]),
+    sys("sigaction",    signal::sigaction, &[Sig, Ptr, Ptr]),
+    sys("sigprocmask",  signal::sigprocmask, &[Int, Ptr, Ptr]),
+    sys("sigpending",   signal::sigpending, &[Ptr]),
+    sys("sigsuspend",   signal::sigsuspend, &[Ptr]),
+    sys("sigreturn",    signal::sigreturn, &[]),
+    sys("pause",        signal::pause,    &[]),
     sys("sigaltstack",  signal::sigaltstack, &[Ptr, Ptr]),
     sys("kill",         signal::kill,     &[Int, Sig]),
     sys("tkill",        signal::tkill,    &[Int, Sig]),
@@ -430,6 +494,9 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("adjtimex",     time::adjtimex,   &[Ptr]),
     sys("clock_adjtime", time::adjtimex,  &[Int, Ptr]),
     sys("clock_adjtime64", time::adjtimex, &[Int, Ptr]),
+    sys("time",         legacy::time,     &[Ptr]),
+    sys("stime",        misc::not_permitted, &[Ptr]),
+    same("alarm",       libc::SYS_alarm,  &[Hex]),
     sys("times",        time::times,      &[Ptr]),
     sys("setitimer",    time::setitimer,  &[Int, Ptr, Ptr]),
     sys("getitimer",    time::getitimer,  &[Int, Ptr]),
@@ -440,17 +507,21 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("timer_gettime64", time::timer_gettime, &[Int, Ptr]),
     same("timer_getoverrun", libc::SYS_timer_getoverrun, &[Int]),
     same("timer_delete", libc::SYS_timer_delete, &[Int]),
-    same("timerfd_create", libc::SYS_timerfd_create, &[Int, Hex]),
+    same("timerfd_create", libc::SYS_timerfd_create, &[Int, Open]),
     sys("timerfd_settime", time::timerfd_settime, &[Fd, Hex, Ptr, Ptr]),
     sys("timerfd_settime64", time::timerfd_settime, &[Fd, Hex, Ptr, Ptr]),
     sys("timerfd_gettime", time::timerfd_gettime, &[Fd, Ptr]),
     sys("timerfd_gettime64", time::timerfd_gettime, &[Fd, Ptr]),
     // Waiting for descriptors.
+    sys("poll",         poll::poll,       &[Ptr, Int, Int]),
+    sys("_newselect",   poll::select,     &[Int, Ptr, Ptr, Ptr, Ptr]),
+    sys("epoll_create", legacy::epoll_create, &[Int]),
+    sys("epoll_wait",   poll::epoll_wait, &[Fd, Ptr, Int, Int]),
     sys("ppoll",        poll::ppoll,      &[Ptr, Int, Ptr, Ptr, Size]),
     sys("ppoll_time64", poll::ppoll,      &[Ptr, Int, Ptr, Ptr, Size]),
     sys("pselect6",     poll::pselect6,   &[Int, Ptr, Ptr, Ptr, Ptr, Ptr]),
     sys("pselect6_time64", poll::pselect6, &[Int, Ptr, Ptr, Ptr, Ptr, Ptr]),
-    same("epoll_create1", libc::SYS_epoll_create1, &[Hex]),
+    same("epoll_create1", libc::SYS_epoll_create1, &[Open]),
     sys("epoll_ctl",    poll::epoll_ctl,  &[Fd, Int, Fd, Ptr]),
     sys("epoll_pwait",  poll::epoll_pwait, &[Fd, Ptr, Int, Int, Ptr, Size]),
     sys("epoll_pwait2", poll::epoll_pwait2, &[Fd, Ptr, Int, Ptr, Ptr, Size]),
@@ -473,6 +544,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("recvmsg",      net::recvmsg,     &[Fd, Ptr, Hex]),
     sys("sendmmsg",     net::sendmmsg,    &[Fd, Ptr, Int, Hex]),
     sys("recvmmsg",     net::recvmmsg,    &[Fd, Ptr, Int, Hex, Ptr]),
+    sys("recv",         legacy::recv,     &[Fd, Out, Size, Hex]),
+    sys("send",         legacy::send,     &[Fd, In, Size, Hex]),
     sys("recvmmsg_time64", net::recvmmsg, &[Fd, Ptr, Int, Hex, Ptr]),
     // System V and POSIX objects.
     same("shmget",      libc::SYS_shmget, &[Int, Size, Hex]),
@@ -496,7 +569,11 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("mq_timedreceive_time64", ipc::mq_timedreceive, &[Fd, Out, Size, Ptr, Ptr]),
     sys("mq_notify",    ipc::mq_notify,   &[Fd, Ptr]),
     sys("mq_getsetattr", ipc::mq_getsetattr, &[Fd, Ptr, Ptr]),
+    // Several calls behind one number.
+    sys("socketcall",   multiplex::socketcall, &[Int, Ptr]),
+    sys("ipc",          multiplex::ipc,   &[Hex, Int, Size, Size, Ptr, Long]),
     // The system.
+    sys("sysmips",      misc::sysmips,    &[Long, Ptr, Long]),
     sys("uname",        misc::uname,      &[Ptr]),
     sys("sysinfo",      misc::sysinfo,    &[Ptr]),
     sys("prctl",        misc::prctl,      &[Int, Ptr, Ptr, Ptr, Ptr]),
@@ -522,6 +599,7 @@ pub const SYSCALLS: &[Syscall] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::abi::mips;
     use crate::linux::abi::riscv::Riscv;
     use emu_ir::Slot;
 
@@ -532,7 +610,8 @@ mod tests {
         for pair in names.windows(2) {
             assert_ne!(pair[0], pair[1]);
         }
-        let tables = [Riscv { xlen: 32 }.table(), Riscv { xlen: 64 }.table()];
+        let mips = [mips::Kind::O32, mips::Kind::N32, mips::Kind::N64].map(|kind| kind.table());
+        let tables = [Riscv { xlen: 32 }.table(), Riscv { xlen: 64 }.table(), mips[0], mips[1], mips[2]];
         for name in names {
             let known = |t: &&str| t.lines().any(|l| l.split_once(' ').is_some_and(|(_, n)| n == name));
             assert!(tables.iter().any(known), "{name} is in no table");
@@ -556,7 +635,7 @@ mod tests {
             cpu.set(Slot(10 + i as u16), v);
         }
         let entry = SYSCALLS.iter().find(|s| s.name == "pread64").expect("pread64");
-        let args = Args::decode(&abi, &cpu, entry);
+        let args = Args::decode(&abi, &cpu, entry, &|_| 0);
         assert_eq!((args.int(0), args.get(2), args.get(3)), (3, 5, 0x0123_4567_89ab_cdef));
     }
 }

@@ -1,6 +1,6 @@
 //! One guest thread: the loop that answers the engine's exits.
 
-use super::abi::AltStack;
+use super::abi::{AltStack, Raised};
 use super::errno::Errno;
 use super::host::{self, RawInfo, SigSet, SignalQueue};
 use super::process::Process;
@@ -8,7 +8,7 @@ use super::strace;
 use super::table::Args;
 use super::vcpu::Vcpu;
 use crate::mem::access::ThreadStack;
-use emu_ir::{Exit, Fault, FaultCause, Trap, TrapKind};
+use emu_ir::{Exit, Fault, Trap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -126,7 +126,7 @@ impl Thread {
             process.count_unknown(number);
             return self.finish_syscall(insn, Err(Errno::ENOSYS));
         };
-        let args = Args::decode(&*process.abi, self.vcpu.cpu(), entry);
+        let args = Args::decode(&*process.abi, self.vcpu.cpu(), entry, &|addr| self.read_long(addr).unwrap_or(0));
         let started = process.config.strace.then(|| strace::before(self, entry, &args));
         let result = entry.invoke(self, &args).unwrap_or_else(|| {
             process.count_unknown(number);
@@ -153,37 +153,17 @@ impl Thread {
     }
 
     fn trap(&mut self, trap: Trap) {
-        const TRAP_BRKPT: i32 = 1;
-        const ILL_ILLOPC: i32 = 1;
-        const FPE_INTDIV: i32 = 1;
-        const FPE_INTOVF: i32 = 2;
-        const FPE_FLTINV: i32 = 7;
-        const BUS_ADRALN: i32 = 1;
-        let (signal, code) = match trap.kind {
-            TrapKind::IllegalInstruction { .. } | TrapKind::CoprocessorUnusable { .. } => (libc::SIGILL, ILL_ILLOPC),
-            // The codes of MIPS compilers for a division by zero and an overflow (arch/mips do_trap_or_bp).
-            TrapKind::Breakpoint { code: 7 } | TrapKind::Conditional { code: 7 } => (libc::SIGFPE, FPE_INTDIV),
-            TrapKind::Breakpoint { code: 6 } | TrapKind::Conditional { code: 6 } => (libc::SIGFPE, FPE_INTOVF),
-            TrapKind::Breakpoint { .. } | TrapKind::Conditional { .. } => (libc::SIGTRAP, TRAP_BRKPT),
-            TrapKind::MisalignedTarget => (libc::SIGBUS, BUS_ADRALN),
-            TrapKind::IntegerOverflow => (libc::SIGFPE, FPE_INTOVF),
-            TrapKind::FloatException => (libc::SIGFPE, FPE_FLTINV),
-        };
-        let pc = self.vcpu.cpu().pc;
-        self.force_signal(RawInfo::fault(signal, code, pc));
+        let cpu = self.vcpu.cpu();
+        let raised = self.process.abi.trap_signal(cpu, trap.kind);
+        self.raise(raised, cpu.pc);
     }
 
     fn fault(&mut self, fault: Fault) {
-        const SEGV_MAPERR: i32 = 1;
-        const SEGV_ACCERR: i32 = 2;
-        const BUS_ADRALN: i32 = 1;
-        const BUS_ADRERR: i32 = 2;
-        let (signal, code) = match fault.cause {
-            FaultCause::Unmapped => (libc::SIGSEGV, SEGV_MAPERR),
-            FaultCause::Protected => (libc::SIGSEGV, SEGV_ACCERR),
-            FaultCause::Misaligned => (libc::SIGBUS, BUS_ADRALN),
-            FaultCause::Bus => (libc::SIGBUS, BUS_ADRERR),
-        };
-        self.force_signal(RawInfo::fault(signal, code, fault.addr));
+        let raised = self.process.abi.fault_signal(&fault);
+        self.raise(raised, fault.addr);
+    }
+
+    fn raise(&mut self, Raised { signal, code, has_address }: Raised, address: u64) {
+        self.force_signal(RawInfo::fault(signal, code, if has_address { address } else { 0 }));
     }
 }

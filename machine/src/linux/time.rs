@@ -58,8 +58,24 @@ impl Thread {
         self.write_opt(addr, &self.timespec_bytes(&[timer.it_interval, timer.it_value], time64))
     }
 
+    /// A `timeval` that may be null, as a `timespec`.
+    pub(super) fn read_timeval_opt(&self, addr: u64) -> Result<Option<libc::timespec>, Errno> {
+        if addr == 0 {
+            return Ok(None);
+        }
+        let [time] = self.read_timevals(addr)?;
+        // As the kernel does it: more than a second of microseconds counts, too.
+        let (more, micros) = (time.tv_usec / 1_000_000, time.tv_usec % 1_000_000);
+        Ok(Some(libc::timespec { tv_sec: time.tv_sec + more, tv_nsec: micros * 1000 }))
+    }
+
+    /// The inverse.
+    pub(super) fn write_timeval(&self, addr: u64, time: &libc::timespec) -> Result<(), Errno> {
+        self.write_timevals(addr, &[libc::timeval { tv_sec: time.tv_sec, tv_usec: time.tv_nsec / 1000 }])
+    }
+
     /// `struct timeval`s of two longs.
-    fn read_timevals<const N: usize>(&self, addr: u64) -> Result<[libc::timeval; N], Errno> {
+    pub(super) fn read_timevals<const N: usize>(&self, addr: u64) -> Result<[libc::timeval; N], Errno> {
         let long = self.layout().long;
         self.with_struct(addr, 2 * N * long, |r| {
             std::array::from_fn(|_| libc::timeval { tv_sec: r.slong(), tv_usec: r.slong() })

@@ -5,17 +5,18 @@
 //! Clock functions are not in it: C libraries then make the system call.
 #![forbid(unsafe_code)]
 
+use super::abi::Abi;
 use super::image::LoadError;
 use crate::elf::{Class, Endian};
 use crate::mem::{Fixed, GuestMemory, MapRequest, PAGE_SIZE, Prot};
 
 /// A function of a vDSO.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Function {
     /// Its symbol.
     pub name: &'static str,
     /// Its instructions, as in memory.
-    pub code: &'static [u8],
+    pub code: Vec<u8>,
 }
 
 /// What the ELF header of a vDSO says.
@@ -31,29 +32,24 @@ pub struct Target {
     pub flags: u32,
 }
 
-/// `li a7, 139 (rt_sigreturn); ecall`: the pattern that unwinders know.
-const RISCV_SIGRETURN: Function =
-    Function { name: "__vdso_rt_sigreturn", code: &[0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00] };
-
 /// A mapped vDSO.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vdso {
     /// Its address (AT_SYSINFO_EHDR).
     pub base: u64,
-    /// Address of the code that a signal handler returns to.
-    pub rt_sigreturn: u64,
+    /// Addresses of its functions, in the order in which the ABI names them.
+    pub functions: Vec<u64>,
 }
 
-/// Maps the vDSO of RISC-V.
+/// Maps the vDSO of an ABI.
 ///
 /// # Errors
 /// If there is no room for it.
-pub fn map_riscv(mem: &GuestMemory, class: Class) -> Result<Vdso, LoadError> {
-    // The kernel's own has no flags but RVC and the float ABI of the kernel's build, which is soft.
-    let target = Target { class, endian: Endian::Little, machine: 243, flags: 0 };
-    let file = build(target, &[RISCV_SIGRETURN]);
+pub fn map_for(mem: &GuestMemory, abi: &dyn Abi) -> Result<Vdso, LoadError> {
+    let (target, functions) = abi.vdso();
+    let file = build(target, &functions);
     let base = map(mem, &file.bytes)?;
-    Ok(Vdso { base, rt_sigreturn: base + file.functions[0] })
+    Ok(Vdso { base, functions: file.functions.iter().map(|offset| base + offset).collect() })
 }
 
 /// Maps a vDSO that [`build`] made, readable and executable.
@@ -117,7 +113,7 @@ pub fn build(target: Target, functions: &[Function]) -> Built {
     dynamic.iter().for_each(|(tag, value)| out.words(&[*tag, *value]));
     for (function, place) in functions.iter().zip(&places) {
         out.pad_to(*place);
-        out.bytes.extend(function.code);
+        out.bytes.extend(&function.code);
     }
     out.pad_to(end.next_multiple_of(PAGE_SIZE));
     Built { bytes: out.bytes, functions: places }

@@ -61,8 +61,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// RISC-V's: sv39 for 64 bits, sv32 for 32 bits. The base of mmap is where Linux puts it without randomisation:
-    /// 128 MiB below the top.
+    /// The base of mmap is where Linux puts it without randomisation: 128 MiB below the top.
     fn new(task_size: u64) -> Layout {
         let mmap_base = task_size - (128 << 20);
         Layout { task_size, mmap_base, mmap_low: task_size / 3 / PAGE_SIZE * PAGE_SIZE }
@@ -104,22 +103,23 @@ const RETRIES: u32 = 10_000;
 pub struct MapLock<'a>(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'a, Space>);
 
 impl GuestMemory {
-    /// Reserves an address space of 32 or 64 bits: 4 GiB of which Linux gives a program 0x9fc0_0000 (RISC-V), or the
-    /// 2^38 bytes of sv39. Installs the fault handler.
+    /// Reserves an address space of 32 bits, of which a program has 0x9fc0_0000, or of 2^38 bytes.
     ///
     /// # Errors
-    /// What the host answers to mmap(2) or sigaction(2).
+    /// As [`GuestMemory::with_task_size`].
     pub fn new(address_bits: u32) -> io::Result<GuestMemory> {
         if address_bits == 32 { Self::with_task_size(32, 0x9fc0_0000) } else { Self::with_task_size(64, 1 << 38) }
     }
 
-    /// The same with another first address that is not the guest's (TASK_SIZE, a multiple of the page size).
+    /// Reserves an address space of 32 bits (4 GiB), or of 64 bits with `task_size`, the first address that is not the guest's
+    /// (TASK_SIZE, a multiple of the page size), and 2^38 bytes at least: what a program's wild pointers can reach of the
+    /// host's is the less. Installs the fault handler.
     ///
     /// # Errors
-    /// As [`GuestMemory::new`].
+    /// What the host answers to mmap(2) or sigaction(2).
     pub fn with_task_size(address_bits: u32, task_size: u64) -> io::Result<GuestMemory> {
         access::install_fault_handler()?;
-        let limit = if address_bits == 32 { 1 << 32 } else { task_size };
+        let limit = if address_bits == 32 { 1 << 32 } else { task_size.max(1 << 38) };
         let host = Reservation::new(limit)?;
         let layout = Layout::new(task_size);
         Ok(GuestMemory {

@@ -114,3 +114,14 @@ impl Maker {
         out
     }
 }
+
+/// A MIPS o32 program with that floating-point ABI in its `.MIPS.abiflags`.
+pub(crate) fn mips(fp_abi: u8) -> crate::elf::Image {
+    let mut maker = Maker::sample(Class::Elf32, Endian::Big, Kind::Exec, 0x40_0000);
+    (maker.machine, maker.flags) = (8, 0x7000_1000);
+    let mut image = crate::elf::Image::parse(&maker.build()).expect("it is well formed");
+    let mut flags = vec![0; 24];
+    flags[7] = fp_abi;
+    image.mips_abiflags = Some(flags);
+    image
+}

@@ -138,10 +138,10 @@ impl Reproducer {
     ///
     /// # Errors
     /// With the line that cannot be understood.
-    pub fn parse<G: Guest>(
+    pub fn parse(
         text: &str,
-        guest: impl Fn(&str) -> Result<G, String>,
-    ) -> Result<(Reproducer, G), ParseError> {
+        guest: impl Fn(&str) -> Result<Arc<dyn Guest>, String>,
+    ) -> Result<(Reproducer, Arc<dyn Guest>), ParseError> {
         let mut parser = Parser { guest: None, slots: Vec::new(), found: Reproducer::empty(), done: false };
         for (i, line) in text.lines().enumerate() {
             parser.line(i, line, &guest).map_err(|what| ParseError { line: i + 1, what })?;
@@ -242,15 +242,20 @@ fn parse_prot(text: &str) -> Result<Prot, String> {
     if text.len() == 3 { Ok(prot) } else { Err(format!("\"{text}\" is no protection")) }
 }
 
-struct Parser<G> {
-    guest: Option<G>,
+struct Parser {
+    guest: Option<Arc<dyn Guest>>,
     slots: Vec<SlotInfo>,
     found: Reproducer,
     done: bool,
 }
 
-impl<G: Guest> Parser<G> {
-    fn line(&mut self, index: usize, line: &str, guest: &impl Fn(&str) -> Result<G, String>) -> Result<(), String> {
+impl Parser {
+    fn line(
+        &mut self,
+        index: usize,
+        line: &str,
+        guest: &impl Fn(&str) -> Result<Arc<dyn Guest>, String>,
+    ) -> Result<(), String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         if index == 0 {
             let known = words == ["emu-diff", "1"];

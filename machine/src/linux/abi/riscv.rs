@@ -2,9 +2,11 @@
 //!
 //! Number in a7, arguments in a0 to a5, result or negative error in a0.
 
-use super::{Abi, AltStack, Frame, Restored};
+use super::{Abi, Frame, FrameKind, Place, Restored};
+use crate::elf::{Class, Endian};
 use crate::linux::data::{Layout, Reader, Writer};
 use crate::linux::errno::Errno;
+use crate::linux::vdso;
 use emu_ir::{CpuState, Slot};
 
 const RA: Slot = Slot(1);
@@ -21,6 +23,9 @@ const FP_STATE: usize = 528;
 /// Offset of the extension header in it: magic and size, both 0 for the end of the list.
 const EXT_HEADER: usize = 520;
 const SIGINFO: usize = 128;
+
+/// `li a7, 139 (rt_sigreturn); ecall`: the pattern that unwinders know.
+const SIGRETURN: [u8; 8] = [0x93, 0x08, 0xb0, 0x08, 0x73, 0x00, 0x00, 0x00];
 
 /// The ABI of RV32 (ilp32) or RV64 (lp64).
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +85,8 @@ impl Abi for Riscv {
         cpu.get(A7) as u32
     }
 
-    fn arg(&self, cpu: &CpuState, i: usize) -> u64 {
-        cpu.get(Slot(A0.0 + i as u16))
+    fn arg(&self, cpu: &CpuState, i: usize) -> Place {
+        Place::Value(cpu.get(Slot(A0.0 + i as u16)))
     }
 
     fn set_result(&self, cpu: &mut CpuState, result: Result<u64, Errno>) {
@@ -101,7 +106,14 @@ impl Abi for Riscv {
         self.set(cpu, TP, tls);
     }
 
-    fn frame_size(&self) -> u64 {
+    fn vdso(&self) -> (vdso::Target, Vec<vdso::Function>) {
+        let class = if self.xlen == 32 { Class::Elf32 } else { Class::Elf64 };
+        // The kernel's own has no flags but RVC and the float ABI of the kernel's build, which is soft.
+        let target = vdso::Target { class, endian: Endian::Little, machine: 243, flags: 0 };
+        (target, vec![vdso::Function { name: "__vdso_rt_sigreturn", code: SIGRETURN.into() }])
+    }
+
+    fn frame_size(&self, _: FrameKind) -> u64 {
         (self.fp_state() + FP_STATE) as u64
     }
 
@@ -109,9 +121,9 @@ impl Abi for Riscv {
         let mut w = Writer::new(self.layout());
         w.raw(&self.siginfo(&frame.info)).pad_to(SIGINFO);
         w.long(0).long(0);
-        w.long(frame.altstack.base).i32(frame.altstack.flags).long(frame.altstack.size);
+        w.raw(&self.altstack(&frame.altstack));
         // sigset_t is an array of long: only as aligned as that.
-        w.raw(&self.mask_to_guest(frame.mask).to_le_bytes());
+        w.raw(&self.sigset(frame.mask));
         self.put_context(&mut w, cpu);
         self.set(cpu, RA, frame.trampoline);
         self.set(cpu, SP, address);
@@ -122,11 +134,11 @@ impl Abi for Riscv {
         w.finish()
     }
 
-    fn leave_handler(&self, cpu: &mut CpuState, bytes: &[u8]) -> Restored {
+    fn leave_handler(&self, cpu: &mut CpuState, _: FrameKind, bytes: &[u8]) -> Restored {
+        let stack = SIGINFO + 2 * self.long();
+        let altstack = self.read_altstack(&bytes[stack..]);
+        let mask = self.read_sigset(&bytes[stack + 3 * self.long()..]);
         let mut r = Reader::new(self.layout(), bytes);
-        r.seek(SIGINFO + 2 * self.long());
-        let altstack = AltStack { base: r.long(), flags: r.i32(), size: r.long() };
-        let mask = u64::from(r.u32()) | u64::from(r.u32()) << 32;
         r.seek(self.mcontext());
         cpu.pc = r.long();
         for x in 1..32 {
@@ -139,7 +151,7 @@ impl Abi for Riscv {
         }
         let fcsr = r.u32();
         (cpu.fp_flags, cpu.fp_round) = (fcsr & 31, fcsr >> 5 & 7);
-        Restored { mask: self.mask_to_host(mask), altstack }
+        Restored { mask, altstack: Some(altstack) }
     }
 
     fn stat(&self, s: &libc::stat) -> Vec<u8> {
@@ -153,22 +165,34 @@ impl Abi for Riscv {
         }
         w.u32(0).u32(0).finish()
     }
+
+    fn cpuinfo(&self, isa: &str, count: usize) -> String {
+        let mmu = if self.xlen == 32 { "sv32" } else { "sv39" };
+        let hart = |n| {
+            format!(
+                "processor\t: {n}\nhart\t\t: {n}\nisa\t\t: {isa}\nmmu\t\t: {mmu}\nmvendorid\t: 0x0\n\
+                 marchid\t\t: 0x0\nmimpid\t\t: 0x0\nhart isa\t: {isa}\n\n"
+            )
+        };
+        (0..count).map(hart).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::abi::AltStack;
     use crate::linux::host::{RawInfo, zeroed};
 
     #[test]
     fn sizes_are_the_kernels() {
         let (rv32, rv64) = (Riscv { xlen: 32 }, Riscv { xlen: 64 });
         // sizeof(struct rt_sigframe), and offsetof(ucontext, uc_mcontext) + 128.
-        assert_eq!((rv64.frame_size(), rv64.mcontext()), (1088, 128 + 176));
-        assert_eq!((rv32.frame_size(), rv32.mcontext()), (944, 128 + 160));
+        assert_eq!((rv64.frame_size(FrameKind::Rt), rv64.mcontext()), (1088, 128 + 176));
+        assert_eq!((rv32.frame_size(FrameKind::Rt), rv32.mcontext()), (944, 128 + 160));
         assert_eq!(rv64.stat(&zeroed()).len(), 128);
-        assert_eq!(rv64.statfs(&[0; 15]).len(), 120);
-        assert_eq!(rv32.statfs(&[0; 15]).len(), 88);
+        assert_eq!(rv64.statfs(&[0; 15], false).len(), 120);
+        assert_eq!(rv32.statfs(&[0; 15], true).len(), 88);
     }
 
     #[test]
@@ -191,12 +215,12 @@ mod tests {
                 trampoline: 0x3_0000,
             };
             let bytes = abi.enter_handler(&mut cpu, &frame, 0x7000);
-            assert_eq!(bytes.len() as u64, abi.frame_size());
+            assert_eq!(bytes.len() as u64, abi.frame_size(FrameKind::Rt));
             assert_eq!((cpu.pc, cpu.get(RA), cpu.get(A0), cpu.get(A2)), (0x2_0000, 0x3_0000, 10, 0x7080));
-            let restored = abi.leave_handler(&mut cpu, &bytes);
+            let restored = abi.leave_handler(&mut cpu, FrameKind::Rt, &bytes);
             assert_eq!((cpu.pc, cpu.slots), (before.pc, before.slots));
             assert_eq!((cpu.fp_flags, cpu.fp_round), (17, 3));
-            assert_eq!((restored.mask, restored.altstack), (frame.mask, altstack));
+            assert_eq!((restored.mask, restored.altstack), (frame.mask, Some(altstack)));
         }
     }
 }

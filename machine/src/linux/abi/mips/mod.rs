@@ -1,0 +1,376 @@
+//! MIPS Linux: o32, n32 and n64, in either byte order (`arch/mips`).
+//!
+//! The number is in v0, arguments are in a0 to a3 and on the stack (o32) or in a0 to a7; the result is in v0, and a3 says
+//! whether it is an error. Numbers of errors, signals, flags and options are older than those of other architectures
+//! ([`numbers`]), and so are the layouts of structures ([`layouts`]) and signal frames ([`frame`]).
+
+mod frame;
+mod layouts;
+mod numbers;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Abi, AltStack, FpMode, Frame, FrameKind, Place, Raised, Restored, SigAction};
+use crate::elf::{Class, Endian};
+use crate::linux::data::{Layout, Reader, Writer};
+use crate::linux::errno::Errno;
+use crate::linux::termios::Termios;
+use crate::linux::vdso;
+use emu_frontend_mips::regs::{USER_LOCAL, gpr_slot};
+use emu_frontend_mips::{Config, FrMode, fcsr};
+use emu_ir::{CpuState, Fault, FaultCause, Slot, TrapKind};
+
+const V0: Slot = gpr_slot(2);
+const V1: Slot = gpr_slot(3);
+const A0: u32 = 4;
+const A3: Slot = gpr_slot(7);
+const T9: Slot = gpr_slot(25);
+const SP: Slot = gpr_slot(29);
+const RA: Slot = gpr_slot(31);
+
+/// Which of the three ABIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    O32,
+    N32,
+    N64,
+}
+
+impl Kind {
+    /// The table of system calls.
+    pub fn table(self) -> &'static str {
+        match self {
+            Kind::O32 => include_str!("../mips_o32.txt"),
+            Kind::N32 => include_str!("../mips_n32.txt"),
+            Kind::N64 => include_str!("../mips_n64.txt"),
+        }
+    }
+
+    /// The number of `rt_sigreturn`.
+    fn rt_sigreturn(self) -> u32 {
+        match self {
+            Kind::O32 => 4193,
+            Kind::N32 => 6211,
+            Kind::N64 => 5211,
+        }
+    }
+}
+
+/// The first address that is not a program's, with registers of 32 bits.
+pub const TASK_SIZE_32: u64 = 0x7fff_8000;
+/// The same with n64, on processors with 40 bits of virtual addresses.
+pub const TASK_SIZE_64: u64 = 1 << 40;
+
+/// `syscall` of o32: the first argument is the number of the call that is meant.
+const INDIRECT: u64 = 4000;
+
+/// A MIPS ABI.
+#[derive(Clone, Copy, Debug)]
+pub struct Mips {
+    /// Which one.
+    pub kind: Kind,
+    /// The processor.
+    pub config: Config,
+}
+
+impl Mips {
+    fn is_indirect(&self, cpu: &CpuState) -> bool {
+        self.kind == Kind::O32 && cpu.get(V0) == INDIRECT
+    }
+
+    /// Sets a general register.
+    fn set(&self, cpu: &mut CpuState, slot: Slot, value: u64) {
+        cpu.set(slot, value & (u64::MAX >> (64 - self.config.bits())));
+    }
+
+    /// A pointer as a register holds it.
+    fn set_pointer(&self, cpu: &mut CpuState, slot: Slot, value: u64) {
+        self.set(cpu, slot, value);
+    }
+}
+
+impl Abi for Mips {
+    fn machine(&self) -> &'static str {
+        if self.kind == Kind::O32 { "mips" } else { "mips64" }
+    }
+
+    fn table(&self) -> &'static str {
+        self.kind.table()
+    }
+
+    fn layout(&self) -> Layout {
+        Layout { long: if self.kind == Kind::N64 { 8 } else { 4 }, big: self.config.big_endian }
+    }
+
+    fn aligned_pairs(&self) -> bool {
+        true
+    }
+
+    fn wide_registers(&self) -> bool {
+        self.kind != Kind::O32
+    }
+
+    fn number(&self, cpu: &CpuState) -> u32 {
+        if self.is_indirect(cpu) { cpu.get(gpr_slot(A0)) as u32 } else { cpu.get(V0) as u32 }
+    }
+
+    fn arg(&self, cpu: &CpuState, i: usize) -> Place {
+        let i = i + usize::from(self.is_indirect(cpu));
+        let in_registers = if self.kind == Kind::O32 { 4 } else { 8 };
+        if i < in_registers {
+            return Place::Value(cpu.get(gpr_slot(A0 + i as u32)));
+        }
+        // The first four words of the stack are room for a0 to a3.
+        Place::Memory(self.sp(cpu).wrapping_add(4 * i as u64) & 0xffff_ffff)
+    }
+
+    fn set_result(&self, cpu: &mut CpuState, result: Result<u64, Errno>) {
+        let (value, failed) = match result {
+            Ok(value) => (value, 0),
+            Err(e) => (self.errno_to_guest(e) as u64, 1),
+        };
+        self.set(cpu, V0, value);
+        cpu.set(A3, failed);
+    }
+
+    fn pipe_result(&self, cpu: &mut CpuState, ends: [i32; 2]) -> Option<u64> {
+        self.set(cpu, V1, ends[1] as u64);
+        Some(ends[0] as u64)
+    }
+
+    fn sp(&self, cpu: &CpuState) -> u64 {
+        cpu.get(SP)
+    }
+
+    fn set_sp(&self, cpu: &mut CpuState, sp: u64) {
+        self.set_pointer(cpu, SP, sp);
+    }
+
+    fn set_tls(&self, cpu: &mut CpuState, tls: u64) {
+        self.set_pointer(cpu, USER_LOCAL, tls);
+    }
+
+    fn vdso(&self) -> (vdso::Target, Vec<vdso::Function>) {
+        let class = if self.kind == Kind::N64 { Class::Elf64 } else { Class::Elf32 };
+        let endian = if self.config.big_endian { Endian::Big } else { Endian::Little };
+        let target = vdso::Target { class, endian, machine: 8, flags: layouts::elf_flags(self.kind, &self.config) };
+        let rt = vdso::Function { name: "__vdso_rt_sigreturn", code: self.call(self.kind.rt_sigreturn()) };
+        let old = vdso::Function { name: "__vdso_sigreturn", code: self.call(frame::SIGRETURN) };
+        (target, if self.kind == Kind::O32 { vec![rt, old] } else { vec![rt] })
+    }
+
+    fn frame_kind(&self, flags: u64) -> FrameKind {
+        let wants_info = flags & libc::SA_SIGINFO as u64 != 0;
+        if self.kind == Kind::O32 && !wants_info { FrameKind::Old } else { FrameKind::Rt }
+    }
+
+    fn red_zone(&self) -> u64 {
+        // Room for the trampoline of the kernel's emulator of floating point.
+        32
+    }
+
+    fn frame_size(&self, kind: FrameKind) -> u64 {
+        frame::size(self, kind)
+    }
+
+    fn enter_handler(&self, cpu: &mut CpuState, frame: &Frame, address: u64) -> Vec<u8> {
+        frame::enter(self, cpu, frame, address)
+    }
+
+    fn leave_handler(&self, cpu: &mut CpuState, kind: FrameKind, bytes: &[u8]) -> Restored {
+        frame::leave(self, cpu, kind, bytes)
+    }
+
+    fn trap_signal(&self, cpu: &CpuState, kind: TrapKind) -> Raised {
+        match kind {
+            TrapKind::FloatException => Raised::at(libc::SIGFPE, numbers::float_code(fcsr::read(cpu, &self.config))),
+            TrapKind::IllegalInstruction { .. } | TrapKind::CoprocessorUnusable { .. } => Raised::bare(libc::SIGILL),
+            TrapKind::MisalignedTarget => Raised::bare(libc::SIGBUS),
+            // do_trap_or_bp: only the codes of compilers say more.
+            TrapKind::Breakpoint { code: 6 | 7 } | TrapKind::Conditional { code: 6 | 7 } => super::trap_signal(kind),
+            TrapKind::Breakpoint { .. } => super::trap_signal(kind),
+            TrapKind::Conditional { .. } => Raised::bare(libc::SIGTRAP),
+            TrapKind::IntegerOverflow => super::trap_signal(kind),
+        }
+    }
+
+    fn fault_signal(&self, fault: &Fault) -> Raised {
+        // An address that is not a user program's is an address error, and so is an unaligned one that is not put right.
+        let limit = if self.kind == Kind::N64 { TASK_SIZE_64 } else { 1 << 31 };
+        match fault.cause {
+            FaultCause::Misaligned => Raised::bare(libc::SIGBUS),
+            _ if fault.addr >= limit => Raised::bare(libc::SIGBUS),
+            _ => super::fault_signal(fault),
+        }
+    }
+
+    fn signal_to_guest(&self, signal: i32) -> i32 {
+        numbers::signal_to_guest(signal)
+    }
+
+    fn signal_to_host(&self, signal: i32) -> i32 {
+        numbers::signal_to_host(signal)
+    }
+
+    fn errno_to_guest(&self, errno: Errno) -> i32 {
+        numbers::to_guest(numbers::ERRORS, errno.0)
+    }
+
+    fn translates_descriptors(&self) -> bool {
+        // Even in little-endian order: signalfd tells signal numbers.
+        true
+    }
+
+    fn open_flags_to_host(&self, flags: i32) -> i32 {
+        numbers::flags(numbers::OPEN, flags, false)
+    }
+
+    fn open_flags_to_guest(&self, flags: i32) -> i32 {
+        numbers::flags(numbers::OPEN, flags, true)
+    }
+
+    fn mmap_flags_to_host(&self, flags: i32) -> i32 {
+        // MAP_RENAME, MAP_AUTOGROW, MAP_LOCAL and MAP_AUTORSRV are IRIX's, and mean nothing.
+        const IRIX: i32 = 0x1e0;
+        numbers::flags(numbers::MMAP, flags & !IRIX, false)
+    }
+
+    fn ioctl_to_host(&self, request: u32) -> u32 {
+        numbers::ioctl_to_host(request)
+    }
+
+    fn termios(&self) -> &'static Termios {
+        &layouts::TERMIOS
+    }
+
+    fn fcntl_to_host(&self, command: i32) -> i32 {
+        numbers::to_host(numbers::FCNTL, command)
+    }
+
+    fn flock_has_sysid(&self) -> bool {
+        true
+    }
+
+    fn sigprocmask_to_host(&self, how: i32) -> i32 {
+        how - 1
+    }
+
+    fn resource_to_host(&self, resource: i32) -> i32 {
+        numbers::to_host(numbers::RESOURCES, resource)
+    }
+
+    fn rlimit_infinity(&self) -> u64 {
+        if self.kind == Kind::N64 { u64::MAX } else { 0x7fff_ffff }
+    }
+
+    fn poll_events_to_host(&self, events: u16) -> u16 {
+        // POLLWRNORM is POLLOUT, and POLLWRBAND has the host's POLLWRNORM's number.
+        let band = if events & 0x100 != 0 { 0x200 } else { 0 };
+        events & !0x300 | band
+    }
+
+    fn poll_events_to_guest(&self, events: u16) -> u16 {
+        let normal = if events & 0x100 != 0 { 4 } else { 0 };
+        let band = if events & 0x200 != 0 { 0x100 } else { 0 };
+        events & !0x300 | normal | band
+    }
+
+    fn socket_option_to_host(&self, level: i32, name: i32) -> (i32, i32) {
+        match level {
+            numbers::SOL_SOCKET => (libc::SOL_SOCKET, numbers::to_host(numbers::SOCKET_OPTIONS, name)),
+            // The host's number of the level is another protocol's here: none of a name.
+            libc::SOL_SOCKET => (-1, name),
+            _ => (level, name),
+        }
+    }
+
+    fn socket_level_to_guest(&self, level: i32) -> i32 {
+        if level == libc::SOL_SOCKET { numbers::SOL_SOCKET } else { level }
+    }
+
+    fn socket_type_to_host(&self, kind: i32) -> i32 {
+        numbers::flags(numbers::OPEN, kind & !0xf, false) & !0xf | numbers::socket_type(kind & 0xf)
+    }
+
+    fn socket_type_to_guest(&self, kind: i32) -> i32 {
+        numbers::socket_type(kind)
+    }
+
+    fn stat(&self, s: &libc::stat) -> Vec<u8> {
+        layouts::stat(self, s)
+    }
+
+    fn old_stat(&self, s: &libc::stat) -> Option<Vec<u8>> {
+        if self.kind == Kind::O32 { layouts::old_stat(self, s) } else { Some(layouts::stat(self, s)) }
+    }
+
+    fn statfs(&self, s: &[u64; 15], wide: bool) -> Vec<u8> {
+        layouts::statfs(self, s, wide)
+    }
+
+    fn has_swapped_siginfo(&self) -> bool {
+        true
+    }
+
+    fn sigset_size(&self) -> usize {
+        16
+    }
+
+    fn sigaction_size(&self) -> usize {
+        2 * self.layout().long + self.sigset_size()
+    }
+
+    fn sigaction(&self, action: &SigAction) -> Vec<u8> {
+        let flags = numbers::flags(numbers::SIGACTION, action.flags as i32, true);
+        Writer::new(self.layout()).i32(flags).long(action.handler).raw(&self.sigset(action.mask)).finish()
+    }
+
+    fn read_sigaction(&self, bytes: &[u8]) -> SigAction {
+        let mut r = Reader::new(self.layout(), bytes);
+        let flags = numbers::flags(numbers::SIGACTION, r.i32(), false) as u32;
+        let handler = r.long();
+        SigAction { handler, flags: flags.into(), mask: self.read_sigset(&bytes[r.position()..]) }
+    }
+
+    fn altstack(&self, stack: &AltStack) -> Vec<u8> {
+        let mut w = Writer::new(self.layout());
+        w.long(stack.base).long(stack.size).i32(stack.flags).align(self.layout().long).finish()
+    }
+
+    fn read_altstack(&self, bytes: &[u8]) -> AltStack {
+        let mut r = Reader::new(self.layout(), bytes);
+        let (base, size, flags) = (r.long(), r.long(), r.i32());
+        AltStack { base, flags, size }
+    }
+
+    fn fp_mode(&self, cpu: &CpuState) -> Option<FpMode> {
+        Some(match fcsr::fr_mode(cpu, &self.config) {
+            FrMode::Pairs => 0,
+            FrMode::Wide => 1,
+            FrMode::Emulated => 3,
+        })
+    }
+
+    fn set_fp_mode(&self, cpu: &mut CpuState, mode: FpMode) -> bool {
+        let mode = match mode {
+            // Release 6 has one only, and n32 and n64 are for registers of 64 bits.
+            0 if self.config.release.is_r6() || self.kind != Kind::O32 => return false,
+            0 => FrMode::Pairs,
+            1 => FrMode::Wide,
+            3 if self.kind == Kind::O32 => FrMode::Emulated,
+            _ => return false,
+        };
+        let could =
+            self.config.fr != FrMode::Pairs || emu_frontend_mips::config::Releases::R2.contains(self.config.release);
+        if could {
+            fcsr::set_fr_mode(cpu, mode);
+        }
+        could
+    }
+
+    fn cpuinfo(&self, isa: &str, count: usize) -> String {
+        layouts::cpuinfo(&self.config, isa, count)
+    }
+}
