@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define LIMIT 2000000
+#define ROOT 1414 /* beyond it squares are above LIMIT, and may not fit an unsigned long */
 
 static unsigned char composite[LIMIT + 1];
 
@@ -15,6 +16,8 @@ static unsigned count_primes(void)
         if (composite[i])
             continue;
         found++;
+        if (i > ROOT)
+            continue;
         for (unsigned long j = (unsigned long)i * i; j <= LIMIT; j += i)
             composite[j] = 1;
     }

@@ -48,6 +48,16 @@ def command_of(args):
     return [args.emu, "diff" if args.diff else "run"] + (["--engine", args.engine] if args.engine else [])
 
 
+# Targets of which QEMU's binary has another name. It chooses the processor by the ELF header, release 6 included.
+QEMU = {"rv32": "riscv32", "mipsisa32r6el": "mipsel", "mipsisa64r6el": "mips64el"}
+
+
+def qemu_of(target):
+    """QEMU's binary for a target; what comes after the first "-" of its name does not matter."""
+    target = target.split("-")[0]
+    return need(TARGET / "qemu" / f"qemu-{QEMU.get(target, target)}", "qemu")
+
+
 def execute(command, *, stdin=b"", environment=None, timeout=60, prepare=None):
     """Run in a scratch directory and a process group of its own, which is killed at the end or on time-out.
 

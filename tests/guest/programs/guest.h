@@ -66,7 +66,12 @@ static inline size_t emit_add(void *at, int value)
 #elif defined __mips__
 static inline size_t emit_add(void *at, int value)
 {
-    uint32_t code[4] = { 0x24820000u | (uint32_t)value, 0x03e00008, 0, 0 }; /* addiu v0, a0, value; jr ra; nop */
+#if __mips_isa_rev >= 6
+    const uint32_t jr_ra = 0x03e00009;
+#else
+    const uint32_t jr_ra = 0x03e00008;
+#endif
+    uint32_t code[4] = { 0x24820000u | (uint32_t)value, jr_ra, 0, 0 }; /* addiu v0, a0, value; jr ra; nop */
     memcpy(at, code, sizeof code);
     return sizeof code;
 }

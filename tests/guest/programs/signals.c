@@ -157,15 +157,5 @@ int main(void)
     }
     CHECK(alarm(100) == 0 && alarm(0) >= 99);
     printf("loops interrupted\n");
-
-    timer_t timer;
-    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2, .sigev_value.sival_int = 77 };
-    CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
-    n = 0;
-    CHECK(timer_settime(timer, 0, &(struct itimerspec){ .it_value.tv_nsec = 5000000 }, NULL) == 0);
-    while (n == 0)
-        pause();
-    CHECK(value == 77 && code == SI_TIMER && timer_delete(timer) == 0);
-    printf("timer\n");
     DONE();
 }
