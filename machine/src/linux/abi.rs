@@ -6,6 +6,7 @@ pub mod riscv;
 use super::data::{Layout, Reader, Writer};
 use super::errno::Errno;
 use super::host::{RawInfo, SigSet};
+use super::ipc::{Highs, Object};
 use super::termios::{self, Termios};
 use super::vdso;
 use emu_ir::{CpuState, Fault, FaultCause, TrapKind};
@@ -160,8 +161,8 @@ pub trait Abi: Send + Sync {
     /// Restores the registers from a frame's bytes.
     fn leave_handler(&self, cpu: &mut CpuState, kind: FrameKind, bytes: &[u8]) -> Restored;
 
-    /// The signal for a trap.
-    fn trap_signal(&self, _cpu: &CpuState, kind: TrapKind) -> Raised {
+    /// The signal for a trap; the kernel may change registers.
+    fn trap_signal(&self, _cpu: &mut CpuState, kind: TrapKind) -> Raised {
         trap_signal(kind)
     }
     /// The signal for a fault.
@@ -343,6 +344,11 @@ pub trait Abi: Send + Sync {
     fn read_altstack(&self, bytes: &[u8]) -> AltStack {
         let mut r = Reader::new(self.layout(), bytes);
         AltStack { base: r.long(), flags: r.i32(), size: r.long() }
+    }
+
+    /// Where the upper halves of the times of System V objects are.
+    fn ipc_highs(&self, _object: Object) -> Highs {
+        Highs::After
     }
 
     /// The mode of the floating-point registers, where programs can change it.

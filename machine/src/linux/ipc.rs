@@ -53,14 +53,62 @@ const SEM_NUMBERS: [Member; 10] = [Word; 10];
 /// The host's largest of them.
 const DS: usize = 128;
 
+/// How the seconds of a 32-bit guest's structure, the low words of which are longs, get their upper halves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Highs {
+    /// In a long after each.
+    After,
+    /// In a long before each.
+    Before,
+    /// In numbers of this many bytes in place of the two longs at the end.
+    AtEnd(usize),
+}
+
+/// The structures with times, and what follows the permissions in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Object {
+    Memory,
+    Semaphores,
+    Queue,
+}
+
+impl Object {
+    fn members(self) -> &'static [Member] {
+        match self {
+            Object::Memory => &SHM,
+            Object::Semaphores => &SEM,
+            Object::Queue => &MSG,
+        }
+    }
+}
+
 /// Copies a `*_ds` structure to the guest's layout.
-fn ds_to_guest(t: &Thread, host: &[u8], rest: &[Member]) -> Vec<u8> {
-    let members: Vec<Member> = PERM.iter().chain(rest).copied().collect();
-    to_guest(t, host, &members)
+fn ds_to_guest(t: &Thread, host: &[u8], object: Object) -> Vec<u8> {
+    let mut members: Vec<Member> = PERM.iter().chain(object.members()).copied().collect();
+    let highs = t.process.abi.ipc_highs(object);
+    let Highs::AtEnd(width) = highs else { return to_guest(t, host, &members, highs) };
+    if t.layout().long == 8 {
+        return to_guest(t, host, &members, highs);
+    }
+    members.truncate(members.len() - 2);
+    let bytes = to_guest(t, host, &members, highs);
+    let (mut r, mut w) = (Reader::new(HOST, host), t.writer());
+    w.raw(&bytes);
+    for member in &members {
+        match (member, width) {
+            (Time, 2) => w.u16((r.long() >> 32) as u16),
+            (Time, _) => w.u32((r.long() >> 32) as u32),
+            (Word, _) => (r.u32(), &mut w).1,
+            (Half, _) => (r.u16(), &mut w).1,
+            (Long | HostOnly, _) => (r.long(), &mut w).1,
+        };
+    }
+    w.align(4).finish()
 }
 
 /// Copies members to the guest's layout.
-fn to_guest(t: &Thread, host: &[u8], members: &[Member]) -> Vec<u8> {
+fn to_guest(t: &Thread, host: &[u8], members: &[Member], highs: Highs) -> Vec<u8> {
     let narrow = t.layout().long == 4;
     let (mut r, mut w) = (Reader::new(HOST, host), t.writer());
     for member in members {
@@ -74,7 +122,11 @@ fn to_guest(t: &Thread, host: &[u8], members: &[Member]) -> Vec<u8> {
             }
             Time if narrow => {
                 let time = r.long();
-                w.long(time).long(time >> 32)
+                match highs {
+                    Highs::After => w.long(time).long(time >> 32),
+                    Highs::Before => w.long(time >> 32).long(time),
+                    Highs::AtEnd(_) => w.long(time),
+                }
             }
             Time => w.long(r.long()),
         };
@@ -83,17 +135,19 @@ fn to_guest(t: &Thread, host: &[u8], members: &[Member]) -> Vec<u8> {
 }
 
 /// Copies a guest's `*_ds` structure to the host's layout.
-fn from_guest(t: &Thread, addr: u64, rest: &[Member]) -> Result<Vec<u8>, Errno> {
+fn from_guest(t: &Thread, addr: u64, object: Object) -> Result<Vec<u8>, Errno> {
     let narrow = t.layout().long == 4;
-    t.with_struct(addr, if narrow { 80 } else { 104 }, |r| {
+    let highs = t.process.abi.ipc_highs(object);
+    t.with_struct(addr, if narrow { 64 } else { 104 }, |r| {
         let mut w = Writer::new(HOST);
-        for member in PERM.iter().chain(rest) {
+        for member in PERM.iter().chain(object.members()) {
             match member {
                 Word => w.u32(r.u32()),
                 Half => w.u16(r.u16()),
                 Long => w.long(r.long()),
                 HostOnly => w.long(0),
-                Time if narrow => w.long(r.long() | r.long() << 32),
+                // The kernel does not look at them.
+                Time if narrow && !matches!(highs, Highs::AtEnd(_)) => w.long(r.long() | r.long() << 32),
                 Time => w.long(r.long()),
             };
         }
@@ -102,17 +156,17 @@ fn from_guest(t: &Thread, addr: u64, rest: &[Member]) -> Result<Vec<u8>, Errno> 
 }
 
 /// `shmctl`, `msgctl` and the part of `semctl` that is like them; `head` are the arguments up to the command.
-fn control(t: &Thread, number: i64, head: &[i32], stats: [i32; 2], place: u64, members: &[Member]) -> SysResult {
+fn control(t: &Thread, number: i64, head: &[i32], stats: [i32; 2], place: u64, object: Object) -> SysResult {
     let command = head.last().copied().unwrap_or_default();
     let mut buffer = vec![0; DS];
     if command == IPC_SET {
-        buffer = from_guest(t, place, members)?;
+        buffer = from_guest(t, place, object)?;
     }
     let mut args: Vec<Arg<'_>> = head.iter().map(|&n| n.into()).collect();
     args.push(Arg::output(&mut buffer));
     let result = host::call(number, &args)?;
     if command == IPC_STAT || stats.contains(&command) {
-        let bytes = ds_to_guest(t, &buffer, members);
+        let bytes = ds_to_guest(t, &buffer, object);
         t.write(place, &bytes)?;
     }
     Ok(result)
@@ -124,7 +178,7 @@ fn information(t: &Thread, number: i64, head: &[i32], place: u64, members: &[Mem
     let mut args: Vec<Arg<'_>> = head.iter().map(|&n| n.into()).collect();
     args.push(Arg::output(&mut buffer));
     let result = host::call(number, &args)?;
-    let bytes = to_guest(t, &buffer, members);
+    let bytes = to_guest(t, &buffer, members, Highs::After);
     t.write(place, &bytes)?;
     Ok(result)
 }
@@ -135,7 +189,7 @@ pub(super) fn shmctl(t: &mut Thread, a: &Args) -> SysResult {
     match head[1] {
         IPC_INFO => information(t, libc::SYS_shmctl, &head, place, &SHM_LIMITS),
         SHM_INFO => information(t, libc::SYS_shmctl, &head, place, &SHM_USE),
-        _ => control(t, libc::SYS_shmctl, &head, SHM_STATS, place, &SHM),
+        _ => control(t, libc::SYS_shmctl, &head, SHM_STATS, place, Object::Memory),
     }
 }
 
@@ -144,7 +198,7 @@ pub(super) fn msgctl(t: &mut Thread, a: &Args) -> SysResult {
     let (head, place) = ([a.int(0), a.int(1) & !IPC_64], a.get(2));
     match head[1] {
         IPC_INFO | MSG_INFO => information(t, libc::SYS_msgctl, &head, place, &MSG_NUMBERS),
-        _ => control(t, libc::SYS_msgctl, &head, MSG_STATS, place, &MSG),
+        _ => control(t, libc::SYS_msgctl, &head, MSG_STATS, place, Object::Queue),
     }
 }
 
@@ -209,7 +263,9 @@ pub(super) fn semctl(t: &mut Thread, a: &Args) -> SysResult {
     let (id, number, command) = (a.int(0), a.int(1), a.int(2) & !IPC_64);
     match command {
         GETALL | SETALL => semaphore_values(t, id, command, a.get(3)),
-        IPC_SET | IPC_STAT | 18 | 20 => control(t, libc::SYS_semctl, &[id, number, command], SEM_STATS, a.get(3), &SEM),
+        IPC_SET | IPC_STAT | 18 | 20 => {
+            control(t, libc::SYS_semctl, &[id, number, command], SEM_STATS, a.get(3), Object::Semaphores)
+        }
         IPC_INFO | SEM_INFO => information(t, libc::SYS_semctl, &[id, number, command], a.get(3), &SEM_NUMBERS),
         _ => host::call(libc::SYS_semctl, &[id.into(), number.into(), command.into(), a.int(3).into()]),
     }

@@ -25,7 +25,7 @@ pub mod image;
 #[cfg(test)]
 mod image_tests;
 mod ioctl;
-mod ipc;
+pub mod ipc;
 mod legacy;
 mod misc;
 mod mman;

@@ -153,9 +153,10 @@ impl Thread {
     }
 
     fn trap(&mut self, trap: Trap) {
-        let cpu = self.vcpu.cpu();
+        let cpu = self.vcpu.cpu_mut();
         let raised = self.process.abi.trap_signal(cpu, trap.kind);
-        self.raise(raised, cpu.pc);
+        let pc = cpu.pc;
+        self.raise(raised, pc);
     }
 
     fn fault(&mut self, fault: Fault) {

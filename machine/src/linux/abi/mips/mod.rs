@@ -15,6 +15,7 @@ use super::{Abi, AltStack, FpMode, Frame, FrameKind, Place, Raised, Restored, Si
 use crate::elf::{Class, Endian};
 use crate::linux::data::{Layout, Reader, Writer};
 use crate::linux::errno::Errno;
+use crate::linux::ipc::{Highs, Object};
 use crate::linux::termios::Termios;
 use crate::linux::vdso;
 use emu_frontend_mips::regs::{USER_LOCAL, gpr_slot};
@@ -183,15 +184,22 @@ impl Abi for Mips {
         frame::leave(self, cpu, kind, bytes)
     }
 
-    fn trap_signal(&self, cpu: &CpuState, kind: TrapKind) -> Raised {
+    fn trap_signal(&self, cpu: &mut CpuState, kind: TrapKind) -> Raised {
+        /// `BRK_BUG`, which the kernel keeps to itself.
+        const BUG: u32 = 12;
         match kind {
-            TrapKind::FloatException => Raised::at(libc::SIGFPE, numbers::float_code(fcsr::read(cpu, &self.config))),
+            TrapKind::FloatException => {
+                let status = fcsr::read(cpu, &self.config);
+                // The kernel clears what has raised it.
+                fcsr::write(cpu, &self.config, status & !numbers::raised_causes(status));
+                Raised::at(libc::SIGFPE, numbers::float_code(status))
+            }
             TrapKind::IllegalInstruction { .. } | TrapKind::CoprocessorUnusable { .. } => Raised::bare(libc::SIGILL),
             TrapKind::MisalignedTarget => Raised::bare(libc::SIGBUS),
             // do_trap_or_bp: only the codes of compilers say more.
             TrapKind::Breakpoint { code: 6 | 7 } | TrapKind::Conditional { code: 6 | 7 } => super::trap_signal(kind),
-            TrapKind::Breakpoint { .. } => super::trap_signal(kind),
-            TrapKind::Conditional { .. } => Raised::bare(libc::SIGTRAP),
+            TrapKind::Breakpoint { code: BUG } | TrapKind::Conditional { .. } => Raised::bare(libc::SIGTRAP),
+            TrapKind::Breakpoint { .. } => Raised { has_address: false, ..super::trap_signal(kind) },
             TrapKind::IntegerOverflow => super::trap_signal(kind),
         }
     }
@@ -343,6 +351,15 @@ impl Abi for Mips {
         let mut r = Reader::new(self.layout(), bytes);
         let (base, size, flags) = (r.long(), r.long(), r.i32());
         AltStack { base, flags, size }
+    }
+
+    fn ipc_highs(&self, object: Object) -> Highs {
+        match object {
+            Object::Memory => Highs::AtEnd(2),
+            Object::Semaphores => Highs::AtEnd(4),
+            Object::Queue if self.config.big_endian => Highs::Before,
+            Object::Queue => Highs::After,
+        }
     }
 
     fn fp_mode(&self, cpu: &CpuState) -> Option<FpMode> {

@@ -179,6 +179,11 @@ pub(super) fn ioctl_to_host(request: u32) -> u32 {
     request & !(none | read | write) | direction
 }
 
+/// The bits of Cause that are enabled.
+pub(super) fn raised_causes(fcsr: u32) -> u32 {
+    fcsr & (fcsr >> 7 & 0x1f) << 12
+}
+
 /// `si_code` of SIGFPE for exceptions that are in both Cause and Enables of an FCSR (`force_fcr31_sig`).
 pub(super) fn float_code(fcsr: u32) -> i32 {
     const CODES: [(u32, i32); 5] = [(16, 7), (8, 3), (4, 4), (2, 5), (1, 6)];
