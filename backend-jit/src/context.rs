@@ -56,6 +56,9 @@ pub struct LastFault {
     pub counted: u64,
 }
 
+/// Stores of one guest instruction, at most (MIPS's `SDL` makes one for each byte).
+pub(crate) const MAX_STORES: usize = 8;
+
 /// What a store has overwritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -127,7 +130,7 @@ pub struct Context {
     pub last_fault: Option<LastFault>,
     /// Address of the place in `stores` for the next note.
     pub(crate) next_store: u64,
-    /// Notes of code that makes them; room for one an instruction, beyond `insn_limit` as far as code may go.
+    /// Notes of code that makes them; room for [`MAX_STORES`] an instruction, beyond `insn_limit` as far as code may go.
     pub(crate) stores: Vec<StoreNote>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
     pub(crate) env: Option<*mut dyn Env>,

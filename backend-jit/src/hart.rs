@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_CACHE, ExitCode, FRESH_COUNTERS, LastFault, NO_JUMP, StoreNote};
+use crate::context::{Context, EMPTY_CACHE, ExitCode, FRESH_COUNTERS, LastFault, MAX_STORES, NO_JUMP, StoreNote};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -125,7 +125,7 @@ impl Hart {
     pub fn limit(&mut self, insns: usize) {
         let ctx = self.context();
         ctx.insn_limit = ctx.cpu.insn_count + insns as u64;
-        let room = insns.saturating_add(OVERSHOOT);
+        let room = insns.saturating_add(OVERSHOOT).saturating_mul(MAX_STORES);
         if ctx.stores.len() < room {
             ctx.stores.resize(room, StoreNote::default());
         }

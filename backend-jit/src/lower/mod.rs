@@ -129,8 +129,10 @@ struct Current {
     aside: bool,
     /// The guest instruction, as an index into `Lowered::insns`.
     insn: usize,
-    /// It has a store that was noted.
-    has_stored: bool,
+    /// The instructions of the block from it on.
+    not_run: u32,
+    /// Its stores that were noted so far.
+    stores: usize,
 }
 
 impl<'a> Lower<'a> {
@@ -207,7 +209,8 @@ impl<'a> Lower<'a> {
             dirty: self.analysis.dirty_in[index],
             aside: false,
             insn: self.out.insns.len(),
-            has_stored: false,
+            not_run: 0,
+            stores: 0,
         };
         self.begin_insn(&rb.block, 0);
         if rb.loop_header {
@@ -261,7 +264,8 @@ impl<'a> Lower<'a> {
     fn begin_insn(&mut self, block: &Block, mark: usize) {
         let m = &block.marks[mark];
         self.cur.insn = self.out.insns.len();
-        self.cur.has_stored = false;
+        self.cur.stores = 0;
+        self.cur.not_run = (block.marks.len() - mark) as u32;
         // Where one of a branch and its delay slot faults, both run again.
         let before = block.marks[..mark].iter().take_while(|other| other.pc != m.pc).count();
         self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - before) as u32 });
