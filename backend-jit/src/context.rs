@@ -109,6 +109,10 @@ pub struct Context {
     pub(crate) host_sp: u64,
     /// Address of the helper trampoline.
     pub(crate) helper_entry: u64,
+    /// Address of the helper trampoline that keeps all registers.
+    pub(crate) quiet_helper_entry: u64,
+    /// The result of a helper called that way.
+    pub(crate) helper_result: u64,
     /// Address of the stub that looks indirect targets up.
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap.
@@ -170,6 +174,8 @@ pub(crate) mod offset {
     own!(EXIT_AUX, exit_aux);
     own!(INSN_LIMIT, insn_limit);
     own!(HELPER_ENTRY, helper_entry);
+    own!(QUIET_HELPER_ENTRY, quiet_helper_entry);
+    own!(HELPER_RESULT, helper_result);
     own!(INDIRECT_STUB, indirect_stub);
     own!(HELPER_TRAPPED, helper_trapped);
     own!(CHECKPOINT, checkpoint);

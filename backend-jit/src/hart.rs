@@ -81,6 +81,8 @@ impl Hart {
             insn_limit: u64::MAX,
             host_sp: 0,
             helper_entry: enter::helper_entry as *const () as u64,
+            quiet_helper_entry: enter::quiet_helper_entry as *const () as u64,
+            helper_result: 0,
             indirect_stub: cache.stubs.indirect,
             helper_trapped: 0,
             checkpoint: 0,

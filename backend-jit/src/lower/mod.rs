@@ -112,6 +112,7 @@ struct Lower<'a> {
     mem_base: ClifValue,
     code_sig: clif::SigRef,
     helper_sig: clif::SigRef,
+    quiet_helper_sig: clif::SigRef,
     cur: Current,
 }
 
@@ -151,6 +152,9 @@ impl<'a> Lower<'a> {
         helper.params.extend([AbiParam::new(types::I64); 5]);
         helper.returns.push(AbiParam::new(types::I64));
         let helper_sig = b.import_signature(helper);
+        let mut quiet = Signature::new(CallConv::PreserveAll);
+        quiet.params.extend([AbiParam::new(types::I64); 5]);
+        let quiet_helper_sig = b.import_signature(quiet);
         let mem_base = b.ins().load(types::I64, MemFlagsData::trusted(), ctx, offset::MEM_BASE);
         let blocks = region.blocks.iter().map(|_| b.create_block()).collect();
         Lower {
@@ -165,6 +169,7 @@ impl<'a> Lower<'a> {
             mem_base,
             code_sig,
             helper_sig,
+            quiet_helper_sig,
             cur: Current::default(),
         }
     }
@@ -407,6 +412,11 @@ impl<'a> Lower<'a> {
         let mut list = vec![self.ctx, descriptor];
         list.extend(args);
         list.extend(std::iter::repeat_n(zero, 5 - list.len()).flatten());
+        if self.cur.aside {
+            let entry = self.load_ctx(types::I64, offset::QUIET_HELPER_ENTRY);
+            self.b.ins().call_indirect(self.quiet_helper_sig, entry, &list);
+            return self.load_ctx(types::I64, offset::HELPER_RESULT);
+        }
         let entry = self.load_ctx(types::I64, offset::HELPER_ENTRY);
         let call = self.b.ins().call_indirect(self.helper_sig, entry, &list);
         self.b.inst_results(call)[0]
