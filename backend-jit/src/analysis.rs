@@ -217,17 +217,21 @@ fn forward_on_every_path(region: &Region, transfer: impl Fn(usize, SlotSet) -> S
     state
 }
 
+/// Dirty at the end, or where the block is left in the middle for another one of the region.
 fn dirty_out(block: &Block, mut dirty: SlotSet, points: Vec<WriteBack>) -> SlotSet {
     let mut points = points.iter().peekable();
+    let mut left = SlotSet::default();
     for i in 0..=block.insts.len() {
         while points.next_if(|p| p.before == i).is_some() {
             dirty = SlotSet::default();
         }
-        if let Some(Inst::Set { slot, .. }) = block.insts.get(i) {
-            dirty.insert(*slot);
+        match block.insts.get(i) {
+            Some(Inst::Set { slot, .. }) => dirty.insert(*slot),
+            Some(Inst::LeaveIf { .. }) => left = left.union(dirty),
+            _ => {}
         }
     }
-    dirty
+    dirty.union(left)
 }
 
 fn raw_out(insts: &[Inst], mut raw: SlotSet) -> SlotSet {
@@ -268,7 +272,9 @@ fn live_in(region: &Region, dirty_in: &[SlotSet], starts: &[bool], options: &Com
         changed = false;
         for i in (0..blocks.len()).rev() {
             let out = region.blocks[i].successors.iter().fold(SlotSet::default(), |sum, s| sum.union(live[*s]));
-            let new = blocks[i].uses.union(out.without(blocks[i].defs));
+            let leaving = |sum: SlotSet, exit: &SideExit| sum.union(live[exit.to].without(exit.defs));
+            let side = blocks[i].side_exits.iter().fold(SlotSet::default(), leaving);
+            let new = blocks[i].uses.union(out.without(blocks[i].defs)).union(side);
             changed |= new != live[i];
             live[i] = new;
         }
@@ -297,6 +303,14 @@ fn has_cold_exit(inst: &Inst, options: &CompileOptions) -> bool {
 struct BlockUse {
     uses: SlotSet,
     defs: SlotSet,
+    side_exits: Vec<SideExit>,
+}
+
+/// A way from the middle of a block to another one of the region.
+struct SideExit {
+    to: usize,
+    /// What the block has defined until there.
+    defs: SlotSet,
 }
 
 /// Slots that the block needs from before it, and those it defines.
@@ -309,6 +323,7 @@ fn block_use(
 ) -> BlockUse {
     let rb = &region.blocks[index];
     let (mut uses, mut defs, mut dirty) = (SlotSet::default(), SlotSet::default(), dirty_in);
+    let mut side_exits = Vec::new();
     // A poll at a loop header, or of the budget, writes back what is dirty there.
     if rb.loop_header || options.stops_at(region, index) {
         uses = uses.union(dirty);
@@ -329,13 +344,14 @@ fn block_use(
                 defs.insert(*slot);
                 dirty.insert(*slot);
             }
+            Inst::LeaveIf { target, .. } => side_exits.extend(region.at(*target).map(|to| SideExit { to, defs })),
             _ => {}
         }
     }
     if may_leave(region, rb.block.term) {
         uses = uses.union(dirty.without(defs));
     }
-    BlockUse { uses, defs }
+    BlockUse { uses, defs, side_exits }
 }
 
 /// Can the terminator leave the region?

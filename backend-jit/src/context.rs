@@ -56,6 +56,9 @@ pub struct LastFault {
     pub counted: u64,
 }
 
+/// Stores of one guest instruction, at most (MIPS's `SDL` makes one for each byte).
+pub(crate) const MAX_STORES: usize = 8;
+
 /// What a store has overwritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -106,6 +109,10 @@ pub struct Context {
     pub(crate) host_sp: u64,
     /// Address of the helper trampoline.
     pub(crate) helper_entry: u64,
+    /// Address of the helper trampoline that keeps all registers.
+    pub(crate) quiet_helper_entry: u64,
+    /// The result of a helper called that way.
+    pub(crate) helper_result: u64,
     /// Address of the stub that looks indirect targets up.
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap.
@@ -127,7 +134,7 @@ pub struct Context {
     pub last_fault: Option<LastFault>,
     /// Address of the place in `stores` for the next note.
     pub(crate) next_store: u64,
-    /// Notes of code that makes them; room for one an instruction, beyond `insn_limit` as far as code may go.
+    /// Notes of code that makes them; room for [`MAX_STORES`] an instruction, beyond `insn_limit` as far as code may go.
     pub(crate) stores: Vec<StoreNote>,
     pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
     pub(crate) env: Option<*mut dyn Env>,
@@ -167,6 +174,8 @@ pub(crate) mod offset {
     own!(EXIT_AUX, exit_aux);
     own!(INSN_LIMIT, insn_limit);
     own!(HELPER_ENTRY, helper_entry);
+    own!(QUIET_HELPER_ENTRY, quiet_helper_entry);
+    own!(HELPER_RESULT, helper_result);
     own!(INDIRECT_STUB, indirect_stub);
     own!(HELPER_TRAPPED, helper_trapped);
     own!(CHECKPOINT, checkpoint);

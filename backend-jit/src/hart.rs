@@ -1,7 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_CACHE, ExitCode, FRESH_COUNTERS, LastFault, NO_JUMP, StoreNote};
+use crate::context::{Context, EMPTY_CACHE, ExitCode, FRESH_COUNTERS, LastFault, MAX_STORES, NO_JUMP, StoreNote};
 use crate::enter;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
@@ -81,6 +81,8 @@ impl Hart {
             insn_limit: u64::MAX,
             host_sp: 0,
             helper_entry: enter::helper_entry as *const () as u64,
+            quiet_helper_entry: enter::quiet_helper_entry as *const () as u64,
+            helper_result: 0,
             indirect_stub: cache.stubs.indirect,
             helper_trapped: 0,
             checkpoint: 0,
@@ -125,7 +127,7 @@ impl Hart {
     pub fn limit(&mut self, insns: usize) {
         let ctx = self.context();
         ctx.insn_limit = ctx.cpu.insn_count + insns as u64;
-        let room = insns.saturating_add(OVERSHOOT);
+        let room = insns.saturating_add(OVERSHOOT).saturating_mul(MAX_STORES);
         if ctx.stores.len() < room {
             ctx.stores.resize(room, StoreNote::default());
         }

@@ -25,6 +25,23 @@ pub(crate) enum HelperCall {
 }
 
 impl HelperCall {
+    /// How a floating-point call treats NaNs.
+    fn nan_rule(self) -> Option<NanRule> {
+        match self {
+            HelperCall::FloatUnary { nan, .. }
+            | HelperCall::FloatBinary { nan, .. }
+            | HelperCall::Fma { nan, .. }
+            | HelperCall::FloatCompare { nan, .. }
+            | HelperCall::Classify { nan, .. }
+            | HelperCall::FloatConvert { nan, .. } => Some(nan),
+            HelperCall::Integer { .. }
+            | HelperCall::ReadFlags
+            | HelperCall::WriteFlags
+            | HelperCall::Guest { .. }
+            | HelperCall::Announce { .. } => None,
+        }
+    }
+
     /// The address of a leaked copy serves as the descriptor: a program needs some dozens of different ones. The list
     /// is kept by thread, so that no lock can be left held in a forked child.
     pub(crate) fn descriptor(self) -> u64 {
@@ -65,6 +82,11 @@ pub(crate) unsafe extern "sysv64" fn dispatch(ctx: *mut Context, descriptor: u64
             u64::from(!env.announce(access, a, bytes))
         }
         ref op => {
+            if op.nan_rule() == Some(NanRule::Legacy) {
+                // SSE has signalling and quiet NaNs the other way round. Whatever makes it raise invalid comes here, and
+                // comes here at once: the flag is never the guest's.
+                ctx.mxcsr &= !1;
+            }
             let (value, flags) = float_call(op, ctx.cpu.fp_round, [a, b, c]);
             ctx.cpu.fp_flags |= u32::from(flags.0);
             value

@@ -1,7 +1,7 @@
 //! Regions: the unit of compilation. From a hot entry along direct branches and direct calls, bounded by a number
 //! of guest instructions, not by pages.
 
-use emu_ir::{Block, BlockKey, IndirectKind, JumpKind, Terminator};
+use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -145,7 +145,8 @@ impl Region {
                 Terminator::Syscall { next } | Terminator::Exit { next, .. } => vec![next],
                 Terminator::Indirect { .. } | Terminator::ExitTo { .. } | Terminator::Trap { .. } => vec![],
             };
-            todo.extend(next.iter().filter_map(|pc| self.at(*pc)).filter(|i| seen.insert(*i)));
+            let next = next.into_iter().chain(side_exits(block));
+            todo.extend(next.filter_map(|pc| self.at(pc)).filter(|i| seen.insert(*i)));
         }
         returns
     }
@@ -190,13 +191,23 @@ impl Region {
     }
 }
 
-/// Addresses that the block's terminator names.
+/// Addresses that the block's terminator names, and where it may be left for before.
 fn direct_targets(block: &Block) -> Vec<u64> {
-    match block.term {
+    let mut targets = match block.term {
         Terminator::Jump { target, .. } => vec![target],
         Terminator::Branch { taken, next, .. } => vec![taken, next],
         _ => vec![],
-    }
+    };
+    targets.extend(side_exits(block));
+    targets
+}
+
+/// Where the block may be left for in the middle.
+fn side_exits(block: &Block) -> impl Iterator<Item = u64> {
+    block.insts.iter().filter_map(|inst| match inst {
+        Inst::LeaveIf { target, .. } => Some(*target),
+        _ => None,
+    })
 }
 
 /// Targets of indirect jumps, by the address of the block that they end.

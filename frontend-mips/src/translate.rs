@@ -5,6 +5,7 @@ use crate::delay;
 use crate::disasm;
 use crate::fields::Word;
 use crate::index::Index;
+use crate::lower::load_store::{self, Pair};
 use crate::lower::{Flow, Lower};
 use crate::table::InsnDef;
 use emu_ir::{AccessKind, Block, BlockKey, Builder, Fault, FaultCause, Fetch, JumpKind, NanRule, Terminator, TrapKind};
@@ -63,6 +64,18 @@ impl Translator<'_> {
         Ok(if self.config.big_endian { word.swap_bytes() } else { word })
     }
 
+    /// The unaligned access that the instruction at `pc` makes together with the next one, if that lies on the same page.
+    fn unaligned_pair(&self, def: &InsnDef, word: u32, pc: u64, code: &mut dyn Fetch) -> Option<Pair> {
+        let next = pc.wrapping_add(4) & self.address_mask();
+        if !matches!(def.name, "lwl" | "lwr" | "ldl" | "ldr" | "swl" | "swr" | "sdl" | "sdr")
+            || next / PAGE != pc / PAGE
+        {
+            return None;
+        }
+        let other = self.fetch(next, code).ok()?;
+        load_store::pair((def.name, Word(word)), (self.find(other)?.name, Word(other)), self.config.big_endian)
+    }
+
     pub(crate) fn find(&self, word: u32) -> Option<&'static InsnDef> {
         self.index.find(word)
     }
@@ -113,7 +126,14 @@ pub(crate) fn translate(
             Ok(slot) => slot.flatten(),
         };
         t.begin(pc);
-        match def.map_or(Flow::Illegal, |def| translator.lower(&mut t, def, word)) {
+        let room = t.ir.insn_count() < max_insns;
+        let pair = def.filter(|_| room).and_then(|def| translator.unaligned_pair(def, word, pc, code));
+        let flow = match (pair, def) {
+            (Some(pair), _) => load_store::access_pair(&mut t, pair),
+            (None, Some(def)) => translator.lower(&mut t, def, word),
+            (None, None) => Flow::Illegal,
+        };
+        match flow {
             Flow::Next => pc = t.pc_plus(4),
             Flow::End(term) => return Ok(t.ir.finish(term)),
             Flow::Branch(branch) => {

@@ -29,7 +29,7 @@ names! {
     ConvertOp { Zext "zext", Sext "sext", Trunc "trunc", Bitcast "bitcast", Box "box", Unbox "unbox" }
     Round { NearestEven "rne", TowardZero "rtz", Down "rdn", Up "rup", NearestAway "rmm", Dynamic "dyn" }
     NanRule { Canonical "canonical", Propagate "propagate", Legacy "legacy" }
-    FloatUnaryOp { Neg "fneg", Abs "fabs", Sqrt "fsqrt", RoundInt "froundint" }
+    FloatUnaryOp { Neg "fneg", Abs "fabs", NegNum "fnegnum", AbsNum "fabsnum", Sqrt "fsqrt", RoundInt "froundint" }
     FloatBinaryOp {
         Add "fadd", Sub "fsub", Mul "fmul", Div "fdiv", MinNum "fminnum", MaxNum "fmaxnum", CopySign "fcopysign",
     }

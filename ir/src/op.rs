@@ -176,6 +176,10 @@ pub enum FloatUnaryOp {
     Neg,
     /// Clear the sign bit; raises nothing.
     Abs,
+    /// [`FloatUnaryOp::Neg`] as an arithmetic operation: a NaN raises invalid, and is the result, made quiet as by any other.
+    NegNum,
+    /// [`FloatUnaryOp::Abs`] likewise.
+    AbsNum,
     /// Square root.
     Sqrt,
     /// Round to an integral value in the same format; raises inexact where it changes the value.

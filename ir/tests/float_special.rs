@@ -473,6 +473,8 @@ fn unary(name: &str) -> FloatUnaryOp {
     match name {
         "fneg" => FloatUnaryOp::Neg,
         "fabs" => FloatUnaryOp::Abs,
+        "fnegnum" => FloatUnaryOp::NegNum,
+        "fabsnum" => FloatUnaryOp::AbsNum,
         "fsqrt" => FloatUnaryOp::Sqrt,
         "fround" => FloatUnaryOp::RoundInt,
         _ => panic!("not a unary op: {name}"),

@@ -175,7 +175,7 @@ impl Machine {
         self.memory.mprotect(start, len, Prot::RX).expect("the code's place is mapped");
     }
 
-    /// Runs until something needs the operating system.
+    /// Runs until something needs the operating system. The plain interpreter gives up on what does not seem to end.
     pub fn run(&mut self) -> Exit {
         match &mut self.hart {
             Hart::Engine { vcpu, .. } => vcpu.run(),
@@ -206,8 +206,11 @@ impl Machine {
     }
 }
 
+/// Blocks that the plain interpreter runs at most before it gives up.
+const PLAIN_BLOCKS: u32 = 1_000_000;
+
 fn run_plain(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
-    loop {
+    for _ in 0..PLAIN_BLOCKS {
         cpu.mode = guest.mode(cpu);
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
         let code = match blocks.entry(key) {
@@ -223,4 +226,5 @@ fn run_plain(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, blocks: &
             exit => return exit,
         }
     }
+    Exit::Budget
 }

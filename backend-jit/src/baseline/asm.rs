@@ -395,10 +395,10 @@ impl Asm {
         self.inst(prefix, wide_int, false, &[0x0f, 0x2a], to, from.into());
     }
 
-    /// `cvttsd2si`/`cvttss2si` to a 32- or 64-bit integer.
-    pub(super) fn float_to_int(&mut self, double: bool, wide_int: bool, to: Reg, from: u8) {
-        let prefix = if double { 0xf2 } else { 0xf3 };
-        self.inst(prefix, wide_int, false, &[0x0f, 0x2c], to.0, Rm::Reg(Reg(from)));
+    /// `cvttsd2si`/`cvttss2si` to a 32- or 64-bit integer; without the second `t` where it does not truncate.
+    pub(super) fn float_to_int(&mut self, truncates: bool, double: bool, wide_int: bool, to: Reg, from: u8) {
+        let (prefix, opcode) = (if double { 0xf2 } else { 0xf3 }, if truncates { 0x2c } else { 0x2d });
+        self.inst(prefix, wide_int, false, &[0x0f, opcode], to.0, Rm::Reg(Reg(from)));
     }
 
     /// `xmm0 = xmm0 * xmm1 + xmm2` (`vfmadd213sd`/`ss`).

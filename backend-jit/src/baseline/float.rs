@@ -31,9 +31,9 @@ impl Lower<'_> {
         Ok(())
     }
 
-    /// Does SSE round so, with the guest's NaNs?
+    /// Does SSE round so?
     fn inline_round(&self, round: Round) -> bool {
-        round == Round::Dynamic && self.block.nan == NanRule::Canonical
+        round == Round::Dynamic
     }
 
     fn float_call(&mut self, at: Value, call: HelperCall, args: &[Value]) {
@@ -51,9 +51,13 @@ impl Lower<'_> {
         }
     }
 
-    /// The result is in xmm0; if it is a NaN, the canonical one is meant.
-    fn canonical_result(&mut self, at: Value, ty: Type) {
+    /// The result is in xmm0. If it is a NaN, the canonical one is meant, or by other rules what `call` gives.
+    fn result_or_nan(&mut self, at: Value, ty: Type, call: HelperCall, args: &[Value]) {
+        if self.block.nan != NanRule::Canonical {
+            return self.result_or_call(at, ty, call, args);
+        }
         let wide = ty == Type::F64;
+        args.iter().for_each(|v| self.done(*v));
         let to = self.result(at);
         self.asm.movd_out(wide, to, 0);
         self.asm.ucomis(wide, 0, 0);
@@ -62,23 +66,52 @@ impl Lower<'_> {
         self.asm.land(number);
     }
 
+    /// The result is in xmm0 if it is a number, else it is what the call gives.
+    fn result_or_call(&mut self, at: Value, ty: Type, call: HelperCall, args: &[Value]) {
+        let wide = ty == Type::F64;
+        self.asm.movd_out(wide, RAX, 0);
+        self.asm.ucomis(wide, 0, 0);
+        let number = self.asm.jcc(Cc::NoParity);
+        self.helper(call, args);
+        self.asm.land(number);
+        args.iter().for_each(|v| self.done(*v));
+        self.result_from(at, RAX);
+    }
+
     fn float_unary(&mut self, at: Value, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) {
-        let sign = 1 << (ty.bits() - 1);
+        let call = HelperCall::FloatUnary { op, ty, round, nan: self.block.nan };
         match op {
             FloatUnaryOp::Neg | FloatUnaryOp::Abs => {
                 let to = self.take(at, arg);
-                let (alu, mask) = if op == FloatUnaryOp::Neg { (Alu::Xor, sign) } else { (Alu::And, sign - 1) };
-                self.asm.mov_imm(RAX, mask);
-                self.asm.alu(alu, true, to, RAX);
+                self.change_sign(op, ty, to);
+            }
+            FloatUnaryOp::NegNum | FloatUnaryOp::AbsNum => {
+                self.load_xmm(&[arg]);
+                self.copy(arg, RAX);
+                self.change_sign(op, ty, RAX);
+                self.asm.ucomis(ty == Type::F64, 0, 0);
+                let number = self.asm.jcc(Cc::NoParity);
+                self.helper(call, &[arg]);
+                self.asm.land(number);
+                self.done(arg);
+                self.result_from(at, RAX);
             }
             FloatUnaryOp::Sqrt if self.inline_round(round) => {
                 self.load_xmm(&[arg]);
-                self.done(arg);
                 self.asm.sse(0x51, ty == Type::F64, 0, 0);
-                self.canonical_result(at, ty);
+                self.result_or_nan(at, ty, call, &[arg]);
             }
-            _ => self.float_call(at, HelperCall::FloatUnary { op, ty, round, nan: self.block.nan }, &[arg]),
+            _ => self.float_call(at, call, &[arg]),
         }
+    }
+
+    /// Inverts or clears the sign. Changes rcx.
+    fn change_sign(&mut self, op: FloatUnaryOp, ty: Type, reg: Reg) {
+        let sign = 1 << (ty.bits() - 1);
+        let inverts = matches!(op, FloatUnaryOp::Neg | FloatUnaryOp::NegNum);
+        let (alu, mask) = if inverts { (Alu::Xor, sign) } else { (Alu::And, sign - 1) };
+        self.asm.mov_imm(RCX, mask);
+        self.asm.alu(alu, true, reg, RCX);
     }
 
     fn float_binary(&mut self, at: Value, op: FloatBinaryOp, ty: Type, round: Round, args: [Value; 2]) {
@@ -90,13 +123,13 @@ impl Lower<'_> {
             FloatBinaryOp::CopySign => return self.copy_sign(at, ty, args),
             FloatBinaryOp::MinNum | FloatBinaryOp::MaxNum => 0,
         };
+        let call = HelperCall::FloatBinary { op, ty, round, nan: self.block.nan };
         if opcode == 0 || !self.inline_round(round) {
-            return self.float_call(at, HelperCall::FloatBinary { op, ty, round, nan: self.block.nan }, &args);
+            return self.float_call(at, call, &args);
         }
         self.load_xmm(&args);
-        args.iter().for_each(|v| self.done(*v));
         self.asm.sse(opcode, ty == Type::F64, 0, 1);
-        self.canonical_result(at, ty);
+        self.result_or_nan(at, ty, call, &args);
     }
 
     fn copy_sign(&mut self, at: Value, ty: Type, [magnitude, sign]: [Value; 2]) {
@@ -119,26 +152,18 @@ impl Lower<'_> {
         let wide = ty == Type::F64;
         self.load_xmm(&args);
         self.asm.fma(wide);
-        self.asm.movd_out(wide, RAX, 0);
-        self.asm.ucomis(wide, 0, 0);
-        let number = self.asm.jcc(Cc::NoParity);
-        self.helper(call, &args);
-        self.asm.land(number);
-        args.iter().for_each(|v| self.done(*v));
-        self.result_from(at, RAX);
+        self.result_or_call(at, ty, call, &args);
     }
 
     fn float_compare(&mut self, at: Value, cond: FloatCond, signaling: bool, ty: Type, args: [Value; 2]) {
         let call = HelperCall::FloatCompare { cond, signaling, ty, nan: self.block.nan };
-        if self.block.nan == NanRule::Legacy {
-            return self.float_call(at, call, &args);
-        }
+        let legacy = self.block.nan == NanRule::Legacy;
         self.load_xmm(&args);
         // `a < b` is "b above a", which is false for NaNs.
         let (a, b) = if matches!(cond, FloatCond::Lt | FloatCond::Le) { (1, 0) } else { (0, 1) };
         self.asm.ucomis(ty == Type::F64, a, b);
-        // ucomis is quiet: on a NaN the helper raises what a signalling comparison raises.
-        let unordered = signaling.then(|| self.asm.jcc(Cc::Parity));
+        // ucomis is quiet: on a NaN the helper raises what a signalling comparison raises. (And legacy NaNs are its own.)
+        let unordered = (signaling || legacy).then(|| self.asm.jcc(Cc::Parity));
         match cond {
             FloatCond::Lt => self.asm.setcc(Cc::Above, RAX),
             FloatCond::Le => self.asm.setcc(Cc::AboveEqual, RAX),
@@ -172,14 +197,12 @@ impl Lower<'_> {
     fn float_convert(&mut self, at: Value, op: FloatConvertOp, to: Type, round: Round, arg: Value) {
         let from = self.ty(arg);
         let call = HelperCall::FloatConvert { op, from, to, round, nan: self.block.nan };
-        let canonical = self.block.nan == NanRule::Canonical;
         let double = to == Type::F64;
         match op {
-            FloatConvertOp::Format if canonical && (double || round == Round::Dynamic) => {
+            FloatConvertOp::Format if double || round == Round::Dynamic => {
                 self.load_xmm(&[arg]);
-                self.done(arg);
                 self.asm.sse(0x5a, from == Type::F64, 0, 0);
-                self.canonical_result(at, to);
+                self.result_or_nan(at, to, call, &[arg]);
             }
             FloatConvertOp::FromIntS | FloatConvertOp::FromIntU
                 if (round == Round::Dynamic || from == Type::I32 && double)
@@ -193,10 +216,11 @@ impl Lower<'_> {
                 let reg = self.result(at);
                 self.asm.movd_out(double, reg, 0);
             }
-            FloatConvertOp::ToIntS if round == Round::TowardZero && canonical => {
+            FloatConvertOp::ToIntS if matches!(round, Round::TowardZero | Round::Dynamic) => {
                 self.load_xmm(&[arg]);
                 let wide = to == Type::I64;
-                self.asm.float_to_int(from == Type::F64, wide, RAX, 0);
+                let truncates = round == Round::TowardZero;
+                self.asm.float_to_int(truncates, from == Type::F64, wide, RAX, 0);
                 // What does not fit gives the least integer; so does that integer itself.
                 self.asm.mov_imm(RCX, 1 << (to.bits() - 1));
                 self.asm.alu(Alu::Cmp, wide, RAX, RCX);

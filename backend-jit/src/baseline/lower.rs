@@ -37,8 +37,10 @@ impl Lower<'_> {
                 let cc = self.flags(cond);
                 self.interpret_if(cc);
             }
-            // Of delay slots, where branch and slot fault as one.
-            Inst::LeaveIf { .. } => return Err(Unsupported),
+            Inst::LeaveIf { cond, target } => {
+                let cc = self.flags(cond);
+                self.leave_for_if(cc, target);
+            }
             Inst::AtomicRmw { .. }
             | Inst::AtomicCas { .. }
             | Inst::LoadReserved { .. }
@@ -82,7 +84,7 @@ impl Lower<'_> {
     /// Makes the comparisons among the operands that are needed as values, while no scratch register is in use.
     fn settle_args(&mut self, inst: &Inst) {
         let condition = match *inst {
-            Inst::Select { cond, .. } | Inst::TrapIf { cond, .. } => Some(cond),
+            Inst::Select { cond, .. } | Inst::TrapIf { cond, .. } | Inst::LeaveIf { cond, .. } => Some(cond),
             _ => None,
         };
         for v in inst.args() {

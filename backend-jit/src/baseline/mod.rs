@@ -56,13 +56,22 @@ fn host_is_fit() -> bool {
     })
 }
 
-/// Code out of the way that leaves to the machine.
+/// Code out of the way that leaves.
 struct Cold {
     from: Jump,
-    kind: ExitCode,
+    to: ColdExit,
     pc: u64,
     /// Instructions that were counted and have not run.
     uncount: u32,
+}
+
+/// Where it leads.
+#[derive(Clone, Copy)]
+enum ColdExit {
+    /// To the machine.
+    Machine(ExitCode),
+    /// To the code for the pc.
+    Code,
 }
 
 /// State while a block is lowered.
@@ -141,22 +150,40 @@ impl<'a> Lower<'a> {
 
     /// Where the jump leads: out of the code, with so many instructions of the block not run.
     fn leave(&mut self, from: Jump, kind: ExitCode, pc: u64, uncount: u32) {
-        self.cold.push(Cold { from, kind, pc, uncount });
+        self.cold.push(Cold { from, to: ColdExit::Machine(kind), pc, uncount });
+    }
+
+    /// Leaves for the code at `pc` if the condition holds; the current instruction has not run then.
+    fn leave_for_if(&mut self, cc: Cc, pc: u64) {
+        let from = self.asm.jcc(cc);
+        let uncount = (self.block.marks.len() - self.insn) as u32;
+        self.cold.push(Cold { from, to: ColdExit::Code, pc, uncount });
+    }
+
+    /// Instructions of the block that have not run when the one at `index` leaves to the interpreter: a delay slot with
+    /// its branch, which has the same pc.
+    fn left(&self, index: usize) -> u32 {
+        let marks = &self.block.marks;
+        let before = marks[..index].iter().take_while(|m| m.pc != marks[index].pc).count();
+        (marks.len() - before) as u32
     }
 
     /// Leaves the current guest instruction to the interpreter if the condition holds.
     fn interpret_if(&mut self, cc: Cc) {
         let pc = self.block.marks[self.insn].pc;
-        let left = self.block.insn_count() - self.insn as u32;
+        let left = self.left(self.insn);
         let from = self.asm.jcc(cc);
         self.leave(from, ExitCode::Interpret, pc, left);
     }
 
     fn cold_code(&mut self) {
-        for Cold { from, kind, pc, uncount } in std::mem::take(&mut self.cold) {
+        for Cold { from, to, pc, uncount } in std::mem::take(&mut self.cold) {
             self.asm.land(from);
             self.uncount(uncount);
-            self.exit(kind, pc);
+            match to {
+                ColdExit::Machine(kind) => self.exit(kind, pc),
+                ColdExit::Code => self.leave_through_slot(pc),
+            }
         }
     }
 
@@ -201,7 +228,7 @@ impl<'a> Lower<'a> {
             }
             Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
             Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => {
-                self.uncount(1);
+                self.uncount(self.left(self.block.marks.len() - 1));
                 self.exit(ExitCode::Interpret, self.block.last_pc());
             }
         }
@@ -274,8 +301,8 @@ impl<'a> Lower<'a> {
             bytes.extend(0_u64.to_le_bytes());
             bytes.extend(slot.target.to_le_bytes());
         }
-        let count = block.marks.len();
-        let insn = |(i, m): (usize, &emu_ir::InsnMark)| InsnRef { pc: m.pc, len: m.len, left: (count - i) as u32 };
+        let insn = |(i, m): (usize, &emu_ir::InsnMark)| InsnRef { pc: m.pc, len: m.len, left: self.left(i) };
+        let insns = block.marks.iter().enumerate().map(insn).collect();
         let last = block.end().saturating_sub(1).max(block.key.pc);
         CompiledRegion {
             key: block.key,
@@ -284,7 +311,7 @@ impl<'a> Lower<'a> {
             slots_offset,
             slots: self.slots,
             traps: self.traps,
-            insns: block.marks.iter().enumerate().map(insn).collect(),
+            insns,
             pages: (block.key.pc / PAGE..=last / PAGE).map(|p| p * PAGE).collect(),
             precise: true,
             counted: self.options.count_insns,

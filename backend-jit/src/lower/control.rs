@@ -8,7 +8,7 @@ use cranelift_codegen::ir::{
     Block as ClifBlock, BlockCall, ExternalName, GlobalValueData, InstBuilder, JumpTableData, MemFlagsData,
     UserExternalName, Value as ClifValue, types,
 };
-use emu_ir::{Block, ExitKind, Terminator, Value};
+use emu_ir::{Block, ExitKind, NanRule, Terminator, Value};
 
 /// A direct exit's slot: two words behind the region's code, the address to jump to and the guest pc it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,16 +179,25 @@ impl Lower<'_> {
         self.b.switch_to_block(go_on);
     }
 
-    /// Leaves the region to a guest address, in a cold block, if `cond` is not 0.
+    /// Goes to a guest address if `cond` is not 0. (Where NaNs may still have to be made canonical, by way of memory.)
     pub(super) fn leave_for_if(&mut self, cond: ClifValue, target: u64) {
-        let (cold, go_on) = (self.b.create_block(), self.b.create_block());
-        self.b.set_cold_block(cold);
-        self.b.ins().brif(cond, cold, &[], go_on, &[]);
-        self.b.switch_to_block(cold);
+        let inside = self.region.at(target).filter(|_| self.cur.nan != NanRule::Canonical);
+        let (aside, go_on) = (self.b.create_block(), self.b.create_block());
+        self.b.ins().brif(cond, aside, &[], go_on, &[]);
+        self.b.switch_to_block(aside);
         if self.options.count_insns {
-            self.uncount(self.out.insns[self.cur.insn].left);
+            self.uncount(self.cur.not_run);
         }
-        self.leave_through_slot(target);
+        match inside {
+            Some(i) => {
+                let block = self.blocks[i];
+                self.b.ins().jump(block, &[]);
+            }
+            None => {
+                self.b.set_cold_block(aside);
+                self.leave_through_slot(target);
+            }
+        }
         self.b.switch_to_block(go_on);
     }
 

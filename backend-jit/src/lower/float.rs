@@ -1,6 +1,11 @@
 //! Floating-point ops: inline SSE where its results and flags are the guest's, else a call of `ir::eval`.
 //!
 //! While compiled code runs, MXCSR holds the guest's dynamic rounding mode and collects its flags.
+//!
+//! NaNs by the rules of MIPS are never left for later: where a result is a NaN the op is done again by a call, out of the way.
+//! A result that is a number had numbers for operands, and SSE's flags are right. With [`NanRule::Propagate`] they are right
+//! for NaNs, too, as far as they go. With [`NanRule::Legacy`] SSE takes signalling NaNs for quiet ones and the reverse, so that
+//! each op that may raise invalid ends in such a call, which takes SSE's flag back (`helpers`).
 
 use super::{Lower, clif_type};
 use crate::helpers::HelperCall;
@@ -22,9 +27,18 @@ impl Lower<'_> {
         }
     }
 
-    /// Can SSE round so? Only as MXCSR says, and only with RISC-V's NaNs.
+    /// Can SSE round so? Only as MXCSR says.
     fn inline_round(&self, round: Round) -> bool {
-        round == Round::Dynamic && self.cur.nan == NanRule::Canonical
+        round == Round::Dynamic
+    }
+
+    /// A result of SSE's, which must not be a NaN of x86's where NaNs have payloads: `call` makes that anew.
+    fn number_or_call(&mut self, result: ClifValue, call: HelperCall, ty: Type, args: &[Value]) -> ClifValue {
+        if self.cur.nan == NanRule::Canonical {
+            return result;
+        }
+        let number = self.b.ins().fcmp(FloatCC::Ordered, result, result);
+        self.hot_or_call(number, clif_type(ty), |_| result, |l| l.call(call, ty, args))
     }
 
     /// The value with any NaN made canonical.
@@ -85,6 +99,7 @@ impl Lower<'_> {
     }
 
     pub(super) fn float_unary(&mut self, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) -> ClifValue {
+        let call = HelperCall::FloatUnary { op, ty, round, nan: self.cur.nan };
         match op {
             FloatUnaryOp::Neg => {
                 let a = self.clean(arg);
@@ -94,11 +109,18 @@ impl Lower<'_> {
                 let a = self.clean(arg);
                 self.b.ins().fabs(a)
             }
+            FloatUnaryOp::NegNum | FloatUnaryOp::AbsNum => {
+                let a = self.clean(arg);
+                let number = self.b.ins().fcmp(FloatCC::Ordered, a, a);
+                let hot = |l: &mut Self| if op == FloatUnaryOp::NegNum { l.b.ins().fneg(a) } else { l.b.ins().fabs(a) };
+                self.hot_or_call(number, clif_type(ty), hot, |l| l.call(call, ty, &[arg]))
+            }
             FloatUnaryOp::Sqrt if self.inline_round(round) => {
                 let a = self.value(arg);
-                self.b.ins().sqrt(a)
+                let root = self.b.ins().sqrt(a);
+                self.number_or_call(root, call, ty, &[arg])
             }
-            _ => self.call(HelperCall::FloatUnary { op, ty, round, nan: self.cur.nan }, ty, &[arg]),
+            _ => self.call(call, ty, &[arg]),
         }
     }
 
@@ -108,20 +130,22 @@ impl Lower<'_> {
             return self.b.ins().fcopysign(a, b);
         }
         let arithmetic = !matches!(op, FloatBinaryOp::MinNum | FloatBinaryOp::MaxNum);
-        if !arithmetic && self.cur.nan == NanRule::Canonical {
+        if !arithmetic {
             return self.min_max(op, ty, args);
         }
+        let call = HelperCall::FloatBinary { op, ty, round, nan: self.cur.nan };
         if !self.inline_round(round) {
-            return self.call(HelperCall::FloatBinary { op, ty, round, nan: self.cur.nan }, ty, &args);
+            return self.call(call, ty, &args);
         }
         let (a, b) = (self.value(args[0]), self.value(args[1]));
         let ins = self.b.ins();
-        match op {
+        let result = match op {
             FloatBinaryOp::Add => ins.fadd(a, b),
             FloatBinaryOp::Sub => ins.fsub(a, b),
             FloatBinaryOp::Mul => ins.fmul(a, b),
             _ => ins.fdiv(a, b),
-        }
+        };
+        self.number_or_call(result, call, ty, &args)
     }
 
     /// Minimum or maximum: a comparison where it decides; NaNs and equal operands (zeros) take a cold call.
@@ -156,9 +180,6 @@ impl Lower<'_> {
 
     pub(super) fn float_compare(&mut self, cond: FloatCond, signaling: bool, ty: Type, args: [Value; 2]) -> ClifValue {
         let call = HelperCall::FloatCompare { cond, signaling, ty, nan: self.cur.nan };
-        if self.cur.nan == NanRule::Legacy {
-            return self.call(call, Type::I8, &args);
-        }
         let (a, b) = (self.value(args[0]), self.value(args[1]));
         let cc = match cond {
             FloatCond::Eq => FloatCC::Equal,
@@ -166,10 +187,10 @@ impl Lower<'_> {
             FloatCond::Le => FloatCC::LessThanOrEqual,
             FloatCond::Unordered => FloatCC::Unordered,
         };
-        if !signaling {
+        if !signaling && self.cur.nan != NanRule::Legacy {
             return self.b.ins().fcmp(cc, a, b);
         }
-        // ucomisd is quiet: on a NaN the helper raises what a signalling comparison raises.
+        // ucomisd is quiet: on a NaN the helper raises what a signalling comparison raises. (And legacy NaNs are its own.)
         let ordered = self.b.ins().fcmp(FloatCC::Ordered, a, b);
         self.hot_or_call(ordered, types::I8, |l| l.b.ins().fcmp(cc, a, b), |l| l.call(call, Type::I8, &args))
     }
@@ -182,11 +203,11 @@ impl Lower<'_> {
         let from = self.ty(arg);
         let call = HelperCall::FloatConvert { op, from, to, round, nan: self.cur.nan };
         let ct = clif_type(to);
-        let canonical = self.cur.nan == NanRule::Canonical;
         match op {
-            FloatConvertOp::Format if canonical && (to == Type::F64 || round == Round::Dynamic) => {
+            FloatConvertOp::Format if to == Type::F64 || round == Round::Dynamic => {
                 let a = self.value(arg);
-                if to == Type::F64 { self.b.ins().fpromote(ct, a) } else { self.b.ins().fdemote(ct, a) }
+                let result = if to == Type::F64 { self.b.ins().fpromote(ct, a) } else { self.b.ins().fdemote(ct, a) };
+                self.number_or_call(result, call, to, &[arg])
             }
             FloatConvertOp::FromIntS | FloatConvertOp::FromIntU
                 if round == Round::Dynamic || from == Type::I32 && to == Type::F64 =>
@@ -197,8 +218,12 @@ impl Lower<'_> {
                     _ => self.b.ins().fcvt_from_uint(ct, a),
                 }
             }
-            FloatConvertOp::ToIntS | FloatConvertOp::ToIntU if round == Round::TowardZero && canonical => {
+            FloatConvertOp::ToIntS | FloatConvertOp::ToIntU if round == Round::TowardZero => {
                 self.truncate(op, to, arg, call)
+            }
+            // FMA3 comes with AVX, and that with SSE4.1's roundsd.
+            FloatConvertOp::ToIntS if self.options.host_fma && round != Round::NearestAway => {
+                self.round_to_int(to, round, arg, call)
             }
             _ => self.call(call, to, &[arg]),
         }
@@ -222,13 +247,49 @@ impl Lower<'_> {
         )
     }
 
+    /// Any other rounding to a signed integer: to an integral number first, where that is sure to fit.
+    fn round_to_int(&mut self, to: Type, round: Round, arg: Value, call: HelperCall) -> ClifValue {
+        let (from, a, ct) = (self.ty(arg), self.clean(arg), clif_type(to));
+        // From here on, up to the largest number, doubles are integral; twice that for singles that have become doubles.
+        let integral = 4_503_599_627_370_496.0;
+        let limit = if to == Type::I32 { 2_147_483_647.0 } else { integral };
+        let magnitude = self.b.ins().fabs(a);
+        let bound = self.float_constant(from, limit);
+        let fits = self.b.ins().fcmp(FloatCC::LessThan, magnitude, bound);
+        self.hot_or_call(
+            fits,
+            ct,
+            |l| {
+                let wide = if from == Type::F32 { l.b.ins().fpromote(types::F64, a) } else { a };
+                let rounded = match round {
+                    Round::NearestEven => l.b.ins().nearest(wide),
+                    Round::Up => l.b.ins().ceil(wide),
+                    Round::Down => l.b.ins().floor(wide),
+                    _ => {
+                        // In the sum the last place is that of units, and it is rounded as MXCSR says. With the operand's sign
+                        // it is so towards zero, too.
+                        let large = l.float_constant(Type::F64, integral);
+                        let large = l.b.ins().fcopysign(large, wide);
+                        let sum = l.b.ins().fadd(wide, large);
+                        l.b.ins().fsub(sum, large)
+                    }
+                };
+                l.b.ins().fcvt_to_sint_sat(ct, rounded)
+            },
+            |l| l.call(call, to, &[arg]),
+        )
+    }
+
+    fn float_constant(&mut self, ty: Type, x: f64) -> ClifValue {
+        match ty {
+            Type::F32 => self.b.ins().f32const(x as f32),
+            _ => self.b.ins().f64const(x),
+        }
+    }
+
     /// `low < a < high`, false for NaN, as two comparisons that raise nothing for numbers.
     fn in_range(&mut self, ty: Type, a: ClifValue, low: f64, high: f64) -> ClifValue {
-        let bound = |l: &mut Self, x: f64| match ty {
-            Type::F32 => l.b.ins().f32const(x as f32),
-            _ => l.b.ins().f64const(x),
-        };
-        let (low, high) = (bound(self, low), bound(self, high));
+        let (low, high) = (self.float_constant(ty, low), self.float_constant(ty, high));
         let above = self.b.ins().fcmp(FloatCC::GreaterThan, a, low);
         let below = self.b.ins().fcmp(FloatCC::LessThan, a, high);
         self.b.ins().band(above, below)

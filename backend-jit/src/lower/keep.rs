@@ -23,6 +23,9 @@ fn raises_flags(opcode: Opcode) -> bool {
             | FcvtFromUint
             | FcvtToSintSat
             | FcvtToUintSat
+            | Nearest
+            | Ceil
+            | Floor
     )
 }
 

@@ -112,6 +112,7 @@ struct Lower<'a> {
     mem_base: ClifValue,
     code_sig: clif::SigRef,
     helper_sig: clif::SigRef,
+    quiet_helper_sig: clif::SigRef,
     cur: Current,
 }
 
@@ -129,8 +130,10 @@ struct Current {
     aside: bool,
     /// The guest instruction, as an index into `Lowered::insns`.
     insn: usize,
-    /// It has a store that was noted.
-    has_stored: bool,
+    /// The instructions of the block from it on.
+    not_run: u32,
+    /// Its stores that were noted so far.
+    stores: usize,
 }
 
 impl<'a> Lower<'a> {
@@ -149,6 +152,9 @@ impl<'a> Lower<'a> {
         helper.params.extend([AbiParam::new(types::I64); 5]);
         helper.returns.push(AbiParam::new(types::I64));
         let helper_sig = b.import_signature(helper);
+        let mut quiet = Signature::new(CallConv::PreserveAll);
+        quiet.params.extend([AbiParam::new(types::I64); 5]);
+        let quiet_helper_sig = b.import_signature(quiet);
         let mem_base = b.ins().load(types::I64, MemFlagsData::trusted(), ctx, offset::MEM_BASE);
         let blocks = region.blocks.iter().map(|_| b.create_block()).collect();
         Lower {
@@ -163,6 +169,7 @@ impl<'a> Lower<'a> {
             mem_base,
             code_sig,
             helper_sig,
+            quiet_helper_sig,
             cur: Current::default(),
         }
     }
@@ -207,7 +214,8 @@ impl<'a> Lower<'a> {
             dirty: self.analysis.dirty_in[index],
             aside: false,
             insn: self.out.insns.len(),
-            has_stored: false,
+            not_run: 0,
+            stores: 0,
         };
         self.begin_insn(&rb.block, 0);
         if rb.loop_header {
@@ -261,7 +269,8 @@ impl<'a> Lower<'a> {
     fn begin_insn(&mut self, block: &Block, mark: usize) {
         let m = &block.marks[mark];
         self.cur.insn = self.out.insns.len();
-        self.cur.has_stored = false;
+        self.cur.stores = 0;
+        self.cur.not_run = (block.marks.len() - mark) as u32;
         // Where one of a branch and its delay slot faults, both run again.
         let before = block.marks[..mark].iter().take_while(|other| other.pc != m.pc).count();
         self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - before) as u32 });
@@ -403,6 +412,11 @@ impl<'a> Lower<'a> {
         let mut list = vec![self.ctx, descriptor];
         list.extend(args);
         list.extend(std::iter::repeat_n(zero, 5 - list.len()).flatten());
+        if self.cur.aside {
+            let entry = self.load_ctx(types::I64, offset::QUIET_HELPER_ENTRY);
+            self.b.ins().call_indirect(self.quiet_helper_sig, entry, &list);
+            return self.load_ctx(types::I64, offset::HELPER_RESULT);
+        }
         let entry = self.load_ctx(types::I64, offset::HELPER_ENTRY);
         let call = self.b.ins().call_indirect(self.helper_sig, entry, &list);
         self.b.inst_results(call)[0]

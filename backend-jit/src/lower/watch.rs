@@ -1,7 +1,7 @@
 //! What `emu diff` needs to know of accesses to guest memory before they are made.
 
 use super::Lower;
-use crate::context::{StoreNote, offset};
+use crate::context::{MAX_STORES, StoreNote, offset};
 use crate::helpers::HelperCall;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as ClifValue, types};
 use emu_ir::AccessKind;
@@ -35,8 +35,8 @@ impl Lower<'_> {
 
     /// Where the load faults the store would.
     fn note_store(&mut self, p: ClifValue, offset: i32, bytes: u8) {
-        assert!(!self.cur.has_stored, "there is room for one store an instruction");
-        self.cur.has_stored = true;
+        self.cur.stores += 1;
+        assert!(self.cur.stores <= MAX_STORES, "there is no room for so many stores an instruction");
         let flags = self.guest_flags();
         let old = match bytes {
             1 => self.b.ins().uload8(types::I64, flags, p, offset),

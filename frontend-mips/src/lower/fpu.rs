@@ -80,18 +80,14 @@ pub fn rsqrt(t: &mut Lower, w: Word) -> Flow {
     Flow::Next
 }
 
-/// `op(a)`, which changes the sign only. While `ABS2008` is 0 it is arithmetic: any NaN raises invalid, and is the result, made
-/// quiet as by any other operation.
+/// `op(a)`, which changes the sign only. While `ABS2008` is 0 it is arithmetic.
 pub(super) fn sign(t: &mut Lower, op: FloatUnaryOp, a: Value) -> Value {
-    let changed = t.ir.float_unary(op, EXACT, a);
-    if t.config().abs2008 {
-        return changed;
-    }
-    let number = t.ir.float_compare(FloatCond::Eq, true, a, a);
-    let one = one(t, t.ir.ty(a));
-    let same = t.ir.float_binary(FloatBinaryOp::Mul, EXACT, a, one);
-    let changed = t.ir.float_unary(op, EXACT, same);
-    t.ir.select(number, changed, same)
+    let op = match op {
+        FloatUnaryOp::Neg if !t.config().abs2008 => FloatUnaryOp::NegNum,
+        FloatUnaryOp::Abs if !t.config().abs2008 => FloatUnaryOp::AbsNum,
+        op => op,
+    };
+    t.ir.float_unary(op, EXACT, a)
 }
 
 /// ABS.fmt.
@@ -360,9 +356,16 @@ pub fn ldc1(t: &mut Lower, w: Word) -> Flow {
     load(t, base, w.imm() as i32, Type::I64, w.rt())
 }
 
+/// A doubleword goes straight to where it is used as a number.
 fn load(t: &mut Lower, addr: Value, offset: i32, ty: Type, reg: u32) -> Flow {
-    let value = t.ir.load(ty, t.access(ty.bytes(), false), addr, offset);
-    t.set_f_int(reg, value);
+    let access = t.access(ty.bytes(), false);
+    if ty == Type::I64 {
+        let value = t.ir.load(Type::F64, access, addr, offset);
+        t.set_f(reg, value);
+    } else {
+        let value = t.ir.load(ty, access, addr, offset);
+        t.set_f_int(reg, value);
+    }
     Flow::Next
 }
 
@@ -379,7 +382,7 @@ pub fn sdc1(t: &mut Lower, w: Word) -> Flow {
 }
 
 fn store(t: &mut Lower, addr: Value, offset: i32, ty: Type, reg: u32) -> Flow {
-    let value = t.f_int(ty, reg);
+    let value = if ty == Type::I64 { t.f(Type::F64, reg) } else { t.f_int(ty, reg) };
     t.ir.store(t.access(ty.bytes(), false), addr, offset, value);
     Flow::Next
 }

@@ -229,6 +229,55 @@ pub fn sdr(t: &mut Lower, w: Word) -> Flow {
     store_part(t, w, Type::I64, false)
 }
 
+/// Two instructions that together access one unaligned word or doubleword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    ty: Type,
+    stores: bool,
+    base: u32,
+    register: u32,
+    offset: i32,
+}
+
+/// The pair that two neighbours make, if they do: the left and the right part, in either order, of one register.
+pub(crate) fn pair(first: (&str, Word), second: (&str, Word), big_endian: bool) -> Option<Pair> {
+    let part = |(name, w): (&str, Word)| {
+        let (ty, stores) = match &name[..name.len().min(2)] {
+            "lw" => (Type::I32, false),
+            "ld" => (Type::I64, false),
+            "sw" => (Type::I32, true),
+            "sd" => (Type::I64, true),
+            _ => return None,
+        };
+        let left = match &name[2..] {
+            "l" => true,
+            "r" => false,
+            _ => return None,
+        };
+        // The left part is named by its address's most significant byte, the right one by the least significant.
+        let from_start = if left == big_endian { 0 } else { i64::from(ty.bytes()) - 1 };
+        let offset = (w.imm() - from_start) as i32;
+        Some((left, Pair { ty, stores, base: w.rs(), register: w.rt(), offset }))
+    };
+    let ((left, pair), (other_left, other)) = (part(first)?, part(second)?);
+    let loads_base = !pair.stores && matches!(pair.register, r if r == pair.base || r == 0);
+    (pair == other && left != other_left && !loads_base).then_some(pair)
+}
+
+/// The whole access, at the first of the two instructions: a fault in either part is reported there.
+pub(crate) fn access_pair(t: &mut Lower, pair: Pair) -> Flow {
+    let (base, access) = (t.gpr(pair.base), t.access(pair.ty.bytes(), true));
+    if pair.stores {
+        let value = t.gpr(pair.register);
+        t.ir.store(access, base, pair.offset, value);
+    } else {
+        let value = t.ir.load(t.word(), access, base, pair.offset);
+        t.set_gpr(pair.register, value);
+    }
+    t.begin(t.pc_plus(4));
+    Flow::Next
+}
+
 /// PREF, PREFX: a hint.
 pub fn pref(_: &mut Lower, _: Word) -> Flow {
     Flow::Next

@@ -76,24 +76,34 @@ pub fn dmultu(t: &mut Lower, w: Word) -> Flow {
     two_results(t, w, Type::I64, BinaryOp::MulHiU, BinaryOp::Mul)
 }
 
+/// HI:LO = the remainder and the quotient. The former is computed from the latter, the IR's total definition included:
+/// a second division would cost as much as the first.
+fn divide(t: &mut Lower, w: Word, ty: Type, op: BinaryOp) -> Flow {
+    let (a, b) = (t.gpr_as(ty, w.rs()), t.gpr_as(ty, w.rt()));
+    let lo = t.ir.binary(op, a, b);
+    let product = t.ir.binary(BinaryOp::Mul, lo, b);
+    let hi = t.ir.sub(a, product);
+    set_hi_lo(t, hi, lo)
+}
+
 /// DIV.
 pub fn div(t: &mut Lower, w: Word) -> Flow {
-    two_results(t, w, Type::I32, BinaryOp::RemS, BinaryOp::DivS)
+    divide(t, w, Type::I32, BinaryOp::DivS)
 }
 
 /// DIVU.
 pub fn divu(t: &mut Lower, w: Word) -> Flow {
-    two_results(t, w, Type::I32, BinaryOp::RemU, BinaryOp::DivU)
+    divide(t, w, Type::I32, BinaryOp::DivU)
 }
 
 /// DDIV.
 pub fn ddiv(t: &mut Lower, w: Word) -> Flow {
-    two_results(t, w, Type::I64, BinaryOp::RemS, BinaryOp::DivS)
+    divide(t, w, Type::I64, BinaryOp::DivS)
 }
 
 /// DDIVU.
 pub fn ddivu(t: &mut Lower, w: Word) -> Flow {
-    two_results(t, w, Type::I64, BinaryOp::RemU, BinaryOp::DivU)
+    divide(t, w, Type::I64, BinaryOp::DivU)
 }
 
 /// HI:LO = HI:LO op rs * rt, on 64 bits.

@@ -59,8 +59,15 @@ pub struct FpEnv {
 /// A unary op on type `ty`.
 #[inline]
 pub fn unary(op: FloatUnaryOp, ty: Type, env: FpEnv, a: u64) -> (u64, FpFlags) {
-    let sign = Format::of(ty).sign_bit();
+    let format = Format::of(ty);
+    let sign = format.sign_bit();
     match op {
+        FloatUnaryOp::NegNum | FloatUnaryOp::AbsNum if format.is_nan(a) => {
+            let (bits, _) = nan::from_operands(format, env.nan, &[a]).expect("a NaN gives a NaN");
+            (bits, FpFlags::NV)
+        }
+        FloatUnaryOp::NegNum => (a ^ sign, FpFlags::NONE),
+        FloatUnaryOp::AbsNum => (a & !sign, FpFlags::NONE),
         FloatUnaryOp::Neg => (a ^ sign, FpFlags::NONE),
         FloatUnaryOp::Abs => (a & !sign, FpFlags::NONE),
         FloatUnaryOp::Sqrt | FloatUnaryOp::RoundInt => {

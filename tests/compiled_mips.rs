@@ -1,0 +1,94 @@
+//! What compiled code does in ways of its own for MIPS: branch-likely, unaligned accesses by pairs, on every engine.
+
+mod common;
+
+use common::machine::{Machine, Way, map};
+use emu_frontend_mips::{Config, Mips};
+use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Slot};
+use emu_machine::mem::Prot;
+use std::sync::Arc;
+
+const CODE: u64 = 0x1_0000;
+const DATA: u64 = 0x2_0000;
+const PAGE: u64 = 0x1000;
+const V0: u16 = 2;
+const V1: u16 = 3;
+const A0: u16 = 4;
+const SYSCALL: u32 = 0x0000_000c;
+
+/// A machine with this code, two pages of data, and a hole after them.
+fn machine(way: Way, isa: &str, words: &[u32]) -> Machine {
+    let guest = Arc::new(Mips::new(Config::parse(isa).unwrap()));
+    let big = guest.config().big_endian;
+    let mut machine = Machine::new(way, &guest);
+    map(&machine.memory, CODE, PAGE, Prot::RX);
+    map(&machine.memory, DATA, 2 * PAGE, Prot::RW);
+    let bytes: Vec<u8> = words.iter().flat_map(|w| if big { w.to_be_bytes() } else { w.to_le_bytes() }).collect();
+    machine.load_code(CODE, &bytes);
+    machine
+}
+
+fn run(machine: &mut Machine, registers: &[(u16, u64)]) -> Exit {
+    let mut start = CpuState { pc: CODE, ..CpuState::default() };
+    registers.iter().for_each(|(reg, value)| start.set(Slot(*reg), *value));
+    machine.run_from(&start, DATA..DATA).exit
+}
+
+#[test]
+fn a_slot_of_branch_likely_runs_only_if_the_branch_is_taken() {
+    // again: addiu $a0, $a0, -1; bgtzl $a0, again; addiu $v0, $v0, 1; addiu $v1, $v1, 1; bnel $v1, $a1, again;
+    // addiu $a0, $a0, 7; syscall
+    let words = [0x2484_ffff, 0x5c80_fffe, 0x2442_0001, 0x2463_0001, 0x5465_fffb, 0x2484_0007, SYSCALL];
+    for way in [&Way::ALL[..], &[Way::Tiered]].concat() {
+        let mut machine = machine(way, "mips32r2", &words);
+        for (count, outer) in [(1, 1), (1000, 1), (5, 700), (3000, 900)] {
+            let exit = run(&mut machine, &[(A0, count), (A0 + 1, outer)]);
+            assert!(matches!(exit, Exit::Syscall { .. }), "{way:?}: {exit:?}");
+            let found = [V0, V1, A0].map(|reg| machine.cpu().get(Slot(reg)));
+            // From the second time on the inner loop starts at 7.
+            assert_eq!(found, [count - 1 + 6 * (outer - 1), outer, 0], "{way:?}");
+        }
+    }
+}
+
+/// `swl`, `swr`, `lwl` and `lwr` at 0($a0), the register being $v0 and $v1.
+fn pairs(isa: &str) -> [u32; 5] {
+    let (left, right) = if isa.ends_with("eb") { (0, 3) } else { (3, 0) };
+    [0xa882_0000 | left, 0xb882_0000 | right, 0x8883_0000 | left, 0x9883_0000 | right, SYSCALL]
+}
+
+#[test]
+fn pairs_access_unaligned_words() {
+    for isa in ["mips32r2", "mips32r2,eb", "mips64r2", "mips64r2,eb"] {
+        for way in Way::ALL {
+            let mut machine = machine(way, isa, &pairs(isa));
+            for at in (0..8).chain(PAGE - 4..PAGE + 4) {
+                machine.memory.write_bytes(DATA + at - at.min(4), &[0x55; 16]).unwrap();
+                assert!(matches!(run(&mut machine, &[(V0, 0x9234_5678), (A0, DATA + at)]), Exit::Syscall { .. }));
+                let word = if isa.ends_with("eb") { [0x92, 0x34, 0x56, 0x78] } else { [0x78, 0x56, 0x34, 0x92] };
+                let mut found = [0; 6];
+                machine.memory.read_bytes(DATA + at, &mut found[..5]).unwrap();
+                assert_eq!((&found[..4], found[4]), (&word[..], 0x55), "{way:?} {isa} {at:#x}");
+                let loaded = if isa.starts_with("mips64") { 0xffff_ffff_9234_5678 } else { 0x9234_5678 };
+                assert_eq!(machine.cpu().get(Slot(V1)), loaded, "{way:?} {isa} {at:#x}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pair_that_faults_has_done_nothing() {
+    for isa in ["mips32r2", "mips32r2,eb"] {
+        for way in [Way::Plain, Way::Interp, Way::Quick, Way::Precise] {
+            let mut machine = machine(way, isa, &pairs(isa));
+            let end = DATA + 2 * PAGE;
+            machine.memory.write_bytes(end - 2, &[0x55; 2]).unwrap();
+            let exit = run(&mut machine, &[(V0, 0x9234_5678), (V1, 7), (A0, end - 2)]);
+            let fault = Fault { addr: end, access: AccessKind::Write, cause: FaultCause::Unmapped };
+            assert_eq!((exit, machine.cpu().pc), (Exit::Fault(fault), CODE), "{way:?} {isa}");
+            let mut found = [0; 2];
+            machine.memory.read_bytes(end - 2, &mut found).unwrap();
+            assert_eq!((found, machine.cpu().get(Slot(V1))), ([0x55; 2], 7), "{way:?} {isa}");
+        }
+    }
+}
