@@ -54,7 +54,7 @@ fn check(cpu: &mut CpuState, _: &mut dyn Env, args: &[u64]) -> Result<u64, Trap>
 
 /// What a helper has to know of the configuration, as an argument.
 fn setup_of(config: &Config) -> u64 {
-    let fr = Mode { fr: config.fr, exact: false }.bits();
+    let fr = Mode { fr: config.fr, exact: false, strict: false }.bits();
     let flags = [config.nan2008, config.abs2008, config.big_endian, config.paired_single].map(u64::from);
     config.release as u64 | u64::from(fr) << 4 | flags[0] << 6 | flags[1] << 7 | flags[2] << 8 | flags[3] << 9
 }
@@ -136,7 +136,7 @@ fn alone(word: u32, config: &Config) -> Option<Rc<Alone>> {
     let made = def.and_then(|def| {
         let mut builder = Builder::new(BlockKey { pc: 0, mode: 0 });
         builder.set_nan_rule(nan_rule(config));
-        let mut t = Lower::new(builder, config, config.fr);
+        let mut t = Lower::new(builder, config, Mode { fr: config.fr, exact: false, strict: false });
         t.begin(0);
         let flow = (def.lower)(&mut t, Word(word));
         (flow == Flow::Next).then(|| {

@@ -95,7 +95,8 @@ impl Guest for Mips {
     }
 
     fn mode(&self, cpu: &CpuState) -> u32 {
-        Mode { fr: fcsr::fr_mode(cpu, &self.config), exact: fcsr::needs_exact(cpu) }.bits()
+        let strict = cpu.get(regs::STRICT) != 0 && !self.config.release.is_r6();
+        Mode { fr: fcsr::fr_mode(cpu, &self.config), exact: fcsr::needs_exact(cpu), strict }.bits()
     }
 
     fn translate(&self, key: BlockKey, code: &mut dyn Fetch, max_insns: usize) -> Result<Block, Fault> {

@@ -36,6 +36,9 @@ pub const FP_WORD: Slot = Slot(82);
 /// The layout of the floating-point registers, as [`crate::fcsr::set_fr_mode`] puts it; 0: as configured.
 pub const FP_MODE: Slot = Slot(86);
 
+/// Not 0: a misaligned access is an error, as a program can ask Linux for (`MIPS_FIXADE`).
+pub const STRICT: Slot = Slot(87);
+
 /// Floating-point condition `cc`, 0 or 1.
 pub const fn fcc_slot(cc: u32) -> Slot {
     assert!(cc < 8);
@@ -76,6 +79,6 @@ pub(crate) fn slots(bits: u32) -> Vec<SlotInfo> {
     list.extend((0..8).map(|cc| info(fcc_slot(cc), FCC_NAMES[cc as usize], Type::I8)));
     list.push(info(FP_WORD, "fp_word", Type::I32));
     list.extend((0..3).map(|n| info(fp_operand_slot(n), OPERAND_NAMES[n], Type::F64)));
-    list.push(info(FP_MODE, "fp_mode", Type::I32));
+    list.extend([info(FP_MODE, "fp_mode", Type::I32), info(STRICT, "strict", Type::I32)]);
     list
 }

@@ -21,21 +21,25 @@ pub struct Mode {
     pub fr: FrMode,
     /// Are exceptions enabled, or small numbers flushed to zero? Then each instruction is computed by `exact`.
     pub exact: bool,
+    /// Are misaligned accesses errors?
+    pub strict: bool,
 }
 
 impl Mode {
     const FR_BITS: [FrMode; 3] = [FrMode::Pairs, FrMode::Wide, FrMode::Emulated];
     const EXACT: u32 = 4;
+    const STRICT: u32 = 8;
 
     /// As a [`BlockKey`] carries it.
     pub fn bits(self) -> u32 {
         let fr = Mode::FR_BITS.iter().position(|fr| *fr == self.fr).unwrap_or_default();
-        fr as u32 | if self.exact { Mode::EXACT } else { 0 }
+        fr as u32 | if self.exact { Mode::EXACT } else { 0 } | if self.strict { Mode::STRICT } else { 0 }
     }
 
     /// The inverse.
     pub fn from_bits(bits: u32) -> Mode {
-        Mode { fr: Mode::FR_BITS[(bits as usize & 3).min(2)], exact: bits & Mode::EXACT != 0 }
+        let fr = Mode::FR_BITS[(bits as usize & 3).min(2)];
+        Mode { fr, exact: bits & Mode::EXACT != 0, strict: bits & Mode::STRICT != 0 }
     }
 }
 
@@ -111,7 +115,7 @@ pub(crate) fn translate(
     let translator = Translator { config, index, mode: Mode::from_bits(key.mode) };
     let mut builder = Builder::new(key);
     builder.set_nan_rule(nan_rule(config));
-    let mut t = Lower::new(builder, config, translator.mode.fr);
+    let mut t = Lower::new(builder, config, translator.mode);
     let mut pc = key.pc;
     loop {
         let word = match translator.fetch(pc, code) {

@@ -358,6 +358,7 @@ pub fn ldc1(t: &mut Lower, w: Word) -> Flow {
 
 /// A doubleword goes straight to where it is used as a number.
 fn load(t: &mut Lower, addr: Value, offset: i32, ty: Type, reg: u32) -> Flow {
+    t.check_alignment(addr, offset.into(), ty.bytes());
     let access = t.access(ty.bytes(), false);
     if ty == Type::I64 {
         let value = t.ir.load(Type::F64, access, addr, offset);
@@ -383,6 +384,7 @@ pub fn sdc1(t: &mut Lower, w: Word) -> Flow {
 
 fn store(t: &mut Lower, addr: Value, offset: i32, ty: Type, reg: u32) -> Flow {
     let value = if ty == Type::I64 { t.f(Type::F64, reg) } else { t.f_int(ty, reg) };
+    t.check_alignment(addr, offset.into(), ty.bytes());
     t.ir.store(t.access(ty.bytes(), false), addr, offset, value);
     Flow::Next
 }

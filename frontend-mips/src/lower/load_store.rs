@@ -5,11 +5,13 @@
 
 use super::{Flow, Lower};
 use crate::fields::{PC18, PC19, Word};
-use emu_ir::{BinaryOp, Type, UnaryOp, Value};
+use crate::regs::gpr_slot;
+use emu_ir::{BinaryOp, CpuState, Type, UnaryOp, Value};
 
 /// rt = memory at rs + imm.
 fn load(t: &mut Lower, w: Word, bytes: u8, signed: bool) -> Flow {
     let base = t.gpr(w.rs());
+    t.check_alignment(base, w.imm(), bytes);
     let value = t.ir.load(t.word(), t.access(bytes, signed), base, w.imm() as i32);
     t.set_gpr(w.rt(), value);
     Flow::Next
@@ -53,6 +55,7 @@ pub fn ld(t: &mut Lower, w: Word) -> Flow {
 /// Memory at rs + imm = the low bytes of rt.
 fn store(t: &mut Lower, w: Word, bytes: u8) -> Flow {
     let (base, value) = (t.gpr(w.rs()), t.gpr(w.rt()));
+    t.check_alignment(base, w.imm(), bytes);
     t.ir.store(t.access(bytes, false), base, w.imm() as i32, value);
     Flow::Next
 }
@@ -276,6 +279,26 @@ pub(crate) fn access_pair(t: &mut Lower, pair: Pair) -> Flow {
     }
     t.begin(t.pc_plus(4));
     Flow::Next
+}
+
+/// The address that a partial access, LWL and its kin, names; `None` for another instruction. Not for Release 6, which has none.
+fn partial_address(word: u32, cpu: &CpuState) -> Option<u64> {
+    let w = Word(word);
+    let base = if w.rs() == 0 { 0 } else { cpu.get(gpr_slot(w.rs())) };
+    matches!(word >> 26, 0x1a | 0x1b | 0x22 | 0x26 | 0x2a | 0x2c | 0x2d | 0x2e)
+        .then(|| base.wrapping_add(w.imm() as u64))
+}
+
+/// `BadVAddr` of a fault at `addr` in the instruction `word` or, if that is a branch, in `next`, its slot: the address that a partial
+/// access names, where the access here began with its unit or the other half of a pair.
+pub fn bad_address(addr: u64, word: u32, next: u32, cpu: &CpuState) -> u64 {
+    let is_memory = matches!(word >> 26, 0x1a | 0x1b | 0x20..);
+    let named = [word, next].map(|word| partial_address(word, cpu));
+    let candidates = match named {
+        [None, _] if is_memory => return addr,
+        both => both,
+    };
+    candidates.into_iter().flatten().find(|named| named & !7 == addr & !7).unwrap_or(addr)
 }
 
 /// PREF, PREFX: a hint.

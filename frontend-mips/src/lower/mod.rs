@@ -16,6 +16,7 @@ use crate::config::{Config, FrMode};
 use crate::delay::Branch;
 use crate::fields::Word;
 use crate::regs::{fpr_slot, gpr_slot};
+use crate::translate::Mode;
 use emu_ir::{Access, BinaryOp, Builder, ConvertOp, Slot, Terminator, TrapKind, Type, Value};
 
 /// How an instruction ends.
@@ -44,14 +45,16 @@ pub struct Lower<'a> {
     pub here: u64,
     config: &'a Config,
     fr: FrMode,
+    /// Are misaligned accesses errors?
+    strict: bool,
     /// The floating-point registers that the instruction has read, for `exact`.
     pub(crate) fp_reads: Vec<(Slot, Value)>,
 }
 
 impl<'a> Lower<'a> {
-    /// Starts a block with that layout of the floating-point registers.
-    pub fn new(ir: Builder, config: &'a Config, fr: FrMode) -> Lower<'a> {
-        Lower { ir, pc: 0, here: 0, config, fr, fp_reads: Vec::new() }
+    /// Starts a block in that mode.
+    pub fn new(ir: Builder, config: &'a Config, mode: Mode) -> Lower<'a> {
+        Lower { ir, pc: 0, here: 0, config, fr: mode.fr, strict: mode.strict, fp_reads: Vec::new() }
     }
 
     /// What follows belongs to the instruction at `pc`.
@@ -155,6 +158,16 @@ impl<'a> Lower<'a> {
     /// processor does not (arch/mips/kernel/unaligned.c; Release 6 demands it of the processor).
     pub fn access(&self, bytes: u8, signed: bool) -> Access {
         Access { bytes, signed, big_endian: self.config.big_endian }
+    }
+
+    /// Where misaligned accesses are errors: one at base + offset traps.
+    pub fn check_alignment(&mut self, base: Value, offset: i64, bytes: u8) {
+        if self.strict && bytes > 1 {
+            let addr = self.with_imm(BinaryOp::Add, base, offset);
+            let low = self.with_imm(BinaryOp::And, addr, i64::from(bytes - 1));
+            let odd = self.nonzero(low);
+            self.ir.trap_if(odd, TrapKind::MisalignedTarget);
+        }
     }
 
     /// Ends the block with a trap.

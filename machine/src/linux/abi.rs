@@ -9,7 +9,7 @@ use super::host::{RawInfo, SigSet};
 use super::ipc::{Highs, Object};
 use super::termios::{self, Termios};
 use super::vdso;
-use emu_ir::{CpuState, Fault, FaultCause, TrapKind};
+use emu_ir::{CpuState, Fault, FaultCause, Fetch, TrapKind};
 
 /// Where an argument of a system call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +164,10 @@ pub trait Abi: Send + Sync {
     /// The signal for a trap; the kernel may change registers.
     fn trap_signal(&self, _cpu: &mut CpuState, kind: TrapKind) -> Raised {
         trap_signal(kind)
+    }
+    /// `si_addr` of a fault; `code` reads instructions.
+    fn fault_address(&self, _cpu: &CpuState, fault: &Fault, _code: &mut dyn Fetch) -> u64 {
+        fault.addr
     }
     /// The signal for a fault.
     fn fault_signal(&self, fault: &Fault) -> Raised {
@@ -350,6 +354,9 @@ pub trait Abi: Send + Sync {
     fn ipc_highs(&self, _object: Object) -> Highs {
         Highs::After
     }
+
+    /// Are misaligned accesses of this thread put right from now on, where the processor does not allow them?
+    fn set_fix_alignment(&self, _cpu: &mut CpuState, _fix: bool) {}
 
     /// The mode of the floating-point registers, where programs can change it.
     fn fp_mode(&self, _cpu: &CpuState) -> Option<FpMode> {

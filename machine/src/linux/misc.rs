@@ -328,13 +328,17 @@ pub(super) fn rseq(_: &mut Thread, _: &Args) -> SysResult {
 /// `sysmips`: an exchange of a word, and hints.
 pub(super) fn sysmips(t: &mut Thread, a: &Args) -> SysResult {
     const FLUSH_CACHE: i32 = 3;
-    /// Whether unaligned accesses are put right: they always are.
+    /// Whether misaligned accesses are put right, and (the second bit) logged.
     const FIXADE: i32 = 7;
     const ATOMIC_SET: i32 = 2001;
     match a.int(0) {
         ATOMIC_SET => exchange(t, a.get(1), a.uint(2)),
         FIXADE if a.get(1) & !3 != 0 => Err(Errno::EINVAL),
-        FIXADE => Ok(0),
+        FIXADE => {
+            let abi = std::sync::Arc::clone(&t.process.abi);
+            abi.set_fix_alignment(t.vcpu.cpu_mut(), a.get(1) & 1 != 0);
+            Ok(0)
+        }
         FLUSH_CACHE => {
             t.vcpu.invalidate_code(None);
             Ok(0)

@@ -169,10 +169,6 @@ pub(super) fn mincore(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `cacheflush` of MIPS: whichever cache is meant, the code of the range is stale.
 pub(super) fn cacheflush(t: &mut Thread, a: &Args) -> SysResult {
-    const BOTH: u64 = 3;
-    if a.get(2) & !BOTH != 0 {
-        return Err(Errno::EINVAL);
-    }
     let (start, len) = (a.get(0), a.get(1));
     if len == 0 {
         return Ok(0);

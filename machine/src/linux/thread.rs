@@ -7,6 +7,7 @@ use super::process::Process;
 use super::strace;
 use super::table::Args;
 use super::vcpu::Vcpu;
+use crate::mem::UserEnv;
 use crate::mem::access::ThreadStack;
 use emu_ir::{Exit, Fault, Trap};
 use std::sync::Arc;
@@ -160,8 +161,10 @@ impl Thread {
     }
 
     fn fault(&mut self, fault: Fault) {
-        let raised = self.process.abi.fault_signal(&fault);
-        self.raise(raised, fault.addr);
+        let abi = Arc::clone(&self.process.abi);
+        let mut code = UserEnv::new(Arc::clone(&self.process.mem));
+        let address = abi.fault_address(self.vcpu.cpu(), &fault, &mut code);
+        self.raise(abi.fault_signal(&fault), address);
     }
 
     fn raise(&mut self, Raised { signal, code, has_address }: Raised, address: u64) {

@@ -18,9 +18,10 @@ use crate::linux::errno::Errno;
 use crate::linux::ipc::{Highs, Object};
 use crate::linux::termios::Termios;
 use crate::linux::vdso;
-use emu_frontend_mips::regs::{USER_LOCAL, gpr_slot};
+use emu_frontend_mips::lower::load_store::bad_address;
+use emu_frontend_mips::regs::{STRICT, USER_LOCAL, gpr_slot};
 use emu_frontend_mips::{Config, FrMode, fcsr};
-use emu_ir::{CpuState, Fault, FaultCause, Slot, TrapKind};
+use emu_ir::{AccessKind, CpuState, Fault, FaultCause, Fetch, Slot, TrapKind};
 
 const V0: Slot = gpr_slot(2);
 const V1: Slot = gpr_slot(3);
@@ -204,6 +205,15 @@ impl Abi for Mips {
         }
     }
 
+    fn fault_address(&self, cpu: &CpuState, fault: &Fault, code: &mut dyn Fetch) -> u64 {
+        if fault.access == AccessKind::Execute || self.config.release.is_r6() {
+            return fault.addr;
+        }
+        let order = |word: u32| if self.config.big_endian { word.swap_bytes() } else { word };
+        let mut word = |at| code.fetch32(at).map_or(0, order);
+        bad_address(fault.addr, word(cpu.pc), word(cpu.pc.wrapping_add(4)), cpu)
+    }
+
     fn fault_signal(&self, fault: &Fault) -> Raised {
         // An address that is not a user program's is an address error, and so is an unaligned one that is not put right.
         let limit = if self.kind == Kind::N64 { TASK_SIZE_64 } else { 1 << 31 };
@@ -360,6 +370,10 @@ impl Abi for Mips {
             Object::Queue if self.config.big_endian => Highs::Before,
             Object::Queue => Highs::After,
         }
+    }
+
+    fn set_fix_alignment(&self, cpu: &mut CpuState, fix: bool) {
+        cpu.set(STRICT, (!fix).into());
     }
 
     fn fp_mode(&self, cpu: &CpuState) -> Option<FpMode> {
