@@ -9,13 +9,12 @@ mod common;
 
 use common::env_number;
 use common::machine::{Machine, Way, map};
+use common::mips::Program;
 use common::program::{CODE, DATA};
 use common::random::Random;
-use common::state::{State, registers};
-use emu_frontend_mips::disasm::{self, Kind};
-use emu_frontend_mips::table::{Control, InsnDef, table};
+use common::state::State;
 use emu_frontend_mips::{Config, Mips};
-use emu_ir::{CpuState, Exit, Guest, Slot, Type};
+use emu_ir::Exit;
 use emu_machine::mem::Prot;
 use std::sync::Arc;
 
@@ -32,125 +31,6 @@ const PROCESSORS: [&str; 9] = [
 ];
 const DEFAULT_PROGRAMS: u64 = 40;
 
-/// Registers with a purpose: those that loads and stores start from, an index, where indirect jumps lead, the loop's counter.
-const BASES: [u32; 2] = [16, 17];
-const INDEX: u32 = 18;
-const TARGET: u32 = 20;
-const COUNTER: u32 = 21;
-
-struct Program {
-    guest: Arc<Mips>,
-    words: Vec<u32>,
-    start: CpuState,
-}
-
-impl Program {
-    fn random(random: &mut Random, guest: &Arc<Mips>) -> Program {
-        let defs: Vec<_> = table().iter().filter(|d| d.enabled(guest.config()) && is_wanted(d)).collect();
-        let len = 10 + random.below(60) as usize;
-        let mut words = Vec::new();
-        while words.len() < len {
-            let def = defs[random.below(defs.len() as u64) as usize];
-            if !is_frequent(def) && random.below(8) != 0 {
-                continue;
-            }
-            words.extend(word(random, guest, def, words.len(), len));
-        }
-        // The loop's end: $s5 -= 1; bgtz $s5, start; whatever stands in the slot; syscall.
-        let back = (-(words.len() as i32) - 2) as u32 & 0xffff;
-        words.extend([0x26b5_ffff, 0x1ea0_0000 | back]);
-        let slot = (0..100).find_map(|_| {
-            let def = defs[random.below(defs.len() as u64) as usize];
-            word(random, guest, def, 0, 1).filter(|_| def.control == Control::None)
-        });
-        words.extend([slot.unwrap_or(0), 0x0000_000c]);
-        Program { guest: Arc::clone(guest), start: start(random, guest, words.len()), words }
-    }
-
-    fn run(&self, machine: &mut Machine) -> State {
-        let big = self.guest.config().big_endian;
-        let bytes = self.words.iter().flat_map(|w| if big { w.to_be_bytes() } else { w.to_le_bytes() });
-        machine.load_code(CODE, &bytes.collect::<Vec<_>>());
-        let data: Vec<u8> = (0..0x1000u32).map(|i| (i * 7) as u8).collect();
-        machine.memory.write_bytes(DATA.start, &data).expect("mapped");
-        machine.run_from(&self.start, DATA.start..DATA.start + 0x1000)
-    }
-
-    fn text(&self) -> String {
-        let line = |(n, word): (usize, &u32)| {
-            let pc = CODE + 4 * n as u64;
-            let def = self.guest.decode(*word);
-            let text = def.map_or("reserved".into(), |d| disasm::disassemble(d, *word, pc, self.guest.config().bits()));
-            format!("  {pc:#x}: {word:08x} {text}\n")
-        };
-        let code: String = self.words.iter().enumerate().map(line).collect();
-        format!("{}\n{code}", registers(&*self.guest, &self.start))
-    }
-}
-
-/// Not what ends the program at once, nor counts of cycles.
-fn is_wanted(def: &InsnDef) -> bool {
-    !matches!(def.name, "syscall" | "break" | "sigrie" | "wait" | "eret" | "deret" | "di" | "ei" | "cache" | "rdhwr")
-        && ![
-            "cop", "mfc0", "mtc0", "dmfc0", "dmtc0", "tlb", "lwc2", "swc2", "ldc2", "sdc2", "lwc3", "swc3", "jialc",
-            "jic",
-        ]
-        .iter()
-        .any(|name| def.name.starts_with(name))
-}
-
-fn is_frequent(def: &InsnDef) -> bool {
-    let traps = ["tge", "tlt", "teq", "tne"].iter().any(|name| def.name.starts_with(name));
-    let jumps = ["j", "jal", "jr", "jr.hb", "jalr", "jalr.hb", "bc", "balc"].contains(&def.name);
-    !traps
-        && !jumps
-        && !matches!(def.name, "ctc1" | "synci" | "add" | "addi" | "sub" | "dadd" | "daddi" | "dsub" | "ll" | "lld")
-}
-
-/// An encoding that stays inside the program and the data.
-fn word(random: &mut Random, guest: &Mips, def: &'static InsnDef, at: usize, len: usize) -> Option<u32> {
-    let mut word = random.next() as u32 & !def.pattern.mask | def.pattern.value;
-    let memory = def.operands.contains("(rs)");
-    for operand in disasm::operands(def) {
-        let value = match (operand.kind, operand.name) {
-            (Kind::Gpr, "rs") if memory => BASES[random.below(2) as usize].into(),
-            (Kind::Gpr, "rt") if def.operands.contains("rt(rs)") => INDEX.into(),
-            (Kind::Gpr, "rs") if def.name.starts_with("jr") || def.name.starts_with("jalr") => TARGET.into(),
-            (Kind::Gpr, _) => random.below(16) as i64,
-            (Kind::Double, _) => 2 * random.below(8) as i64,
-            (Kind::Single, _) => random.below(16) as i64,
-            (Kind::Imm(_), "imm" | "imm9") if memory => random.below(256) as i64 - 128,
-            // At most to where the loop counts: beyond it would never end.
-            (Kind::Branch, _) => 4 * random.below((len - at).min(12) as u64) as i64,
-            (Kind::Jump, _) => (CODE as usize + 4 * (at + 1 + random.below((len - at) as u64) as usize)) as i64,
-            (Kind::Imm(_), "pc19" | "pc18") => -8,
-            _ => continue,
-        };
-        word = operand.field.put(word, value);
-    }
-    guest.decode(word).filter(|d| std::ptr::eq(*d, def)).map(|_| word)
-}
-
-fn start(random: &mut Random, guest: &Mips, len: usize) -> CpuState {
-    let mut cpu = CpuState { pc: CODE, fp_round: random.below(4) as u32, ..CpuState::default() };
-    let mask = u64::MAX >> (64 - guest.address_bits());
-    for info in guest.slots().iter().filter(|s| s.slot.0 < 73) {
-        let word = random.next() as u32;
-        let small = [0, 1, -1, i32::MAX, i32::MIN, word as i32, word as i32, 8][random.below(8) as usize];
-        let value = match info.ty {
-            Type::F64 => random.double(),
-            _ if random.below(4) == 0 => random.next() & mask,
-            _ => small as i64 as u64 & mask,
-        };
-        cpu.set(info.slot, value);
-    }
-    for (reg, value) in [(16, DATA.start + 0x400), (17, DATA.start + 0x800), (18, 8), (COUNTER as u16, 4)] {
-        cpu.set(Slot(reg), value);
-    }
-    cpu.set(Slot(TARGET as u16), CODE + 4 * (len as u64 - 4));
-    cpu
-}
-
 fn machines(guest: &Arc<Mips>) -> Vec<Machine> {
     let machine = |way| {
         let machine = Machine::new(way, guest);
@@ -161,15 +41,22 @@ fn machines(guest: &Arc<Mips>) -> Vec<Machine> {
     [Way::Plain, Way::Interp, Way::Jit, Way::Precise, Way::Quick, Way::Tiered].map(machine).into()
 }
 
+fn run(program: &Program, machine: &mut Machine) -> State {
+    machine.load_code(CODE, &program.bytes());
+    let data: Vec<u8> = (0..0x1000u32).map(|i| (i * 7) as u8).collect();
+    machine.memory.write_bytes(DATA.start, &data).expect("mapped");
+    machine.run_from(&program.start, DATA.start..DATA.start + 0x1000)
+}
+
 /// What is different, if anything is.
 fn difference(program: &Program, machines: &mut [Machine]) -> Option<String> {
-    let expected = program.run(&mut machines[0]);
+    let expected = run(program, &mut machines[0]);
     if expected.exit == Exit::Budget {
         // A jump register that was changed, or a branch to itself: it does not end.
         return None;
     }
     machines[1..].iter_mut().find_map(|machine| {
-        let found = program.run(machine);
+        let found = run(program, machine);
         if machine.way != Way::Precise && machine.way != Way::Interp && matches!(expected.exit, Exit::Fault(_)) {
             // Compiled code without precise faults keeps no registers.
             return (found.exit != expected.exit || found.pc != expected.pc)
@@ -188,7 +75,7 @@ fn every_processor() {
         let guest = Arc::new(Mips::new(Config::parse(name).unwrap()));
         let mut machines = machines(&guest);
         for seed in first..first + count {
-            let mut program = Program::random(&mut Random::new(seed), &guest);
+            let mut program = Program::random(&mut Random::new(seed), &guest, false);
             if difference(&program, &mut machines).is_none() {
                 continue;
             }

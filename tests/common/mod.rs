@@ -4,6 +4,8 @@
 pub mod asm;
 pub mod image;
 pub mod machine;
+pub mod mips;
+pub mod mips_image;
 pub mod program;
 pub mod qemu;
 pub mod random;

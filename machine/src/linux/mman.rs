@@ -71,11 +71,15 @@ pub(super) fn munmap(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `mprotect`, `pkey_mprotect` without a key.
 pub(super) fn mprotect(t: &mut Thread, a: &Args) -> SysResult {
-    const GROWS: u64 = 0x0300_0000;
-    if a.get(2) & GROWS != 0 {
-        return Err(Errno::EINVAL);
+    /// `PROT_GROWSDOWN`: from the start of the mapping on, which has to be one that grows. (`PROT_GROWSUP` is for none here.)
+    const GROWS_DOWN: u64 = 0x0100_0000;
+    let (mut start, end) = (a.get(0), a.get(0).wrapping_add(a.get(1)));
+    if a.get(2) & GROWS_DOWN != 0 {
+        let maps = t.process.mem.maps();
+        let vma = maps.iter().find(|vma| vma.range.contains(&start) || vma.range.start < end && start < vma.range.end);
+        start = vma.filter(|vma| vma.grows_down).ok_or(Errno::EINVAL)?.range.start;
     }
-    t.process.mem.mprotect(a.get(0), a.get(1), prot(a.get(2))?)?;
+    t.process.mem.mprotect(start, end.wrapping_sub(start), prot(a.get(2) & !GROWS_DOWN)?)?;
     Ok(0)
 }
 

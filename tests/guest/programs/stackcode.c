@@ -13,5 +13,15 @@ int main(void)
     }
     CHECK(mprotect((void *)first, length, PROT_READ | PROT_WRITE) == 0);
     printf("on the stack\n");
+
+    /* PROT_GROWSDOWN: the rest of the stack, too. */
+    unsigned char deep[4 * PAGE];
+    CHECK(mprotect((void *)first, length, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN) == 0);
+    flush_code(deep, emit_add(deep, 5));
+    CHECK(((function)(uintptr_t)deep)(6) == 11);
+    unsigned char *fixed = map_pages(1, PROT_READ);
+    CHECK(mprotect(fixed, PAGE, PROT_READ | PROT_GROWSDOWN) == -1 && errno == EINVAL);
+    CHECK(mprotect((void *)first, length, PROT_READ | PROT_WRITE | PROT_GROWSDOWN) == 0);
+    printf("all of it\n");
     DONE();
 }
