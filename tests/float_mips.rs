@@ -12,7 +12,9 @@ use common::random::Random;
 use emu_frontend_mips::table::{InsnDef, table};
 use emu_frontend_mips::{Config, Mips};
 use emu_ir::eval::float::{self, FpEnv};
-use emu_ir::{CpuState, Exit, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Slot, Type};
+use emu_ir::{
+    CpuState, Exit, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Slot, Type,
+};
 use emu_machine::mem::Prot;
 use std::sync::Arc;
 
@@ -164,7 +166,11 @@ fn encodings(guest: &Mips, def: &'static InsnDef) -> Vec<(u32, Option<u32>)> {
         return vec![(word, None)];
     }
     let is_it = |word: &u32| guest.decode(*word).is_some_and(|found| std::ptr::eq(found, def));
-    (0..32).filter(|n| (word | n) != word || *n == 0).map(|n| (word | n, Some(n))).filter(|(word, _)| is_it(word)).collect()
+    (0..32)
+        .filter(|n| (word | n) != word || *n == 0)
+        .map(|n| (word | n, Some(n)))
+        .filter(|(word, _)| is_it(word))
+        .collect()
 }
 
 /// A loop that gives the instruction one triple of operands after the other and stores the result and FCSR.

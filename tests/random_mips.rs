@@ -3,7 +3,8 @@
 //! A program is a loop over random instructions of the decoder's table, with branches forward, whatever stands in their slots, and
 //! accesses to a small area; it ends with a system call, or earlier with what it raised.
 //!
-//! `EMU_TEST_PROGRAMS` sets how many are run a processor, `EMU_TEST_SEED` the first seed.
+//! `EMU_TEST_PROGRAMS` sets how many are run a processor, or `EMU_TEST_INSNS` how many instructions, `EMU_TEST_SEED` the first
+//! seed; `EMU_TEST_PROCESSORS` names the processors, with spaces between them.
 
 mod common;
 
@@ -180,18 +181,15 @@ fn difference(program: &Program, machines: &mut [Machine]) -> Option<String> {
     })
 }
 
-#[test]
-fn every_processor() {
-    let first = env_number("EMU_TEST_SEED").unwrap_or(1);
-    let count = env_number("EMU_TEST_PROGRAMS").unwrap_or(DEFAULT_PROGRAMS);
-    for name in PROCESSORS {
-        let guest = Arc::new(Mips::new(Config::parse(name).unwrap()));
-        let mut machines = machines(&guest);
-        for seed in first..first + count {
-            let mut program = Program::random(&mut Random::new(seed), &guest);
-            if difference(&program, &mut machines).is_none() {
-                continue;
-            }
+/// Runs programs until so many of them, or so many instructions, have been run; both numbers.
+fn check(name: &str, first: u64, programs: u64, insns: u64) -> (u64, u64) {
+    let guest = Arc::new(Mips::new(Config::parse(name).unwrap()));
+    let mut machines = machines(&guest);
+    let (mut seed, mut run) = (first, 0);
+    while seed - first < programs && run < insns {
+        let mut program = Program::random(&mut Random::new(seed), &guest);
+        let before = machines[0].cpu().insn_count;
+        if difference(&program, &mut machines).is_some() {
             // Instructions that do not matter become `nop`s, but for the loop.
             for i in 0..program.words.len() - 4 {
                 let word = std::mem::replace(&mut program.words[i], 0);
@@ -202,5 +200,22 @@ fn every_processor() {
             let found = difference(&program, &mut machines).unwrap_or_else(|| "it does not fail every time".into());
             panic!("{found}\n{name}, EMU_TEST_SEED={seed} EMU_TEST_PROGRAMS=1\n{}", program.text());
         }
+        // What does not end is not counted.
+        run += (machines[0].cpu().insn_count - before).min(10_000);
+        seed += 1;
+    }
+    (seed - first, run)
+}
+
+#[test]
+fn every_processor() {
+    let first = env_number("EMU_TEST_SEED").unwrap_or(1);
+    let insns = env_number("EMU_TEST_INSNS");
+    let programs = env_number("EMU_TEST_PROGRAMS").unwrap_or(if insns.is_some() { u64::MAX } else { DEFAULT_PROGRAMS });
+    let chosen = std::env::var("EMU_TEST_PROCESSORS").ok();
+    let names = chosen.as_ref().map_or(PROCESSORS.to_vec(), |names| names.split(' ').collect());
+    for name in names {
+        let (programs, run) = check(name, first, programs, insns.unwrap_or(u64::MAX));
+        println!("{name}: {programs} programs, {run} instructions");
     }
 }

@@ -207,7 +207,7 @@ impl Machine {
 }
 
 /// Blocks that the plain interpreter runs at most before it gives up.
-const PLAIN_BLOCKS: u32 = 1_000_000;
+const PLAIN_BLOCKS: u32 = 20_000;
 
 fn run_plain(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
     for _ in 0..PLAIN_BLOCKS {
