@@ -82,7 +82,7 @@ impl Lower<'_> {
 
     fn may_stay_pending(&self, inst: &Inst) -> bool {
         let untouched = || !inst.args().any(|v| self.cur.pending.contains(v));
-        let exact = self.options.precise_faults || self.options.announce || self.options.note_stores;
+        let watched = self.options.announce || self.options.note_stores;
         match *inst {
             Inst::Const { .. } | Inst::Get { .. } | Inst::Set { .. } | Inst::Fence { .. } => true,
             Inst::FloatUnary { op: FloatUnaryOp::Sqrt, round, .. } => round == Round::Dynamic || untouched(),
@@ -94,8 +94,10 @@ impl Lower<'_> {
             Inst::FloatConvert { op: FloatConvertOp::Format, ty, round, .. } => {
                 ty == Type::F64 || round == Round::Dynamic || untouched()
             }
-            Inst::Load { .. } => !exact,
-            Inst::Store { .. } => !exact && untouched(),
+            // One that faults runs again from a checkpoint; what it has to do with the flags is `FaultPoint`'s business.
+            Inst::Load { .. } => !watched,
+            // With precise faults there is a checkpoint before it.
+            Inst::Store { .. } => !watched && untouched(),
             Inst::Unary { .. }
             | Inst::Binary { .. }
             | Inst::Compare { .. }
