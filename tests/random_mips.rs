@@ -3,13 +3,14 @@
 //! A program is a loop over random instructions of the decoder's table, with branches forward, whatever stands in their slots, and
 //! accesses to a small area; it ends with a system call, or earlier with what it raised.
 //!
-//! `EMU_TEST_PROGRAMS` sets how many are run a processor, `EMU_TEST_SEED` the first seed.
+//! `EMU_TEST_PROGRAMS` sets how many are run a processor, or `EMU_TEST_INSNS` how many instructions, `EMU_TEST_SEED` the first
+//! seed; `EMU_TEST_PROCESSORS` names the processors, with spaces between them.
 
 mod common;
 
 use common::env_number;
 use common::machine::{Machine, Way, map};
-use common::mips::Program;
+use common::mips::{Mix, Program};
 use common::program::{CODE, DATA};
 use common::random::Random;
 use common::state::State;
@@ -33,7 +34,8 @@ const DEFAULT_PROGRAMS: u64 = 40;
 
 fn machines(guest: &Arc<Mips>) -> Vec<Machine> {
     let machine = |way| {
-        let machine = Machine::new(way, guest);
+        let mut machine = Machine::new(way, guest);
+        machine.plain_blocks = 20_000;
         map(&machine.memory, CODE, 0x2000, Prot::RX);
         map(&machine.memory, DATA.start, 0x1000, Prot::RW);
         machine
@@ -51,7 +53,7 @@ fn run(program: &Program, machine: &mut Machine) -> State {
 /// What is different, if anything is.
 fn difference(program: &Program, machines: &mut [Machine]) -> Option<String> {
     let expected = run(program, &mut machines[0]);
-    if expected.exit == Exit::Budget {
+    if matches!(expected.exit, Exit::Budget | Exit::Yield) {
         // A jump register that was changed, or a branch to itself: it does not end.
         return None;
     }
@@ -67,18 +69,15 @@ fn difference(program: &Program, machines: &mut [Machine]) -> Option<String> {
     })
 }
 
-#[test]
-fn every_processor() {
-    let first = env_number("EMU_TEST_SEED").unwrap_or(1);
-    let count = env_number("EMU_TEST_PROGRAMS").unwrap_or(DEFAULT_PROGRAMS);
-    for name in PROCESSORS {
-        let guest = Arc::new(Mips::new(Config::parse(name).unwrap()));
-        let mut machines = machines(&guest);
-        for seed in first..first + count {
-            let mut program = Program::random(&mut Random::new(seed), &guest, false);
-            if difference(&program, &mut machines).is_none() {
-                continue;
-            }
+/// Runs programs until so many of them, or so many instructions, have been run; both numbers.
+fn check(name: &str, mix: Mix, first: u64, programs: u64, insns: u64) -> (u64, u64) {
+    let guest = Arc::new(Mips::new(Config::parse(name).unwrap()));
+    let mut machines = machines(&guest);
+    let (mut seed, mut run) = (first, 0);
+    while seed - first < programs && run < insns {
+        let mut program = Program::random(&mut Random::new(seed), &guest, mix);
+        let before = machines[0].cpu().insn_count;
+        if difference(&program, &mut machines).is_some() {
             // Instructions that do not matter become `nop`s, but for the loop.
             for i in 0..program.words.len() - 4 {
                 let word = std::mem::replace(&mut program.words[i], 0);
@@ -89,5 +88,31 @@ fn every_processor() {
             let found = difference(&program, &mut machines).unwrap_or_else(|| "it does not fail every time".into());
             panic!("{found}\n{name}, EMU_TEST_SEED={seed} EMU_TEST_PROGRAMS=1\n{}", program.text());
         }
+        // What does not end is not counted.
+        run += (machines[0].cpu().insn_count - before).min(10_000);
+        seed += 1;
     }
+    (seed - first, run)
+}
+
+fn check_all(mix: Mix) {
+    let first = env_number("EMU_TEST_SEED").unwrap_or(1);
+    let insns = env_number("EMU_TEST_INSNS");
+    let programs = env_number("EMU_TEST_PROGRAMS").unwrap_or(if insns.is_some() { u64::MAX } else { DEFAULT_PROGRAMS });
+    let chosen = std::env::var("EMU_TEST_PROCESSORS").ok();
+    let names = chosen.as_ref().map_or(PROCESSORS.to_vec(), |names| names.split(' ').collect());
+    for name in names {
+        let (programs, run) = check(name, mix, first, programs, insns.unwrap_or(u64::MAX));
+        println!("{name}: {programs} programs, {run} instructions");
+    }
+}
+
+#[test]
+fn every_processor() {
+    check_all(Mix::All);
+}
+
+#[test]
+fn floating_point() {
+    check_all(Mix::Floats);
 }

@@ -8,7 +8,7 @@
 mod common;
 
 use common::machine::{Machine, Way};
-use common::mips::Program;
+use common::mips::{Mix, Program};
 use common::mips_image::{Image, differences, mask_singles};
 use common::random::Random;
 use common::{env_number, qemu};
@@ -57,7 +57,7 @@ fn every_processor() {
         let guest = Arc::new(Mips::new(Config::parse(processor.0).unwrap()));
         let mut bench = Bench { processor, machine: Image::machine(Way::Plain, &guest) };
         for seed in first..first + count {
-            let mut program = Program::random(&mut Random::new(seed), &guest, true);
+            let mut program = Program::random(&mut Random::new(seed), &guest, Mix::Tame);
             if bench.difference(&program).is_some() {
                 shrink(&mut bench, &mut program);
                 let found = bench.difference(&program).unwrap_or_else(|| "it does not fail every time".into());

@@ -55,6 +55,7 @@ struct Placed {
     traps: Vec<(u32, u32)>,
     insns: Vec<InsnRef>,
     precise: bool,
+    legacy_nan: bool,
     counted: bool,
     quick: bool,
     /// Slots of other regions that jump here.
@@ -66,7 +67,9 @@ struct Placed {
 pub(crate) enum FaultPoint {
     /// The registers in memory are those before the instruction at `pc`: run on from there, to the fault at `faulting`.
     /// If the code counts, `retired` instructions have been retired by then.
-    Replay { pc: u64, retired: Option<u64>, faulting: u64 },
+    /// The invalid flag in MXCSR may be of an operation whose result had not been looked at; it is not the guest's if
+    /// `legacy_nan` says so.
+    Replay { pc: u64, retired: Option<u64>, faulting: u64, legacy_nan: bool },
     /// The instruction at `pc` faulted; the registers are lost.
     Imprecise { pc: u64 },
 }
@@ -246,6 +249,7 @@ impl CodeCache {
             pc,
             retired: region.counted.then_some(ctx.checkpoint_count + since),
             faulting: region.insns[faulting as usize].pc,
+            legacy_nan: region.legacy_nan,
         };
         if region.quick {
             // Registers are written when they change, and nothing changes before the instruction's last fault.
@@ -254,6 +258,7 @@ impl CodeCache {
                 // All of the block were counted at its start.
                 retired: region.counted.then(|| ctx.cpu.insn_count - u64::from(region.insns[faulting as usize].left)),
                 faulting: region.insns[faulting as usize].pc,
+                legacy_nan: region.legacy_nan,
             });
         }
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
@@ -328,6 +333,7 @@ impl Inner {
             traps: region.traps,
             insns: region.insns,
             precise: region.precise,
+            legacy_nan: region.legacy_nan,
             counted: region.counted,
             quick: region.quick,
             incoming,

@@ -11,7 +11,7 @@ use cranelift_codegen::ir::{ExternalName, Function};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
-use emu_ir::BlockKey;
+use emu_ir::{BlockKey, NanRule};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A region as native code, not yet in place. The bytes do not depend on where they will lie.
@@ -35,6 +35,8 @@ pub struct CompiledRegion {
     pub pages: Vec<u64>,
     /// Does a fault in it leave exact registers?
     pub precise: bool,
+    /// Is the invalid flag in MXCSR never the guest's, because its NaNs are not x86's ([`NanRule::Legacy`])?
+    pub legacy_nan: bool,
     /// Does it keep `CpuState::insn_count`?
     pub counted: bool,
     /// Is it a single block's quick code, to be replaced by a region if it runs often?
@@ -108,6 +110,7 @@ impl Compiler {
             insns: lowered.insns,
             pages: region.pages().into_iter().collect(),
             precise: options.precise_faults,
+            legacy_nan: region.blocks.iter().any(|rb| rb.block.nan == NanRule::Legacy),
             counted: options.count_insns,
             quick: false,
             clif,

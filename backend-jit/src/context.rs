@@ -113,6 +113,8 @@ pub struct Context {
     pub(crate) quiet_helper_entry: u64,
     /// The result of a helper called that way.
     pub(crate) helper_result: u64,
+    /// A fault has left MXCSR with an invalid flag that is not the guest's.
+    pub(crate) drop_invalid: bool,
     /// Address of the stub that looks indirect targets up.
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap.
@@ -239,6 +241,9 @@ impl Context {
 
     /// Moves the flags raised in MXCSR to the guest's accrued flags.
     pub(crate) fn collect_flags(&mut self) {
+        if std::mem::take(&mut self.drop_invalid) {
+            self.mxcsr &= !1;
+        }
         self.cpu.fp_flags |= flags_of_mxcsr(self.mxcsr);
         self.mxcsr &= !0x3f;
     }

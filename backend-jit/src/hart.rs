@@ -83,6 +83,7 @@ impl Hart {
             helper_entry: enter::helper_entry as *const () as u64,
             quiet_helper_entry: enter::quiet_helper_entry as *const () as u64,
             helper_result: 0,
+            drop_invalid: false,
             indirect_stub: cache.stubs.indirect,
             helper_trapped: 0,
             checkpoint: 0,
@@ -240,7 +241,8 @@ impl CodeFault {
         let (FaultPoint::Replay { faulting: pc, .. } | FaultPoint::Imprecise { pc }) = point;
         ctx.last_fault = Some(LastFault { fault, pc, counted: ctx.cpu.insn_count });
         match point {
-            FaultPoint::Replay { pc, retired, .. } => {
+            FaultPoint::Replay { pc, retired, legacy_nan, .. } => {
+                ctx.drop_invalid = legacy_nan;
                 ctx.cpu.pc = pc;
                 ctx.cpu.insn_count = retired.unwrap_or(ctx.cpu.insn_count);
                 ctx.exit_kind = ExitCode::Interpret as u32;

@@ -314,6 +314,14 @@ const NAN_RULES: &str = "
     fneg.s 7f800001 => ff800001
     fabs.s ffc00001 => 7fc00001
     fabs.d fff0000000000001 => 7ff0000000000001
+    fnegnum.s 3f800000 => bf800000
+    fnegnum.s.legacy 00000000 => 80000000
+    fabsnum.d.mips fff0000000000000 => 7ff0000000000000
+    fnegnum.s.legacy 7f800001 => 7f800001 NV
+    fabsnum.s.legacy ff800001 => ff800001 NV
+    fnegnum.s.legacy ffc00001 => 7fbfffff NV
+    fnegnum.s.mips 7fc12345 => 7fc12345 NV
+    fabsnum.d.mips fff0000000000001 => fff8000000000001 NV
     fsgnj.s 7f800001 bf800000 => ff800001
     fsgnj.d bff0000000000000 7ff8000000000000 => 3ff0000000000000
 ";

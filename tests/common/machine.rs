@@ -51,11 +51,16 @@ impl Way {
     }
 }
 
+/// How often a program may yield before it is taken for one that does not end.
+const MAX_YIELDS: usize = 10_000;
+
 /// A guest with its memory and one hart.
 pub struct Machine {
     pub way: Way,
     pub guest: Arc<dyn Guest>,
     pub memory: Arc<GuestMemory>,
+    /// Blocks that the plain interpreter runs at most before it gives up.
+    pub plain_blocks: u64,
     hart: Hart,
 }
 
@@ -115,7 +120,7 @@ impl Machine {
                 _ => Hart::Engine { engine, vcpu: EngineVcpu::new(own, cpu) },
             }
         };
-        Machine { way, guest, memory, hart }
+        Machine { way, guest, memory, plain_blocks: u64::MAX, hart }
     }
 
     /// The engine; the plain interpreter has none.
@@ -175,12 +180,12 @@ impl Machine {
         self.memory.mprotect(start, len, Prot::RX).expect("the code's place is mapped");
     }
 
-    /// Runs until something needs the operating system. The plain interpreter gives up on what does not seem to end.
+    /// Runs until something needs the operating system. The plain interpreter gives up after [`Self::plain_blocks`].
     pub fn run(&mut self) -> Exit {
         match &mut self.hart {
             Hart::Engine { vcpu, .. } => vcpu.run(),
             Hart::Lockstep { vcpu, .. } => vcpu.run(),
-            Hart::Plain { cpu, env, blocks } => run_plain(&*self.guest, cpu, env, blocks),
+            Hart::Plain { cpu, env, blocks } => run_plain(&*self.guest, cpu, env, blocks, self.plain_blocks),
         }
     }
 
@@ -196,7 +201,7 @@ impl Machine {
         let mut yields = vec![];
         let exit = loop {
             match self.run() {
-                Exit::Yield => yields.push(self.cpu().pc),
+                Exit::Yield if yields.len() < MAX_YIELDS => yields.push(self.cpu().pc),
                 exit => break exit,
             }
         };
@@ -206,11 +211,14 @@ impl Machine {
     }
 }
 
-/// Blocks that the plain interpreter runs at most before it gives up.
-const PLAIN_BLOCKS: u32 = 1_000_000;
-
-fn run_plain(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, blocks: &mut HashMap<BlockKey, Code>) -> Exit {
-    for _ in 0..PLAIN_BLOCKS {
+fn run_plain(
+    guest: &dyn Guest,
+    cpu: &mut CpuState,
+    env: &mut UserEnv,
+    blocks: &mut HashMap<BlockKey, Code>,
+    limit: u64,
+) -> Exit {
+    for _ in 0..limit {
         cpu.mode = guest.mode(cpu);
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
         let code = match blocks.entry(key) {

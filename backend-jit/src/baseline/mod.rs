@@ -24,7 +24,7 @@ use crate::lower::{InsnRef, SLOT_SIZE, SlotRequest};
 use crate::region::PAGE;
 use crate::{CompileOptions, JitError};
 use asm::*;
-use emu_ir::{Block, ExitKind, IndirectKind, Inst, Terminator, Type, Value};
+use emu_ir::{Block, ExitKind, IndirectKind, Inst, NanRule, Terminator, Type, Value};
 use regs::{Places, field};
 use std::sync::OnceLock;
 
@@ -314,6 +314,7 @@ impl<'a> Lower<'a> {
             insns,
             pages: (block.key.pc / PAGE..=last / PAGE).map(|p| p * PAGE).collect(),
             precise: true,
+            legacy_nan: block.nan == NanRule::Legacy,
             counted: self.options.count_insns,
             quick: true,
             clif: None,

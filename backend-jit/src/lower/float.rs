@@ -2,10 +2,10 @@
 //!
 //! While compiled code runs, MXCSR holds the guest's dynamic rounding mode and collects its flags.
 //!
-//! NaNs by the rules of MIPS are never left for later: where a result is a NaN the op is done again by a call, out of the way.
-//! A result that is a number had numbers for operands, and SSE's flags are right. With [`NanRule::Propagate`] they are right
-//! for NaNs, too, as far as they go. With [`NanRule::Legacy`] SSE takes signalling NaNs for quiet ones and the reverse, so that
-//! each op that may raise invalid ends in such a call, which takes SSE's flag back (`helpers`).
+//! NaNs by the rules of MIPS are made by doing the ops again by calls, out of the way (`pending`). A result that is a number had
+//! numbers for operands, and SSE's flags are right. With [`NanRule::Propagate`] they are right for NaNs, too, as far as they
+//! go. With [`NanRule::Legacy`] SSE takes signalling NaNs for quiet ones and the reverse, so that each op that may raise
+//! invalid ends in such a call, which takes SSE's flag back (`helpers`).
 
 use super::{Lower, clif_type};
 use crate::helpers::HelperCall;
@@ -32,13 +32,12 @@ impl Lower<'_> {
         round == Round::Dynamic
     }
 
-    /// A result of SSE's, which must not be a NaN of x86's where NaNs have payloads: `call` makes that anew.
+    /// A result of SSE's, which may be a NaN of x86's: `call` makes that anew where NaNs have payloads.
     fn number_or_call(&mut self, result: ClifValue, call: HelperCall, ty: Type, args: &[Value]) -> ClifValue {
-        if self.cur.nan == NanRule::Canonical {
-            return result;
+        if self.cur.nan != NanRule::Canonical {
+            self.put_off(ty, call, args);
         }
-        let number = self.b.ins().fcmp(FloatCC::Ordered, result, result);
-        self.hot_or_call(number, clif_type(ty), |_| result, |l| l.call(call, ty, args))
+        result
     }
 
     /// The value with any NaN made canonical.
@@ -86,7 +85,7 @@ impl Lower<'_> {
         self.bitcast(Type::F32, chosen)
     }
 
-    fn call(&mut self, call: HelperCall, ty: Type, args: &[Value]) -> ClifValue {
+    pub(super) fn call(&mut self, call: HelperCall, ty: Type, args: &[Value]) -> ClifValue {
         let args: Vec<ClifValue> = args
             .iter()
             .map(|a| {
@@ -173,6 +172,9 @@ impl Lower<'_> {
         }
         let [a, b, c] = args.map(|v| self.clean(v));
         let result = self.b.ins().fma(a, b, c);
+        if self.cur.nan != NanRule::Canonical {
+            return self.number_or_call(result, call, ty, &args);
+        }
         let number = self.b.ins().fcmp(FloatCC::Ordered, result, result);
         // RISC-V raises invalid for inf * 0 + quiet NaN, which x86 does not: NaN results are computed again.
         self.hot_or_call(number, clif_type(ty), |_| result, |l| l.call(call, ty, &args))

@@ -10,6 +10,7 @@ mod float;
 mod int;
 mod keep;
 pub(crate) mod memory;
+mod pending;
 mod planted;
 mod watch;
 
@@ -126,6 +127,10 @@ struct Current {
     raw_values: Vec<bool>,
     raw_slots: SlotSet,
     dirty: SlotSet,
+    /// Results of SSE that may be NaNs of x86's.
+    pending: pending::Pending,
+    /// The IR instruction's index; at the terminator the number of instructions.
+    index: usize,
     /// In a block of Cranelift's that what follows need not have come through: nothing made here can be used later.
     aside: bool,
     /// The guest instruction, as an index into `Lowered::insns`.
@@ -212,6 +217,8 @@ impl<'a> Lower<'a> {
             raw_values: vec![false; rb.block.insts.len()],
             raw_slots: self.analysis.raw_in[index],
             dirty: self.analysis.dirty_in[index],
+            pending: pending::Pending::new(&rb.block),
+            index: 0,
             aside: false,
             insn: self.out.insns.len(),
             not_run: 0,
@@ -225,6 +232,7 @@ impl<'a> Lower<'a> {
             self.count(&rb.block, self.options.stops_at(region, index));
         }
         self.body(&rb.block, self.analysis.starts[index]);
+        self.settle();
         self.clean_for_successors(index);
         self.terminator(index);
     }
@@ -250,6 +258,7 @@ impl<'a> Lower<'a> {
         let mut points = points.into_iter().peekable();
         let mut mark = 0;
         for i in 0..=block.insts.len() {
+            self.cur.index = i;
             while let Some(point) = points.next_if(|p| p.before == i && p.resume == Resume::Completed) {
                 self.write_back(point.resume);
             }
@@ -278,6 +287,7 @@ impl<'a> Lower<'a> {
     }
 
     fn inst(&mut self, at: Value, inst: &Inst) {
+        self.settle_before(inst);
         let value = match *inst {
             Inst::Get { slot, .. } => self.get(at, slot),
             Inst::Set { slot, value, .. } => return self.set(slot, value),
@@ -353,6 +363,7 @@ impl<'a> Lower<'a> {
         let v = self.value(value);
         self.b.def_var(var, v);
         self.cur.dirty.insert(slot);
+        self.cur.pending.set(slot, value);
         if self.cur.raw_values[value.index()] {
             self.cur.raw_slots.insert(slot);
         } else {
@@ -363,6 +374,7 @@ impl<'a> Lower<'a> {
     /// Writes everything dirty to memory; it is clean afterwards. With precise faults this is a checkpoint: it notes
     /// that the registers in memory are those before the current guest instruction, or after it if it is completed.
     fn write_back(&mut self, resume: Resume) {
+        self.settle();
         self.flush(self.cur.dirty);
         self.cur.dirty = SlotSet::default();
         if self.options.precise_faults {
@@ -387,6 +399,7 @@ impl<'a> Lower<'a> {
 
     /// Writes `slots` to memory, for an exit that follows.
     fn flush(&mut self, slots: SlotSet) {
+        debug_assert!(self.cur.pending.is_empty(), "NaNs are settled before the registers can be seen");
         for slot in self.planted_write_back(slots).iter() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
             let mut value = self.b.use_var(var);

@@ -184,32 +184,31 @@ pub fn ldr(t: &mut Lower, w: Word) -> Flow {
 /// One store a byte of the unit. Byte `n` from the addressed one on goes to its place, or, if that lies outside of the unit, to
 /// that of the last byte inside, which is then stored once more.
 fn store_part(t: &mut Lower, w: Word, ty: Type, left: bool) -> Flow {
-    let unit = unit(t, w, ty);
+    let (base, last) = (t.gpr(w.rs()), i64::from(ty.bytes() - 1));
+    let addr = t.with_imm(BinaryOp::Add, base, w.imm());
+    // The bytes in their order from the addressed one on, the lowest first.
     let value = t.gpr_as(ty, w.rt());
-    let count = if left { from_bottom(t, ty, unit.from_top) } else { unit.from_top };
-    for n in 0..i64::from(ty.bytes()) {
-        // How far from the register's first byte, in bits: at most to the last one that is stored.
-        let here = t.ir.iconst(ty, 8 * n);
-        let inside = t.ir.compare(emu_ir::Cond::LtU, here, count);
-        let distance = t.ir.select(inside, here, count);
-        let (shift, from_top) = if left {
-            (from_bottom(t, ty, distance), t.ir.add(unit.from_top, distance))
-        } else {
-            (distance, t.ir.sub(unit.from_top, distance))
-        };
-        let byte = t.ir.binary(BinaryOp::ShrU, value, shift);
-        store_byte(t, ty, unit.start, from_top, byte);
+    let value = if left { t.ir.unary(UnaryOp::Bswap, value) } else { value };
+    let upwards = left == t.config().big_endian;
+    let byte = t.with_imm(BinaryOp::And, addr, last);
+    let farthest = if upwards { t.with_imm(BinaryOp::Xor, byte, last) } else { byte };
+    t.ir.store(t.access(1, false), addr, 0, value);
+    for n in 1..=last {
+        let distance = if n == last { farthest } else { at_most(t, n, farthest) };
+        let place = if upwards { t.ir.add(addr, distance) } else { t.ir.sub(addr, distance) };
+        let bits = t.with_imm(BinaryOp::Shl, distance, 3);
+        let bits = t.ir.trunc(ty, bits);
+        let shifted = t.ir.binary(BinaryOp::ShrU, value, bits);
+        t.ir.store(t.access(1, false), place, 0, shifted);
     }
     Flow::Next
 }
 
-/// Stores a byte of a unit that lies `from_top` bits below its most significant one.
-fn store_byte(t: &mut Lower, ty: Type, start: Value, from_top: Value, byte: Value) {
-    let offset = if t.config().big_endian { from_top } else { from_bottom(t, ty, from_top) };
-    let bytes = t.with_imm(BinaryOp::ShrU, offset, 3);
-    let bytes = if ty.bits() < t.word().bits() { t.ir.zext(t.word(), bytes) } else { t.ir.trunc(t.word(), bytes) };
-    let addr = t.ir.add(start, bytes);
-    t.ir.store(t.access(1, false), addr, 0, byte);
+/// The lesser of a number and a value.
+fn at_most(t: &mut Lower, n: i64, value: Value) -> Value {
+    let n = t.imm(n);
+    let less = t.ir.compare(emu_ir::Cond::LtU, n, value);
+    t.ir.select(less, n, value)
 }
 
 /// SWL.

@@ -14,7 +14,7 @@ impl Rewriter {
             return Some(self.iconst(ty, eval::convert(op, from, ty, a)));
         }
         match op {
-            Trunc => self.trunc(ty, arg),
+            Trunc => self.trunc_of_part(ty, arg).or_else(|| self.trunc(ty, arg)),
             Zext | Sext => self.extend(op, ty, arg),
             Bitcast => self.converted(Bitcast, arg).filter(|inner| self.ty(*inner) == ty),
             Unbox => self.converted(Box, arg),

@@ -30,6 +30,7 @@ impl Rewriter {
             (Some(_), None) if commutes(op) => Some(self.emit_binary(op, ty, [b, a])),
             (_, Some(c)) => self
                 .identity(op, ty, a, c)
+                .or_else(|| self.op_on_part(op, ty, a, c))
                 .or_else(|| self.cheaper_constant_op(op, ty, a, c))
                 .or_else(|| self.reassociate(op, ty, a, c))
                 .or_else(|| self.narrowing_shifts(op, ty, a, c))

@@ -3,7 +3,7 @@
 //! [`optimize`] makes two passes, each linear in the length of the block:
 //!
 //! 1. Forwards (`Rewriter`): every instruction is simplified given the simplified ones before it: constants are folded
-//!    through [`crate::eval`], registers' values are forwarded, and the rules in `int`, `convert` and `compare` apply.
+//!    through [`crate::eval`], registers' values are forwarded, and the rules in `int`, `convert`, `compare` and `bits` apply.
 //!    `width` knows how many low bits of a value matter.
 //! 2. Backwards (`sweep`): register writes that nobody can see and pure instructions without users go away.
 //!
@@ -11,6 +11,7 @@
 //! at every instruction that can fault, after every guest instruction that cannot be repeated ([`Inst::is_unrepeatable`])
 //! and at the end, but no longer between any two guest instructions.
 
+mod bits;
 mod compare;
 mod convert;
 mod int;
