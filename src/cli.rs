@@ -97,7 +97,8 @@ struct OptionArgs {
     /// Give the program another name as its first argument than PROGRAM
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     argv0: Option<OsString>,
-    /// The processor: an ISA string such as rv64gc or rv64gcb_zicond, or max [default: max at the program's width]
+    /// The processor: an ISA string such as rv64gc or rv64gcb_zicond, a MIPS release or model such as mips32r2, 24Kc or I6400, or max
+    /// [default: max of what the program is for]
     #[arg(long, value_name = "ISA")]
     cpu: Option<String>,
     /// What runs the program's code

@@ -40,7 +40,9 @@ fn machines(guest: &Arc<Mips>) -> Vec<Machine> {
         map(&machine.memory, DATA.start, 0x1000, Prot::RW);
         machine
     };
-    [Way::Plain, Way::Interp, Way::Jit, Way::Precise, Way::Quick, Way::Tiered].map(machine).into()
+    let ways =
+        [Way::Plain, Way::Interp, Way::Jit, Way::Precise, Way::Quick, Way::Tiered, Way::Lockstep, Way::QuickLockstep];
+    ways.map(machine).into()
 }
 
 fn run(program: &Program, machine: &mut Machine) -> State {

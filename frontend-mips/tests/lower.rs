@@ -91,7 +91,7 @@ const ADD_D_ODD: u32 = 0x4623_0840; // add.d $f1, $f1, $f3
 const DIV_D: u32 = 0x4624_1183; // div.d $f6, $f2, $f4
 
 fn in_layout(guest: &Mips, fr: FrMode, word: u32) -> Block {
-    block_in_mode(guest, Mode { fr, exact: false }.bits(), &[word])
+    block_in_mode(guest, Mode { fr, exact: false, strict: false }.bits(), &[word])
 }
 
 #[test]

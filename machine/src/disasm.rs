@@ -1,7 +1,7 @@
 //! Listing the code of an ELF file.
 #![forbid(unsafe_code)]
 
-use crate::elf::{Image, Segment};
+use crate::elf::{Endian, Image, Segment};
 use crate::mem::Prot;
 use emu_ir::{AccessKind, Fault, FaultCause, Fetch, Guest};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
@@ -15,6 +15,7 @@ const SHF_EXECINSTR: u64 = 4;
 /// The code of a file: where it is, and the names of its addresses.
 pub struct Listing<'a> {
     data: &'a [u8],
+    endian: Endian,
     segments: &'a [Segment],
     /// Addresses that hold instructions, in order.
     pub code: Vec<Range<u64>>,
@@ -31,7 +32,7 @@ impl<'a> Listing<'a> {
             code = executable.map(|s| s.addr..s.addr + s.file_size).collect();
         }
         code.sort_by_key(|range| range.start);
-        Listing { data, segments: &image.segments, code, labels }
+        Listing { data, endian: image.endian, segments: &image.segments, code, labels }
     }
 
     /// Writes the instructions in `range`, a line each: address, bytes, assembly.
@@ -64,7 +65,11 @@ impl<'a> Listing<'a> {
     /// The bytes of an instruction as one number.
     fn hex(&self, pc: u64, len: u8) -> String {
         let bytes = self.bytes(pc, u64::from(len)).unwrap_or_default();
-        bytes.iter().rev().map(|b| format!("{b:02x}")).collect()
+        let digits = |b: &u8| format!("{b:02x}");
+        match self.endian {
+            Endian::Little => bytes.iter().rev().map(digits).collect(),
+            Endian::Big => bytes.iter().map(digits).collect(),
+        }
     }
 
     /// What the file has for an address.

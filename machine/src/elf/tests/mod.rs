@@ -206,3 +206,17 @@ fn unusual_but_good() {
     let image = Image::parse(&maker.build()).expect("a good file");
     assert_eq!((image.exec_stack, image.interp), (None, None));
 }
+
+#[test]
+fn what_a_mips_file_is() {
+    let image = make::mips(5);
+    let text = image.describe().to_string();
+    assert!(text.contains("MIPS (mips32r2), 32 bits, big endian"), "{text}");
+    assert!(text.contains("o32, double float, any FR (XX), legacy NaN\n"), "{text}");
+    assert!(text.contains("supported    yes"), "{text}");
+    let refused = |flags| Image { flags, ..image.clone() }.unsupported();
+    assert_eq!(refused(0x7000_1000 | 0x0200_0000).as_deref(), Some("microMIPS"));
+    assert_eq!(refused(0x7000_3000).as_deref(), Some("MIPS with EABI"));
+    assert_eq!(refused(0x808d_1000).map(|why| why.contains("MACH")), Some(true));
+    assert_eq!(refused(0x9000_1400), None);
+}

@@ -236,7 +236,10 @@ impl Pair {
         match stop {
             Stop::Here | Stop::Interpreter { .. } => {
                 let exit = self.interpret_to(compiled.insn_count);
-                (exit, exit == Exit::Budget && same_registers(self.hart.cpu(), compiled))
+                let same = exit == Exit::Budget
+                    && (same_registers(self.hart.cpu(), compiled)
+                        || stop != Stop::Here && self.is_same_after_branch(compiled));
+                (exit, same)
             }
             Stop::Exit(expected) => {
                 let exit = self.interpret_to(compiled.insn_count);
@@ -255,6 +258,27 @@ impl Pair {
                 (exit, same_fault && same_flags && self.hart.cpu().pc == fault.pc)
             }
         }
+    }
+
+    /// Has compiled code left the instruction in a delay slot to the interpreter, when the branch had written its link already?
+    /// Both run again from there: the interpreter keeps the link, and the count of what came before the branch.
+    fn is_same_after_branch(&mut self, compiled: &CpuState) -> bool {
+        let plain = &self.engine.lockstep().plain;
+        let Ok(entry) = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) else {
+            return false;
+        };
+        let has_slot = matches!(entry.block.marks[..], [branch, slot, ..] if branch.pc == slot.pc);
+        if !has_slot || self.hart.cpu().pc != compiled.pc {
+            return false;
+        }
+        let before = self.hart.cpu().clone();
+        let exit = self.interpret_to(before.insn_count + 1);
+        self.hart.cpu_mut().insn_count = before.insn_count;
+        let same = exit == Exit::Budget && same_registers(self.hart.cpu(), compiled);
+        if !same {
+            self.set_cpu(&before);
+        }
+        same
     }
 
     /// Interprets until so many instructions have been retired (`Budget`), or to the first other exit.
