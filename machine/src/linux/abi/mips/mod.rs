@@ -2,7 +2,7 @@
 //!
 //! The number is in v0, arguments are in a0 to a3 and on the stack (o32) or in a0 to a7; the result is in v0, and a3 says
 //! whether it is an error. Numbers of errors, signals, flags and options are older than those of other architectures
-//! ([`numbers`]), and so are the layouts of structures ([`layouts`]) and signal frames ([`frame`]).
+//! (`numbers`), and so are the layouts of structures (`layouts`) and signal frames (`frame`).
 
 mod frame;
 mod layouts;
