@@ -41,6 +41,10 @@ impl Thread {
 
 /// `socket`.
 pub(super) fn socket(t: &mut Thread, a: &Args) -> SysResult {
+    if t.layout().big && a.int(0) == libc::AF_NETLINK {
+        // Its messages are structures in the machine's order.
+        return Err(Errno::EAFNOSUPPORT);
+    }
     let kind = t.process.abi.socket_type_to_host(a.int(1));
     host::call(libc::SYS_socket, &[a.int(0).into(), kind.into(), a.int(2).into()])
 }
@@ -139,13 +143,16 @@ enum Value {
     Filter,
 }
 
-fn value_of(level: i32, name: i32) -> Value {
+fn value_of(level: i32, name: i32, len: usize) -> Value {
     match (level, name) {
         (libc::SOL_SOCKET, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) => Value::Time,
         (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER) => Value::Filter,
         (libc::SOL_SOCKET, libc::SO_BINDTODEVICE) => Value::Bytes,
         (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => Value::Bytes,
         (libc::SOL_SOCKET | libc::IPPROTO_TCP | libc::IPPROTO_UDP, _) => Value::Words,
+        // An address; the other options of four bytes are numbers.
+        (libc::IPPROTO_IP, libc::IP_MULTICAST_IF) => Value::Bytes,
+        (libc::IPPROTO_IP | libc::IPPROTO_IPV6, _) if len == 4 => Value::Words,
         _ => Value::Bytes,
     }
 }
@@ -171,7 +178,7 @@ pub(super) fn setsockopt(t: &mut Thread, a: &Args) -> SysResult {
     let timeout = matches!((level, name), (libc::SOL_SOCKET, SO_RCVTIMEO_NEW | SO_SNDTIMEO_NEW));
     let mut bytes = if a.get(3) == 0 { Vec::new() } else { t.read(a.get(3), len)? };
     let mut filter = Vec::new();
-    match value_of(level, name) {
+    match value_of(level, name, len) {
         _ if timeout => bytes = super::fs::transcode(&[8, 8], &bytes, layout, HOST),
         Value::Time if len >= 2 * layout.long => {
             let mut r = Reader::new(layout, &bytes);
@@ -204,7 +211,7 @@ pub(super) fn getsockopt(t: &mut Thread, a: &Args) -> SysResult {
     if room > i32::MAX as u32 {
         return Err(Errno::EINVAL);
     }
-    let value = value_of(level, name);
+    let value = value_of(level, name, room as usize);
     let mut len = if value == Value::Time { 16 } else { room.min(CONTROL as u32) };
     let mut bytes = vec![0; len.max(16) as usize];
     let args = [a.int(0).into(), level.into(), name.into(), Arg::output(&mut bytes), Arg::from_mut(&mut len)];

@@ -17,10 +17,10 @@ pub(super) fn to_host(table: Table, guest: i32) -> i32 {
     }
 }
 
-/// Renumbers the flags of a word; those that are not in the table stay.
+/// Renumbers the flags of a word. Those that are not in the table stay, unless they would become others.
 pub(super) fn flags(table: Table, word: i32, to_guest: bool) -> i32 {
     let pair = |&(host, guest): &(i32, i32)| if to_guest { (host, guest) } else { (guest, host) };
-    let known = table.iter().map(pair).fold(0, |all, (from, _)| all | from);
+    let known = table.iter().map(pair).fold(0, |all, (from, to)| all | from | to);
     table.iter().map(pair).filter(|(from, _)| word & from == *from).fold(word & !known, |all, (_, to)| all | to)
 }
 
@@ -98,8 +98,7 @@ pub(super) const MMAP: Table = &[
 ];
 
 /// `SA_*`.
-pub(super) const SIGACTION: Table =
-    &[(libc::SA_NOCLDWAIT, 0x1_0000), (libc::SA_SIGINFO, 8), (4 << 8, 0x400), (0x800, 0x800)];
+pub(super) const SIGACTION: Table = &[(libc::SA_NOCLDWAIT, 0x1_0000), (libc::SA_SIGINFO, 8)];
 
 /// Commands of `fcntl`; `F_GETLK64` and the two after it are 12 to 14 elsewhere.
 pub(super) const FCNTL: Table = &[

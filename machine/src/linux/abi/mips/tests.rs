@@ -108,6 +108,8 @@ fn numbers_go_there_and_back() {
         assert_eq!(abi.open_flags_to_host(abi.open_flags_to_guest(flags)), flags);
     }
     assert_eq!(abi.open_flags_to_guest(libc::O_SYNC), 0x4010);
+    // What is no flag of the guest's does not become one of the host's.
+    assert_eq!((abi.open_flags_to_host(0x40), abi.mmap_flags_to_host(0x40)), (0, 0));
     assert_eq!(abi.socket_type_to_host(0x80 | 2), libc::SOCK_STREAM | libc::SOCK_NONBLOCK);
 }
 
