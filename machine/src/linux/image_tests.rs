@@ -258,8 +258,12 @@ fn a_vdso_of_any_target_is_well_formed() {
     ];
     for class in [Class::Elf64, Class::Elf32] {
         for endian in [Endian::Little, Endian::Big] {
-            let built = vdso::build(vdso::Target { class, endian, machine: 8, flags: 0x1000_0000 }, &functions);
+            let mips_abiflags = Some([7; vdso::ABIFLAGS]);
+            let target = vdso::Target { class, endian, machine: 8, flags: 0x1000_0000, mips_abiflags };
+            let built = vdso::build(target, &functions);
             let elf = goblin::elf::Elf::parse(&built.bytes).expect("goblin reads it");
+            let flags = elf.program_headers.iter().find(|p| p.p_type == 0x7000_0003).expect("PT_MIPS_ABIFLAGS");
+            assert_eq!(built.bytes[flags.file_range()], [7; vdso::ABIFLAGS]);
             let values: Vec<u64> = elf.dynsyms.iter().skip(1).map(|s| s.st_value).collect();
             assert_eq!((values, elf.dynsyms.len()), (built.functions.clone(), 4), "{class:?} {endian:?}");
             for (function, at) in functions.iter().zip(&built.functions) {

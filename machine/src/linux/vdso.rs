@@ -19,7 +19,7 @@ pub struct Function {
     pub code: Vec<u8>,
 }
 
-/// What the ELF header of a vDSO says.
+/// What the headers of a vDSO say.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// 32 or 64 bits.
@@ -30,7 +30,14 @@ pub struct Target {
     pub machine: u16,
     /// `e_flags`.
     pub flags: u32,
+    /// MIPS: the content of `.MIPS.abiflags`.
+    pub mips_abiflags: Option<[u8; ABIFLAGS]>,
 }
+
+/// Bytes of `.MIPS.abiflags`.
+pub const ABIFLAGS: usize = 24;
+/// Where they are: between the headers and the hash table.
+const ABIFLAGS_AT: u64 = HASH_AT - ABIFLAGS as u64;
 
 /// A mapped vDSO.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +104,8 @@ pub fn build(target: Target, functions: &[Function]) -> Built {
 
     let mut out = out;
     out.header(end, dynamic_at, dynamic_size);
+    out.pad_to(ABIFLAGS_AT);
+    out.bytes.extend(target.mips_abiflags.unwrap_or_default());
     out.pad_to(HASH_AT);
     out.hash_table(symbols);
     out.pad_to(symbols_at);
@@ -184,9 +193,9 @@ impl Out {
         if self.target.class == Class::Elf64 { 24 } else { 16 }
     }
 
-    /// The file header and two program headers.
+    /// The file header and the program headers.
     fn header(&mut self, end: u64, dynamic_at: u64, dynamic_size: u64) {
-        let Target { class, endian, machine, flags } = self.target;
+        let Target { class, endian, machine, flags, mips_abiflags } = self.target;
         let (wide, big) = (class == Class::Elf64, endian == Endian::Big);
         let (header_size, phdr_size) = if wide { (64, 56) } else { (52, 32) };
         let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 1 + u8::from(big), 1];
@@ -196,9 +205,12 @@ impl Out {
         self.ints(&[1]);
         self.words(&[0, header_size, 0]); // no entry, program headers, no section headers
         self.ints(&[flags.into()]);
-        self.halves(&[header_size, phdr_size, 2, 0, 0, 0]);
+        self.halves(&[header_size, phdr_size, 2 + u64::from(mips_abiflags.is_some()), 0, 0, 0]);
         self.program_header(1, 5, 0..end, PAGE_SIZE); // PT_LOAD, readable and executable
         self.program_header(2, 4, dynamic_at..dynamic_at + dynamic_size, class.word()); // PT_DYNAMIC, readable
+        if mips_abiflags.is_some() {
+            self.program_header(0x7000_0003, 4, ABIFLAGS_AT..HASH_AT, 8); // PT_MIPS_ABIFLAGS
+        }
     }
 
     fn program_header(&mut self, kind: u64, flags: u64, range: std::ops::Range<u64>, align: u64) {

@@ -4,6 +4,7 @@ use super::{Kind, Mips};
 use crate::linux::abi::Abi;
 use crate::linux::data::Writer;
 use crate::linux::termios::Termios;
+use crate::linux::vdso;
 use emu_frontend_mips::{Config, FrMode, Release};
 use std::fmt::Write;
 
@@ -93,6 +94,30 @@ pub(super) fn elf_flags(kind: Kind, config: &Config) -> u32 {
         Kind::N64 => 0,
     };
     arch << 28 | abi | CPIC_PIC | if config.nan2008 { NAN2008 } else { 0 }
+}
+
+/// `.MIPS.abiflags` of a vDSO: version, ISA level and revision, sizes of the registers, and a floating-point ABI that goes with any.
+pub(super) fn abiflags(config: &Config) -> [u8; vdso::ABIFLAGS] {
+    use Release::*;
+    let (level, revision) = match config.release {
+        Mips1 => (1, 0),
+        Mips2 => (2, 0),
+        Mips3 => (3, 0),
+        Mips4 => (4, 0),
+        Mips32R1 => (32, 1),
+        Mips32R2 => (32, 2),
+        Mips32R3 => (32, 3),
+        Mips32R5 => (32, 5),
+        Mips32R6 => (32, 6),
+        Mips64R1 => (64, 1),
+        Mips64R2 => (64, 2),
+        Mips64R3 => (64, 3),
+        Mips64R5 => (64, 5),
+        Mips64R6 => (64, 6),
+    };
+    let mut flags = [0; vdso::ABIFLAGS];
+    (flags[2], flags[3], flags[4]) = (level, revision, config.bits() as u8 / 32);
+    flags
 }
 
 /// The releases that a processor has, as `/proc/cpuinfo` names them.

@@ -157,7 +157,14 @@ impl Abi for Mips {
     fn vdso(&self) -> (vdso::Target, Vec<vdso::Function>) {
         let class = if self.kind == Kind::N64 { Class::Elf64 } else { Class::Elf32 };
         let endian = if self.config.big_endian { Endian::Big } else { Endian::Little };
-        let target = vdso::Target { class, endian, machine: 8, flags: layouts::elf_flags(self.kind, &self.config) };
+        let target = vdso::Target {
+            class,
+            endian,
+            machine: 8,
+            flags: layouts::elf_flags(self.kind, &self.config),
+            // Without it the dynamic linker takes the vDSO for code that needs FR = 0.
+            mips_abiflags: Some(layouts::abiflags(&self.config)),
+        };
         let rt = vdso::Function { name: "__vdso_rt_sigreturn", code: self.call(self.kind.rt_sigreturn()) };
         let old = vdso::Function { name: "__vdso_sigreturn", code: self.call(frame::SIGRETURN) };
         (target, if self.kind == Kind::O32 { vec![rt, old] } else { vec![rt] })
