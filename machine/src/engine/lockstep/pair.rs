@@ -6,7 +6,7 @@ use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
 use crate::engine::{Engine, fault};
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
-use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault};
+use emu_ir::{AccessKind, Block, BlockKey, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -152,7 +152,8 @@ impl Pair {
         let plain = &self.engine.lockstep().plain;
         let exit = match self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) {
             Ok(entry) => {
-                let insns = if refused { 1 } else { u32::MAX };
+                // The instruction in a delay slot is run by its branch.
+                let insns = if refused { 1 + u32::from(has_slot(&entry.block)) } else { u32::MAX };
                 emu_interp::run_limited(&entry.code, self.hart.cpu_mut(), &mut self.env.user, insns)
             }
             Err(fault) => return Exit::Fault(fault),
@@ -249,7 +250,9 @@ impl Pair {
                 let exit = if exact { self.interpret_to(compiled.insn_count) } else { Exit::Budget };
                 // Flags are raised for good: at the checkpoint they are those of the fault, up to which all runs again.
                 let checkpoint = CpuState { fp_flags: self.hart.cpu().fp_flags, ..compiled.clone() };
-                if exit != Exit::Budget || exact && !same_registers(self.hart.cpu(), &checkpoint) {
+                let agree =
+                    !exact || same_registers(self.hart.cpu(), &checkpoint) || self.is_same_after_branch(&checkpoint);
+                if exit != Exit::Budget || !agree {
                     return (exit, false);
                 }
                 let exit = self.interpret_to(fault.counted);
@@ -260,15 +263,14 @@ impl Pair {
         }
     }
 
-    /// Has compiled code left the instruction in a delay slot to the interpreter, when the branch had written its link already?
-    /// Both run again from there: the interpreter keeps the link, and the count of what came before the branch.
+    /// Has compiled code stopped before the instruction in a delay slot, when the branch had written its link already? Both run
+    /// again from there: the interpreter keeps the link, and the count of what came before the branch.
     fn is_same_after_branch(&mut self, compiled: &CpuState) -> bool {
         let plain = &self.engine.lockstep().plain;
         let Ok(entry) = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) else {
             return false;
         };
-        let has_slot = matches!(entry.block.marks[..], [branch, slot, ..] if branch.pc == slot.pc);
-        if !has_slot || self.hart.cpu().pc != compiled.pc {
+        if !has_slot(&entry.block) || self.hart.cpu().pc != compiled.pc {
             return false;
         }
         let before = self.hart.cpu().clone();
@@ -303,6 +305,11 @@ impl Pair {
             }
         }
     }
+}
+
+/// Does the block begin with a branch and its delay slot?
+fn has_slot(block: &Block) -> bool {
+    matches!(block.marks[..], [branch, slot, ..] if branch.pc == slot.pc)
 }
 
 /// Is what compiled code saw the fault that the interpreter found? Code that notes what it overwrites reads before it writes:
