@@ -86,11 +86,6 @@ impl Mips {
     fn set(&self, cpu: &mut CpuState, slot: Slot, value: u64) {
         cpu.set(slot, value & (u64::MAX >> (64 - self.config.bits())));
     }
-
-    /// A pointer as a register holds it.
-    fn set_pointer(&self, cpu: &mut CpuState, slot: Slot, value: u64) {
-        self.set(cpu, slot, value);
-    }
 }
 
 impl Abi for Mips {
@@ -147,11 +142,11 @@ impl Abi for Mips {
     }
 
     fn set_sp(&self, cpu: &mut CpuState, sp: u64) {
-        self.set_pointer(cpu, SP, sp);
+        self.set(cpu, SP, sp);
     }
 
     fn set_tls(&self, cpu: &mut CpuState, tls: u64) {
-        self.set_pointer(cpu, USER_LOCAL, tls);
+        self.set(cpu, USER_LOCAL, tls);
     }
 
     fn vdso(&self) -> (vdso::Target, Vec<vdso::Function>) {
@@ -204,11 +199,12 @@ impl Abi for Mips {
             }
             TrapKind::IllegalInstruction { .. } | TrapKind::CoprocessorUnusable { .. } => Raised::bare(libc::SIGILL),
             TrapKind::MisalignedTarget => Raised::bare(libc::SIGBUS),
-            // do_trap_or_bp: only the codes of compilers say more.
-            TrapKind::Breakpoint { code: 6 | 7 } | TrapKind::Conditional { code: 6 | 7 } => super::trap_signal(kind),
+            // do_trap_or_bp: only the codes of compilers say where.
+            TrapKind::Breakpoint { code: 6 | 7 }
+            | TrapKind::Conditional { code: 6 | 7 }
+            | TrapKind::IntegerOverflow => super::trap_signal(kind),
             TrapKind::Breakpoint { code: BUG } | TrapKind::Conditional { .. } => Raised::bare(libc::SIGTRAP),
             TrapKind::Breakpoint { .. } => Raised { has_address: false, ..super::trap_signal(kind) },
-            TrapKind::IntegerOverflow => super::trap_signal(kind),
         }
     }
 
@@ -341,10 +337,6 @@ impl Abi for Mips {
 
     fn sigset_size(&self) -> usize {
         16
-    }
-
-    fn sigaction_size(&self) -> usize {
-        2 * self.layout().long + self.sigset_size()
     }
 
     fn sigaction(&self, action: &SigAction) -> Vec<u8> {
