@@ -4,6 +4,7 @@
 //! memory.
 
 use super::asm::*;
+use super::elf::{Target, executable};
 use super::machine::{Machine, Way, map};
 use super::program::{CODE, DATA, Program, READ_ONLY};
 use emu_frontend_riscv::Riscv;
@@ -129,38 +130,9 @@ impl Image {
 
     /// As a static executable.
     pub fn elf(&self) -> Vec<u8> {
-        let wide = self.xlen == 64;
-        let (header, segment) = if wide { (64, 56) } else { (52, 32) };
-        let mut out = vec![0x7f, b'E', b'L', b'F', if wide { 2 } else { 1 }, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let word =
-            |out: &mut Vec<u8>, value: u64| out.extend_from_slice(&value.to_le_bytes()[..if wide { 8 } else { 4 }]);
-        out.extend([2, 0, 243, 0, 1, 0, 0, 0]); // ET_EXEC, EM_RISCV, version
-        word(&mut out, self.entry());
-        word(&mut out, header);
-        word(&mut out, 0);
-        out.extend([5, 0, 0, 0]); // EF_RISCV_RVC, EF_RISCV_FLOAT_ABI_DOUBLE
-        for half in [header, segment, self.pieces.len() as u64, 0, 0, 0] {
-            out.extend_from_slice(&(half as u16).to_le_bytes());
-        }
-        let mut offset = 0x1000;
-        for (at, bytes) in &self.pieces {
-            let (flags, len) = (if *at < DATA.start { 5_u32 } else { 6 }, bytes.len() as u64);
-            out.extend(1_u32.to_le_bytes()); // PT_LOAD
-            if wide {
-                out.extend(flags.to_le_bytes());
-            }
-            [offset, *at, *at, len, len].into_iter().for_each(|value| word(&mut out, value));
-            if !wide {
-                out.extend(flags.to_le_bytes());
-            }
-            word(&mut out, 0x1000);
-            offset += len.next_multiple_of(0x1000);
-        }
-        for (_, bytes) in &self.pieces {
-            out.resize(out.len().next_multiple_of(0x1000), 0);
-            out.extend_from_slice(bytes);
-        }
-        out
+        // EM_RISCV; EF_RISCV_RVC, EF_RISCV_FLOAT_ABI_DOUBLE
+        let target = Target { wide: self.xlen == 64, big: false, machine: 243, flags: 5 };
+        executable(target, self.entry(), &self.pieces)
     }
 
     /// A machine with room for any image.

@@ -25,7 +25,6 @@ pub struct Program {
 
 /// What programs are made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "each test uses some")]
 pub enum Mix {
     All,
     /// Floating point in long blocks: results that others are computed from before anybody looks at them.

@@ -1,5 +1,6 @@
 //! As `image.rs`, for MIPS: static programs that load every register, run a program, store every register, write all of it out.
 
+use super::elf::{Target, Writer, executable};
 use super::machine::{Machine, Way, map};
 use super::mips::Program;
 use super::program::{CODE, DATA};
@@ -129,36 +130,8 @@ impl Image {
 
     /// As a static executable.
     pub fn elf(&self, flags: u32) -> Vec<u8> {
-        let (header, segment) = if self.wide { (64, 56) } else { (52, 32) };
-        let class_order = [if self.wide { 2 } else { 1 }, if self.big { 2 } else { 1 }];
-        let mut out = Writer { out: vec![0x7f, b'E', b'L', b'F'], wide: self.wide, big: self.big };
-        out.out.extend(class_order);
-        out.out.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        [2, 8].into_iter().for_each(|half| out.number(half, 2)); // ET_EXEC, EM_MIPS
-        out.number(1, 4);
-        [PROLOGUE, header, 0].into_iter().for_each(|word| out.word(word));
-        out.number(flags.into(), 4);
-        [header, segment, self.pieces.len() as u64, 0, 0, 0].into_iter().for_each(|half| out.number(half, 2));
-        let mut offset = 0x1000;
-        for (at, bytes) in &self.pieces {
-            let (rights, len) = (if *at < DATA.start { 5 } else { 6 }, bytes.len() as u64);
-            out.number(1, 4); // PT_LOAD
-            if self.wide {
-                out.number(rights, 4);
-            }
-            [offset, *at, *at, len, len].into_iter().for_each(|word| out.word(word));
-            if !self.wide {
-                out.number(rights, 4);
-            }
-            out.word(0x1000);
-            offset += len.next_multiple_of(0x1000);
-        }
-        let mut out = out.out;
-        for (_, bytes) in &self.pieces {
-            out.resize(out.len().next_multiple_of(0x1000), 0);
-            out.extend_from_slice(bytes);
-        }
-        out
+        // EM_MIPS
+        executable(Target { wide: self.wide, big: self.big, machine: 8, flags }, PROLOGUE, &self.pieces)
     }
 
     /// A machine with room for any image.
@@ -180,27 +153,6 @@ impl Image {
             Exit::Syscall { insn } if insn >= EPILOGUE => Ok(state.memory),
             exit => Err(format!("{exit:x?} at {:#x}", state.pc)),
         }
-    }
-}
-
-struct Writer {
-    out: Vec<u8>,
-    wide: bool,
-    big: bool,
-}
-
-impl Writer {
-    fn number(&mut self, value: u64, len: usize) {
-        let bytes = value.to_le_bytes();
-        if self.big {
-            self.out.extend(bytes[..len].iter().rev());
-        } else {
-            self.out.extend(&bytes[..len]);
-        }
-    }
-
-    fn word(&mut self, value: u64) {
-        self.number(value, if self.wide { 8 } else { 4 });
     }
 }
 
