@@ -122,6 +122,7 @@ int main(void)
     struct statfs fs;
     CHECK(statfs(".", &fs) == 0 && fs.f_bsize > 0 && fstatfs(fd, &fs) == 0);
     CHECK(fsync(fd) == 0 && fdatasync(fd) == 0);
+    CHECK(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM) == 0 && posix_fadvise(fd, 0, 0, 99) == EINVAL);
     FILE *f = fopen("stdio", "w+");
     CHECK(f && fprintf(f, "%d %s\n", 42, "answer") == 10 && fseek(f, 3, SEEK_SET) == 0 && fgets(buffer, 100, f));
     printf("stdio: %s", buffer);

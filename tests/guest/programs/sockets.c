@@ -117,6 +117,10 @@ int main(void)
     int a = socket(AF_INET, SOCK_DGRAM, 0), b = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     length = sizeof to;
     CHECK(bind(b, (void *)&to, sizeof to) == 0 && getsockname(b, (void *)&to, &length) == 0);
+    int ttl = 7, read_ttl = 0;
+    socklen_t ttl_length = sizeof read_ttl;
+    CHECK(setsockopt(a, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl) == 0);
+    CHECK(getsockopt(a, IPPROTO_IP, IP_TTL, &read_ttl, &ttl_length) == 0 && read_ttl == 7);
     CHECK(sendto(a, "datagram", 8, 0, (void *)&to, sizeof to) == 8);
     struct pollfd p = { .fd = b, .events = POLLIN };
     length = sizeof source;
