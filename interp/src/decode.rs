@@ -31,6 +31,9 @@ pub struct Code {
 pub(crate) struct Mark {
     pub(crate) pc: u64,
     pub(crate) first_op: u32,
+    /// Where a run that is to stop before the instruction stops: after the side exit that it begins with, since an instruction
+    /// that is left so has not run (a delay slot that a branch-likely skips).
+    pub(crate) stop: u32,
 }
 
 /// How the block ends if not by a jump.
@@ -157,7 +160,8 @@ impl<'b> Decoder<'b> {
     /// Notes the guest instructions that start at or before the IR instruction at `i`.
     fn marks_up_to(&mut self, i: usize) {
         while let Some(mark) = self.block.marks.get(self.code.marks.len()).filter(|m| m.first as usize <= i) {
-            self.code.marks.push(Mark { pc: mark.pc, first_op: self.code.ops.len() as u32 });
+            let first_op = self.code.ops.len() as u32;
+            self.code.marks.push(Mark { pc: mark.pc, first_op, stop: first_op });
         }
     }
 
@@ -188,6 +192,10 @@ impl<'b> Decoder<'b> {
             Inst::LeaveIf { cond, target } => {
                 self.code.side_exits.push(target);
                 self.emit(i, opcode::LEAVE_IF, &[cond], self.code.side_exits.len() as u64 - 1);
+                let mark = self.code.marks.len() - 1;
+                if self.block.side_exit_before(mark) == Some(i) {
+                    self.code.marks[mark].stop = self.code.ops.len() as u32;
+                }
             }
             inst => {
                 let args: Vec<Value> = inst.args().collect();

@@ -43,7 +43,7 @@ pub fn run_limited<E: Env>(code: &Code, cpu: &mut CpuState, env: &mut E, max_ins
     let Some(mark) = code.marks.get(max_insns as usize) else {
         return run(code, cpu, env);
     };
-    run_ops(code, mark.first_op as usize, cpu, env).unwrap_or_else(|| {
+    run_ops(code, mark.stop as usize, cpu, env).unwrap_or_else(|| {
         cpu.pc = mark.pc;
         cpu.insn_count += u64::from(max_insns);
         Exit::Budget

@@ -89,7 +89,7 @@ impl<'b> Plan<'b> {
             let whole = !ignores_high_bits(inst);
             inst.args().for_each(|arg| self.add_use(arg, i, whole));
         }
-        if let Some(value) = self.terminator_operand() {
+        if let Some(value) = self.block.term.arg() {
             self.add_use(value, self.block.insts.len(), true);
         }
     }
@@ -149,7 +149,7 @@ impl<'b> Plan<'b> {
                 let mut args = inst.args();
                 std::array::from_fn(|_| args.next())
             }
-            None => [self.terminator_operand(), None, None],
+            None => [self.block.term.arg(), None, None],
         };
         for value in direct.into_iter().flatten() {
             if self.is_fused_into(i, value) {
@@ -157,14 +157,6 @@ impl<'b> Plan<'b> {
             } else {
                 f(self.root(value));
             }
-        }
-    }
-
-    fn terminator_operand(&self) -> Option<Value> {
-        match self.block.term {
-            Terminator::Branch { cond, .. } => Some(cond),
-            Terminator::Indirect { target, .. } | Terminator::ExitTo { target, .. } => Some(target),
-            _ => None,
         }
     }
 

@@ -237,6 +237,23 @@ fn a_limited_run_stops_between_two_instructions() {
 }
 
 #[test]
+fn a_limited_run_takes_the_side_exit_of_what_it_stops_before() {
+    let mut t = Test::new();
+    let b = t.insn();
+    let x = b.get(Type::I8, X[0]);
+    let b = t.insn();
+    b.leave_if(x, 0x4000);
+    let one = b.iconst(Type::I64, 1);
+    b.set(X[1], one);
+    let code = t.code();
+    for (x, exit, pc) in [(1, Exit::Next, 0x4000), (0, Exit::Budget, PC + 4)] {
+        let mut cpu = cpu(&[x, 7]);
+        assert_eq!(run_limited(&code, &mut cpu, &mut Memory::new(0), 1), exit);
+        assert_eq!((cpu.pc, cpu.insn_count, cpu.get(X[1])), (pc, 1, 7));
+    }
+}
+
+#[test]
 fn more_live_values_than_temporaries() {
     let mut t = Test::new();
     let b = t.insn();

@@ -148,7 +148,8 @@ proptest! {
         choices in prop::collection::vec(any::<u32>(), 0..250), values in values(),
     ) {
         let block = random::block(&choices, false, true);
-        for n in 1..block.insn_count() {
+        // (A side exit that the next instruction begins with may be taken before the stop: tests/engine.rs.)
+        for n in (1..block.insn_count()).filter(|n| block.side_exit_before(*n as usize).is_none()) {
             let mut want = evaluate(&prefix(&block, n), &values);
             if want.exit == Exit::Next {
                 want.exit = Exit::Budget;

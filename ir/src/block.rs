@@ -405,6 +405,18 @@ pub enum Terminator {
     },
 }
 
+impl Terminator {
+    /// The value that it uses.
+    pub fn arg(&self) -> Option<Value> {
+        match *self {
+            Terminator::Branch { cond: v, .. }
+            | Terminator::Indirect { target: v, .. }
+            | Terminator::ExitTo { target: v, .. } => Some(v),
+            _ => None,
+        }
+    }
+}
+
 /// Where a guest instruction starts in the IR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InsnMark {
@@ -463,5 +475,13 @@ impl Block {
     pub fn pc_of(&self, index: usize) -> u64 {
         let n = self.marks.partition_point(|m| m.first as usize <= index);
         self.marks[n.saturating_sub(1)].pc
+    }
+
+    /// The index of the [`Inst::LeaveIf`] that a guest instruction begins with, before anything that the guest could see.
+    pub fn side_exit_before(&self, mark: usize) -> Option<usize> {
+        let first = self.marks[mark].first as usize;
+        let end = self.marks.get(mark + 1).map_or(self.insts.len(), |next| next.first as usize);
+        let i = first + self.insts[first..end].iter().position(|inst| !inst.is_pure())?;
+        matches!(self.insts[i], Inst::LeaveIf { .. }).then_some(i)
     }
 }

@@ -91,15 +91,11 @@ struct Lower<'a> {
 
 impl<'a> Lower<'a> {
     fn new(block: &'a Block, options: &'a CompileOptions) -> Lower<'a> {
-        let last = match block.term {
-            Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } => Some(v),
-            _ => None,
-        };
         Lower {
             asm: Asm::default(),
             block,
             options,
-            places: Places::new(&block.insts, last),
+            places: Places::new(&block.insts, block.term.arg()),
             insn: 0,
             traps: Vec::new(),
             slots: Vec::new(),
@@ -190,6 +186,11 @@ impl<'a> Lower<'a> {
     /// Returns to the machine, to go on at `pc`.
     fn exit(&mut self, kind: ExitCode, pc: u64) {
         self.store_const(offset::PC, pc);
+        self.leave_as(kind);
+    }
+
+    /// Returns to the machine; the pc is written.
+    fn leave_as(&mut self, kind: ExitCode) {
         self.asm.store_imm(4, field(offset::EXIT_KIND), kind as i32);
         self.asm.ret();
     }
@@ -227,6 +228,11 @@ impl<'a> Lower<'a> {
                 self.exit(ExitCode::Syscall, next);
             }
             Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
+            Terminator::ExitTo { kind: ExitKind::ModeChange, target } => {
+                self.copy(target, RAX);
+                self.asm.store(8, field(offset::PC), RAX);
+                self.leave_as(ExitCode::ModeChange);
+            }
             Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => {
                 self.uncount(self.left(self.block.marks.len() - 1));
                 self.exit(ExitCode::Interpret, self.block.last_pc());

@@ -41,6 +41,10 @@ impl Lower<'_> {
                 self.exit(ExitCode::Syscall, next);
             }
             Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
+            Terminator::ExitTo { kind: ExitKind::ModeChange, target } => {
+                let target = self.bits64(target);
+                self.exit_at(ExitCode::ModeChange, target);
+            }
             Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => self.exit_to_interpreter(),
         }
     }
@@ -148,12 +152,17 @@ impl Lower<'_> {
 
     /// Returns to the machine with everything written back, to go on at `pc`.
     fn exit(&mut self, code: ExitCode, pc: u64) {
+        let pc = self.b.ins().iconst(types::I64, pc as i64);
+        self.exit_at(code, pc);
+    }
+
+    /// As [`Self::exit`], for an address that is computed.
+    fn exit_at(&mut self, code: ExitCode, pc: ClifValue) {
         self.flush(self.cur.dirty);
         self.exit_clean(code, pc);
     }
 
-    fn exit_clean(&mut self, code: ExitCode, pc: u64) {
-        let pc = self.b.ins().iconst(types::I64, pc as i64);
+    fn exit_clean(&mut self, code: ExitCode, pc: ClifValue) {
         self.store_ctx(pc, offset::PC);
         let kind = self.b.ins().iconst(types::I32, code as i64);
         self.store_ctx(kind, offset::EXIT_KIND);
@@ -209,6 +218,7 @@ impl Lower<'_> {
         self.b.ins().brif(flag, cold, &[], go_on, &[]);
         self.b.switch_to_block(cold);
         self.flush(dirty);
+        let pc = self.b.ins().iconst(types::I64, pc as i64);
         self.exit_clean(ExitCode::Interrupted, pc);
         self.b.switch_to_block(go_on);
     }

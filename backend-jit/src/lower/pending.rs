@@ -8,7 +8,7 @@ use super::{Lower, clif_type};
 use crate::helpers::HelperCall;
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value as ClifValue};
-use emu_ir::{Block, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, Round, Slot, Terminator, Type, Value};
+use emu_ir::{Block, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, Round, Slot, Type, Value};
 
 /// More ops than these are not put off: their operands stay alive.
 const MAX_PENDING: usize = 8;
@@ -39,7 +39,7 @@ impl Pending {
         for (i, inst) in block.insts.iter().enumerate() {
             inst.args().for_each(|v| last_uses[v.index()] = i);
         }
-        if let Terminator::Branch { cond: v, .. } | Terminator::Indirect { target: v, .. } = block.term {
+        if let Some(v) = block.term.arg() {
             last_uses[v.index()] = block.insts.len();
         }
         Pending { ops: Vec::new(), slots: Vec::new(), last_uses }

@@ -63,7 +63,7 @@ impl Rewriter {
         for inst in &mut block.insts {
             inst.for_each_arg(|arg| uses[arg.index()].0 += 1);
         }
-        if let Some(value) = terminator_value(&block.term) {
+        if let Some(value) = block.term.arg() {
             uses[value.index()].0 += 1;
         }
         let facts = Vec::with_capacity(n + n / 4);
@@ -262,15 +262,5 @@ impl Rewriter {
             Terminator::Indirect { target, kind } => Terminator::Indirect { target: self.map[target.index()], kind },
             other => other,
         }
-    }
-}
-
-/// The value that the terminator uses.
-fn terminator_value(term: &Terminator) -> Option<Value> {
-    match *term {
-        Terminator::Branch { cond: v, .. }
-        | Terminator::Indirect { target: v, .. }
-        | Terminator::ExitTo { target: v, .. } => Some(v),
-        _ => None,
     }
 }

@@ -1,6 +1,5 @@
 //! The backward pass: drops what nobody can see.
 
-use super::terminator_value;
 use crate::block::{Block, Inst, Terminator, Value};
 
 /// Drops register writes that are overwritten before anybody can look, and pure instructions without users.
@@ -28,7 +27,7 @@ pub(super) fn sweep(block: &mut Block) {
 fn find_needed(block: &mut Block) -> Vec<u32> {
     // Of an instruction further up: its value is used. Of one already seen: it stays.
     let mut needed = vec![0; block.insts.len() + 1];
-    if let Some(value) = terminator_value(&block.term) {
+    if let Some(value) = block.term.arg() {
         needed[value.index()] = 1;
     }
     // Registers that are written further down before anything can see them.

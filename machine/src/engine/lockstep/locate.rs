@@ -60,8 +60,9 @@ struct Case {
     regions: HashMap<BlockKey, RegionShape>,
 }
 
-/// Finds out where the segment begins to differ. The mismatch has just been found.
-pub(super) fn locate(pair: &mut Pair, first: Mismatch) -> Located {
+/// Finds out where the segment begins to differ. The mismatch has just been found; if it is found again and again and the search
+/// finds nothing, `insist` has the segment itself reported.
+pub(super) fn locate(pair: &mut Pair, first: Mismatch, insist: bool) -> Located {
     pair.env.given_counters = pair.env.counters.clone();
     pair.env.undo_interpreted();
     pair.set_cpu(&first.start);
@@ -75,7 +76,10 @@ pub(super) fn locate(pair: &mut Pair, first: Mismatch) -> Located {
     let mut search = Search { pair };
     // The same regions, compiled so that they can be stopped at any block, mostly make the same mistake.
     let fine = search.fine().map_or(Located::Nowhere, |mut pair| Search { pair: &mut pair }.run(insns));
-    let located = if let Located::Nowhere = fine { search.run(insns) } else { fine };
+    let located = match if let Located::Nowhere = fine { search.run(insns) } else { fine } {
+        Located::Nowhere if insist => Located::Here(Box::new(search.whole(first))),
+        located => located,
+    };
     pair.env.given_counters.clear();
     if interrupted != 0 {
         pair.hart.cpu().interrupt.store(interrupted, Ordering::SeqCst);
@@ -119,14 +123,28 @@ impl Search<'_> {
             let regions = self.pair.lockstep().shapes().clone();
             Case { start, insns: bad, mismatch, regions }
         });
+        Located::Here(Box::new(Divergence { insn, ..self.divergence(key, shown, before, case) }))
+    }
+
+    /// The segment that the hart is at the beginning of, as far as its first block shows it.
+    fn whole(&mut self, mismatch: Mismatch) -> Divergence {
+        let start = mismatch.start.clone();
+        let key = BlockKey { pc: start.pc, mode: start.mode };
+        let insns = mismatch.end().saturating_sub(start.insn_count).max(1);
+        let regions = self.pair.lockstep().shapes().clone();
+        let case = Case { start: start.clone(), insns, mismatch: Box::new(mismatch), regions };
+        self.divergence(key, insns, start, case)
+    }
+
+    fn divergence(&mut self, key: BlockKey, shown: u64, before: CpuState, case: Case) -> Divergence {
         let (instructions, ir) = (self.instructions(key, shown), self.ir(key, shown));
         let reproducer = self.reproducer(&case, shown);
         let Mismatch { stop, compiled, interpreted, exit, memory, .. } = *case.mismatch;
         let guest = Arc::clone(&self.pair.engine.guest);
-        Located::Here(Box::new(Divergence {
+        Divergence {
             guest,
             key,
-            insn,
+            insn: None,
             instructions,
             ir,
             before,
@@ -136,7 +154,7 @@ impl Search<'_> {
             interpreted,
             memory,
             reproducer,
-        }))
+        }
     }
 
     /// A number of instructions after which they agree, and the next one after which they do not; none if they agree now.

@@ -239,7 +239,7 @@ impl Pair {
                 let exit = self.interpret_to(compiled.insn_count);
                 let same = exit == Exit::Budget
                     && (same_registers(self.hart.cpu(), compiled)
-                        || stop != Stop::Here && self.is_same_after_branch(compiled));
+                        || stop != Stop::Here && (self.is_same_after_branch(compiled) || self.is_same_trap(compiled)));
                 (exit, same)
             }
             Stop::Exit(expected) => {
@@ -280,6 +280,21 @@ impl Pair {
         if !same {
             self.set_cpu(&before);
         }
+        same
+    }
+
+    /// Has compiled code stopped in an instruction that traps, and that writes registers when it does (as `ctc1` writes FCSR)? It
+    /// traps alike from both states, and both run it again: the interpreter keeps the state before it.
+    fn is_same_trap(&mut self, compiled: &CpuState) -> bool {
+        let before = self.hart.cpu().clone();
+        // With the instruction in a delay slot.
+        let end = before.insn_count + 2;
+        let exit = self.interpret_to(end);
+        let after = self.hart.cpu().clone();
+        self.set_cpu(compiled);
+        let same = matches!(exit, Exit::Trap(_)) && self.interpret_to(end) == exit;
+        let same = same && same_registers(self.hart.cpu(), &after);
+        self.set_cpu(&before);
         same
     }
 

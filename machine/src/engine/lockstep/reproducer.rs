@@ -186,7 +186,7 @@ impl Reproducer {
         pair.env.given_counters = self.counters.clone();
         pair.shown = Some(self.shown);
         Ok(match pair.compare(self.insns) {
-            Err(mismatch) => match locate::locate(&mut pair, *mismatch) {
+            Err(mismatch) => match locate::locate(&mut pair, *mismatch, false) {
                 Located::Here(divergence) => Replay::Diverges(divergence),
                 Located::Nowhere => Replay::Agrees { as_expected: false },
             },

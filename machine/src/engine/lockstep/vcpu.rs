@@ -19,7 +19,12 @@ pub struct LockstepVcpu {
     pair: Pair,
     turn: Turn,
     judge: Arc<dyn Judge>,
+    /// The segment that has differed, but not when it was searched: where it begins, and how often that has been.
+    unrepeated: Option<(u64, u32)>,
 }
+
+/// So often a segment may differ, and not when it is searched, before it is reported as it is.
+const INSIST_AFTER: u32 = 3;
 
 /// A thread's place among those that take turns.
 #[derive(Clone, Debug)]
@@ -51,7 +56,7 @@ impl LockstepVcpu {
     /// # Panics
     /// If the engine is not configured for lockstep.
     pub fn new(engine: Arc<Engine>, cpu: CpuState, judge: Arc<dyn Judge>) -> LockstepVcpu {
-        LockstepVcpu { pair: Pair::new(engine, cpu), turn: Turn::new(Arc::default()), judge }
+        LockstepVcpu { pair: Pair::new(engine, cpu), turn: Turn::new(Arc::default()), judge, unrepeated: None }
     }
 
     /// Runs until something needs the operating system. The turn is this thread's when it returns, and stays so.
@@ -73,7 +78,11 @@ impl LockstepVcpu {
 
     /// A segment came out different: comes back only if it does not again.
     fn judge(&mut self, mismatch: Mismatch) {
-        match locate::locate(&mut self.pair, mismatch) {
+        let start = mismatch.start.insn_count;
+        self.unrepeated =
+            self.unrepeated.filter(|(at, _)| *at == start).map(|(at, times)| (at, times + 1)).or(Some((start, 0)));
+        let insist = self.unrepeated.is_some_and(|(_, times)| times >= INSIST_AFTER);
+        match locate::locate(&mut self.pair, mismatch, insist) {
             Located::Here(divergence) => self.judge.diverged(&divergence),
             Located::Nowhere => Counts::add(&self.pair.lockstep().counts.unrepeated, 1),
         }
@@ -112,6 +121,7 @@ impl LockstepVcpu {
             pair: Pair::new(Arc::clone(self.engine()), cpu),
             turn: Turn::new(Arc::clone(&self.turn.turns)),
             judge: Arc::clone(&self.judge),
+            unrepeated: None,
         }
     }
 
