@@ -3,8 +3,9 @@
 mod common;
 
 use common::machine::{Machine, Way, map};
+use emu_frontend_mips::regs::{fcc_slot, fpr_slot};
 use emu_frontend_mips::{Config, Mips};
-use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Slot};
+use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Slot, Trap, TrapKind};
 use emu_machine::mem::Prot;
 use std::sync::Arc;
 
@@ -48,6 +49,34 @@ fn a_slot_of_branch_likely_runs_only_if_the_branch_is_taken() {
             // From the second time on the inner loop starts at 7.
             assert_eq!(found, [count - 1 + 6 * (outer - 1), outer, 0], "{way:?}");
         }
+    }
+}
+
+/// `ctc1` writes FCSR, with the condition that the branch looked at, and then traps: the branch must not be run again.
+#[test]
+fn a_slot_that_writes_and_traps_runs_once() {
+    // bc1fl $fcc3, +3; ctc1 $v0, $31; nop; nop; syscall; and the same with bc1f
+    for branch in [0x450e_0003, 0x450c_0003] {
+        for way in [&Way::ALL[..], &[Way::Lockstep, Way::QuickLockstep]].concat() {
+            let mut machine = machine(way, "mips32r2", &[branch, 0x44c2_f800, 0, 0, SYSCALL]);
+            // Condition 3, the invalid operation's cause and enable.
+            let exit = run(&mut machine, &[(V0, 1 << 27 | 1 << 16 | 1 << 11)]);
+            assert_eq!(exit, Exit::Trap(Trap { kind: TrapKind::FloatException }), "{way:?}");
+            let cpu = machine.cpu();
+            assert_eq!((cpu.pc, cpu.get(fcc_slot(3))), (CODE, 1), "{way:?}");
+        }
+    }
+}
+
+/// Flags that compiled code has raised and not yet counted among the guest's must not be there after `ctc1`, though it traps.
+#[test]
+fn a_trapping_ctc1_replaces_all_flags() {
+    for way in [&Way::ALL[..], &[Way::Lockstep, Way::QuickLockstep]].concat() {
+        // cvt.s.w $f4, $f2 is inexact; ctc1 $v0, $31
+        let mut machine = machine(way, "mips32r2", &[0x4680_1120, 0x44c2_f800, SYSCALL]);
+        let exit = run(&mut machine, &[(V0, 1 << 16 | 1 << 11), (fpr_slot(2).0, 0x7fff_ffff)]);
+        assert_eq!(exit, Exit::Trap(Trap { kind: TrapKind::FloatException }), "{way:?}");
+        assert_eq!((machine.cpu().pc, machine.cpu().fp_flags), (CODE + 4, 0), "{way:?}");
     }
 }
 

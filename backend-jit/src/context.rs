@@ -1,6 +1,6 @@
 //! The memory that compiled code works on.
 
-use emu_ir::{CpuState, Env, Fault, HelperDef};
+use emu_ir::{CpuState, Env, Fault, HelperDef, Trap};
 use std::mem::offset_of;
 
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
@@ -43,6 +43,8 @@ pub enum ExitCode {
     ModeChange = 6,
     /// The counter of the quick code at `cpu.pc` has run down: it was run some [`HOT_PERIOD`] times.
     Hot = 7,
+    /// A helper raised a trap, for the instruction at `cpu.pc`. It may have written registers: it must not run again.
+    Trap = 8,
 }
 
 /// A fault in compiled code, as the code saw it.
@@ -117,7 +119,7 @@ pub struct Context {
     pub(crate) drop_invalid: bool,
     /// Address of the stub that looks indirect targets up.
     pub(crate) indirect_stub: u64,
-    /// A helper raised a trap.
+    /// A helper raised a trap: [`Self::trap`].
     pub(crate) helper_trapped: u32,
     /// Region-relative index of the last checkpointed guest instruction, and where the guest goes on (`analysis::Resume`).
     pub(crate) checkpoint: u32,
@@ -130,6 +132,8 @@ pub struct Context {
     pub(crate) jumped_to: u64,
     /// Runs that are left until quick code tells, by [`hot_index`].
     pub(crate) hot: [i32; HOT_COUNTERS],
+    /// The trap behind [`ExitCode::Trap`].
+    pub trap: Option<Trap>,
     /// The fault behind [`ExitCode::ImpreciseFault`].
     pub fault: Option<Fault>,
     /// The fault that compiled code was left for last, whether the registers are known there or not.

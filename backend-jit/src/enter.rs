@@ -29,6 +29,7 @@ pub(crate) unsafe fn enter(ctx: &mut Context, code: u64, env: &mut dyn Env) -> E
         5 => ExitCode::ImpreciseFault,
         6 => ExitCode::ModeChange,
         7 => ExitCode::Hot,
+        8 => ExitCode::Trap,
         other => unreachable!("compiled code left with exit kind {other}"),
     }
 }

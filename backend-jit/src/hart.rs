@@ -92,6 +92,7 @@ impl Hart {
             jumped_from: NO_JUMP,
             jumped_to: 0,
             hot: FRESH_COUNTERS,
+            trap: None,
             fault: None,
             last_fault: None,
             next_store: 0,

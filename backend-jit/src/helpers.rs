@@ -117,13 +117,15 @@ fn float_call(call: &HelperCall, dynamic: u32, [a, b, c]: [u64; 3]) -> (u64, FpF
 }
 
 fn guest_helper(ctx: &mut Context, index: u16, args: [u64; 3]) -> u64 {
+    // The helper sees all of the guest's state, and may replace it.
+    ctx.collect_flags();
     // SAFETY: `helpers` points to the list of the guest, which outlives every context; `env` is the reference that
     // `enter` was given and is alive while compiled code runs.
     let (helpers, env) = unsafe { (&*ctx.helpers, &mut *ctx.env.expect("compiled code runs inside enter")) };
     match (helpers[usize::from(index)].func)(&mut ctx.cpu, env, &args) {
         Ok(value) => value,
-        Err(_) => {
-            // The interpreter runs the instruction again and finds the trap itself.
+        Err(trap) => {
+            ctx.trap = Some(trap);
             ctx.helper_trapped = 1;
             0
         }

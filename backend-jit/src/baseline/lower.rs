@@ -76,7 +76,7 @@ impl Lower<'_> {
     fn guest_call(&mut self, at: Value, index: u16, args: &[Value]) {
         self.helper(HelperCall::Guest { index }, args);
         self.asm.alu_imm(Alu::Cmp, false, field(offset::HELPER_TRAPPED), 0);
-        self.interpret_if(Cc::NotEqual);
+        self.trap_if(Cc::NotEqual);
         args.iter().for_each(|v| self.done(*v));
         self.result_from(at, RAX);
     }

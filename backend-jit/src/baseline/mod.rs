@@ -152,8 +152,7 @@ impl<'a> Lower<'a> {
     /// Leaves for the code at `pc` if the condition holds; the current instruction has not run then.
     fn leave_for_if(&mut self, cc: Cc, pc: u64) {
         let from = self.asm.jcc(cc);
-        let uncount = (self.block.marks.len() - self.insn) as u32;
-        self.cold.push(Cold { from, to: ColdExit::Code, pc, uncount });
+        self.cold.push(Cold { from, to: ColdExit::Code, pc, uncount: self.not_run() });
     }
 
     /// Instructions of the block that have not run when the one at `index` leaves to the interpreter: a delay slot with
@@ -170,6 +169,17 @@ impl<'a> Lower<'a> {
         let left = self.left(self.insn);
         let from = self.asm.jcc(cc);
         self.leave(from, ExitCode::Interpret, pc, left);
+    }
+
+    /// Leaves with the trap that a helper raised, if the condition holds. A branch whose delay slot trapped has been retired.
+    fn trap_if(&mut self, cc: Cc) {
+        let from = self.asm.jcc(cc);
+        self.leave(from, ExitCode::Trap, self.block.marks[self.insn].pc, self.not_run());
+    }
+
+    /// Instructions of the block from the current one on.
+    fn not_run(&self) -> u32 {
+        (self.block.marks.len() - self.insn) as u32
     }
 
     fn cold_code(&mut self) {

@@ -180,11 +180,26 @@ impl Lower<'_> {
 
     /// As [`Self::exit_to_interpreter`], in a cold block, if `cond` is not 0.
     pub(super) fn leave_if(&mut self, cond: ClifValue) {
+        self.aside_if(cond, Self::exit_to_interpreter);
+    }
+
+    /// Leaves with the trap that a helper raised, if `cond` is not 0. A branch whose delay slot trapped has been retired.
+    pub(super) fn trap_if(&mut self, cond: ClifValue) {
+        self.aside_if(cond, |this| {
+            if this.options.count_insns {
+                this.uncount(this.cur.not_run);
+            }
+            this.exit(ExitCode::Trap, this.out.insns[this.cur.insn].pc);
+        });
+    }
+
+    /// Leaves as `exit` does, in a cold block, if `cond` is not 0.
+    fn aside_if(&mut self, cond: ClifValue, exit: impl FnOnce(&mut Self)) {
         let (cold, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         self.b.ins().brif(cond, cold, &[], go_on, &[]);
         self.b.switch_to_block(cold);
-        self.exit_to_interpreter();
+        exit(self);
         self.b.switch_to_block(go_on);
     }
 

@@ -439,7 +439,7 @@ impl<'a> Lower<'a> {
         let args: Vec<ClifValue> = args.iter().map(|a| self.bits64(*a)).collect();
         let result = self.helper(HelperCall::Guest { index: helper.0 }, &args);
         let trapped = self.load_ctx(types::I32, offset::HELPER_TRAPPED);
-        self.leave_if(trapped);
+        self.trap_if(trapped);
         self.value_of_bits(ty, result)
     }
 

@@ -149,6 +149,7 @@ impl EngineVcpu {
                 }
             }
             ExitCode::Hot => self.count_quick_runs(),
+            ExitCode::Trap => self.hart.context().trap.take().map_or(Exit::Next, Exit::Trap),
             ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
         }
     }

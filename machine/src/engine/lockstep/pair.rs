@@ -63,6 +63,7 @@ impl Mismatch {
     pub(super) fn end(&self) -> u64 {
         match self.stop {
             Stop::Fault { fault, .. } => fault.counted,
+            Stop::Exit(Exit::Trap(_)) => self.compiled.insn_count + 1,
             _ => self.compiled.insn_count,
         }
     }
@@ -209,6 +210,9 @@ impl Pair {
                     return Stop::Exit(Exit::Syscall { insn: self.hart.context().exit_aux });
                 }
                 (ExitCode::ModeChange, _) => return Stop::Exit(Exit::ModeChange),
+                (ExitCode::Trap, _) => {
+                    return Stop::Exit(self.hart.context().trap.take().map_or(Exit::Next, Exit::Trap));
+                }
             }
         }
     }
@@ -239,11 +243,13 @@ impl Pair {
                 let exit = self.interpret_to(compiled.insn_count);
                 let same = exit == Exit::Budget
                     && (same_registers(self.hart.cpu(), compiled)
-                        || stop != Stop::Here && (self.is_same_after_branch(compiled) || self.is_same_trap(compiled)));
+                        || stop != Stop::Here && self.is_same_after_branch(compiled));
                 (exit, same)
             }
             Stop::Exit(expected) => {
-                let exit = self.interpret_to(compiled.insn_count);
+                // An instruction that traps is not retired.
+                let trapped = u64::from(matches!(expected, Exit::Trap(_)));
+                let exit = self.interpret_to(compiled.insn_count + trapped);
                 (exit, exit == expected && same_registers(self.hart.cpu(), compiled))
             }
             Stop::Fault { fault, exact } => {
@@ -280,21 +286,6 @@ impl Pair {
         if !same {
             self.set_cpu(&before);
         }
-        same
-    }
-
-    /// Has compiled code stopped in an instruction that traps, and that writes registers when it does (as `ctc1` writes FCSR)? It
-    /// traps alike from both states, and both run it again: the interpreter keeps the state before it.
-    fn is_same_trap(&mut self, compiled: &CpuState) -> bool {
-        let before = self.hart.cpu().clone();
-        // With the instruction in a delay slot.
-        let end = before.insn_count + 2;
-        let exit = self.interpret_to(end);
-        let after = self.hart.cpu().clone();
-        self.set_cpu(compiled);
-        let same = matches!(exit, Exit::Trap(_)) && self.interpret_to(end) == exit;
-        let same = same && same_registers(self.hart.cpu(), &after);
-        self.set_cpu(&before);
         same
     }
 
