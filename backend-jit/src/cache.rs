@@ -14,7 +14,8 @@ use crate::region::PAGE;
 use crate::stubs::Stubs;
 use crate::{JitError, Stats};
 use emu_ir::BlockKey;
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,8 +42,8 @@ struct Inner {
     arena: Arena,
     /// By code address.
     regions: BTreeMap<u64, Placed>,
-    by_key: HashMap<BlockKey, u64>,
-    by_page: HashMap<u64, Vec<u64>>,
+    by_key: FxHashMap<BlockKey, u64>,
+    by_page: FxHashMap<u64, Vec<u64>>,
     stats: Stats,
 }
 
@@ -86,8 +87,8 @@ impl CodeCache {
             inner: Mutex::new(Inner {
                 arena,
                 regions: BTreeMap::new(),
-                by_key: HashMap::new(),
-                by_page: HashMap::new(),
+                by_key: FxHashMap::default(),
+                by_page: FxHashMap::default(),
                 stats: Stats::default(),
             }),
             harts: Mutex::default(),

@@ -4,13 +4,13 @@ use emu_ir::{CpuState, Env, Fault, HelperDef, Trap};
 use std::mem::offset_of;
 
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
-pub(crate) const JUMP_CACHE: usize = 4096;
+pub(crate) const JUMP_CACHE: usize = 8192;
 
 /// Counters of the runs of quick code (a power of two); blocks share one by chance.
 const HOT_COUNTERS: usize = 4096;
 
 /// Runs of quick code between two times that it tells the machine.
-pub const HOT_PERIOD: u32 = 256;
+pub const HOT_PERIOD: u32 = 2048;
 
 /// The counter of the quick code at `pc`.
 pub(crate) fn hot_index(pc: u64) -> usize {

@@ -2,7 +2,8 @@
 //! of guest instructions, not by pages.
 
 use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Size of the pages by which code is invalidated.
@@ -33,7 +34,7 @@ pub struct Region {
     pub entry: usize,
     /// By ascending guest address.
     pub blocks: Vec<RegionBlock>,
-    index: HashMap<u64, usize>,
+    index: FxHashMap<u64, usize>,
 }
 
 /// A block and its place in the region.
@@ -55,7 +56,7 @@ impl Region {
         let Found { blocks: mut found, indirect } = collect(entry, budget, source)?;
         split_overlaps(entry.mode, &mut found, source);
         let blocks: Vec<Arc<Block>> = found.into_values().collect();
-        let index: HashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
+        let index: FxHashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
         let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index };
         region.blocks = blocks
             .into_iter()
@@ -93,7 +94,7 @@ impl Region {
     /// Gives each indirect jump the targets it was seen to take, and each return the return sites of the calls to the
     /// functions it ends.
     fn find_known_targets(&mut self, indirect: &Profile) {
-        let mut sites: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+        let mut sites: FxHashMap<usize, BTreeSet<usize>> = FxHashMap::default();
         for (pc, targets) in indirect {
             if let Some(jump) = self.at(*pc) {
                 sites.entry(jump).or_default().extend(targets.iter().filter_map(|t| self.at(*t)));
@@ -110,8 +111,8 @@ impl Region {
     }
 
     /// For each function called inside the region, the return sites that the region holds.
-    fn call_sites(&self, indirect: &Profile) -> HashMap<usize, Vec<usize>> {
-        let mut calls: HashMap<usize, Vec<usize>> = HashMap::new();
+    fn call_sites(&self, indirect: &Profile) -> FxHashMap<usize, Vec<usize>> {
+        let mut calls: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
         for b in &self.blocks {
             let (ret, callees) = match b.block.term {
                 Terminator::Jump { target, kind: JumpKind::Call { ret } } => (ret, vec![target]),
@@ -130,7 +131,7 @@ impl Region {
 
     /// The returns reached from a function's entry without following calls.
     fn returns_of(&self, callee: usize) -> Vec<usize> {
-        let (mut seen, mut todo, mut returns) = (HashSet::from([callee]), vec![callee], vec![]);
+        let (mut seen, mut todo, mut returns) = (FxHashSet::from_iter([callee]), vec![callee], vec![]);
         while let Some(i) = todo.pop() {
             let block = &self.blocks[i].block;
             let next: Vec<u64> = match block.term {
@@ -211,7 +212,7 @@ fn side_exits(block: &Block) -> impl Iterator<Item = u64> {
 }
 
 /// Targets of indirect jumps, by the address of the block that they end.
-type Profile = HashMap<u64, Vec<u64>>;
+type Profile = FxHashMap<u64, Vec<u64>>;
 
 /// What [`collect`] found.
 struct Found {
@@ -222,11 +223,11 @@ struct Found {
 /// Breadth first from the entry until the budget is used up.
 fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Found> {
     let mut found = BTreeMap::new();
-    let mut indirect = Profile::new();
+    let mut indirect = Profile::default();
     let mut left = budget;
     let first = source.block(entry, budget)?;
     let mut todo = VecDeque::from([first]);
-    let mut asked = HashSet::from([entry.pc]);
+    let mut asked = FxHashSet::from_iter([entry.pc]);
     while let Some(block) = todo.pop_front() {
         left = left.saturating_sub(block.marks.len());
         let mut targets = direct_targets(&block);

@@ -4,7 +4,7 @@ use super::BLOCK_INSNS;
 use crate::mem::{GuestMemory, UserEnv};
 use emu_interp::Code;
 use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, IndirectKind, Terminator, opt};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -142,8 +142,8 @@ pub(super) struct BlockCache {
 
 #[derive(Default)]
 pub(super) struct Map {
-    by_key: HashMap<BlockKey, Arc<Entry>>,
-    by_page: HashMap<u64, Vec<BlockKey>>,
+    by_key: FxHashMap<BlockKey, Arc<Entry>>,
+    by_page: FxHashMap<u64, Vec<BlockKey>>,
     stats: BlockStats,
 }
 

@@ -5,19 +5,22 @@ use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, Compiler, JitError, Region};
 use emu_ir::{Block, BlockKey};
+use rustc_hash::FxHashSet;
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing::debug;
+
+/// Of the executions that make a region of a block, the part that another block must have had to be inside.
+const REGION_SHARE: u32 = 4;
 
 /// The background compiler: a thread that is started with the first request.
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     requests: Mutex<Option<Sender<BlockKey>>>,
     /// Blocks that are part of some region.
-    inside: Mutex<HashSet<BlockKey>>,
+    inside: Mutex<FxHashSet<BlockKey>>,
     nanos: AtomicU64,
     failed: AtomicU64,
 }
@@ -52,7 +55,7 @@ impl Worker {
 /// The worker over a fork.
 pub(super) struct HeldWorker<'a> {
     requests: MutexGuard<'a, Option<Sender<BlockKey>>>,
-    _inside: MutexGuard<'a, HashSet<BlockKey>>,
+    _inside: MutexGuard<'a, FxHashSet<BlockKey>>,
 }
 
 impl HeldWorker<'_> {
@@ -200,7 +203,9 @@ impl Engine {
         if let Some(known) = self.lockstep.as_ref().and_then(|lockstep| lockstep.known_region(key, self)) {
             return known;
         }
-        let least_runs = self.config.quick.unwrap_or(0);
+        // In lockstep regions are there to be compared, the larger the better.
+        let share = if self.lockstep.is_some() { 0 } else { self.config.threshold / REGION_SHARE };
+        let least_runs = self.config.quick.map_or(0, |quick| quick.max(share));
         let mut source = Source { engine: self, whole: self.compiles_all(), least_runs, key };
         let most = if self.compiles_all() { JIT_REGION_INSNS } else { usize::MAX };
         let budget = self.config.region_insns.min(most);

@@ -62,7 +62,7 @@ impl Default for EngineConfig {
         EngineConfig {
             tier: Tier::Tiered,
             quick: Some(16),
-            threshold: 8000,
+            threshold: 500_000,
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),
@@ -120,9 +120,12 @@ impl Engine {
     fn with_regions(
         guest: Arc<dyn Guest>,
         mem: Arc<GuestMemory>,
-        config: EngineConfig,
+        mut config: EngineConfig,
         only: Option<HashMap<BlockKey, RegionShape>>,
     ) -> Result<Arc<Engine>, JitError> {
+        if config.lockstep.is_some() {
+            config.threshold = config.threshold.min(lockstep::THRESHOLD);
+        }
         let engine = Arc::new(Engine {
             guest,
             mem,
