@@ -159,16 +159,23 @@ impl Search<'_> {
 
     /// A number of instructions after which they agree, and the next one after which they do not; none if they agree now.
     fn bisect(&mut self, insns: u64) -> Option<(u64, u64, Box<Mismatch>)> {
-        let (mut good, mut bad) = (0, insns);
+        let mut bad = insns;
         let mut mismatch = self.probe(bad).err()?;
-        while bad - good > 1 {
-            let middle = good + (bad - good) / 2;
-            match self.probe(middle) {
-                Ok(()) => good = middle,
-                Err(found) => (bad, mismatch) = (middle, found),
+        loop {
+            let (mut good, end) = (0, bad);
+            while bad - good > 1 {
+                let middle = good + (bad - good) / 2;
+                match self.probe(middle) {
+                    Ok(()) => good = middle,
+                    Err(found) => (bad, mismatch) = (middle, found),
+                }
+            }
+            // A register that differs may be written again, and there are several such places. Whoever replays the run up to
+            // this one has to find the same.
+            if bad == end {
+                return Some((good, bad, mismatch));
             }
         }
-        Some((good, bad, mismatch))
     }
 
     /// A pair with all regions that are known here, which can be stopped at any block; none if this is one.
