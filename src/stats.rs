@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 /// Key in JSON, label for people, value.
 type Row = (&'static str, &'static str, u64);
 
-fn rows(stats: &RunStats) -> [Row; 19] {
+fn rows(stats: &RunStats) -> [Row; 26] {
     let (engine, blocks, code) = (&stats.engine, &stats.engine.blocks, &stats.engine.code);
+    let exits = &engine.exits;
     [
         ("elapsed_us", "time, us", stats.elapsed.as_micros() as u64),
         ("interpreted_insns", "instructions interpreted", engine.interpreted),
@@ -26,6 +27,13 @@ fn rows(stats: &RunStats) -> [Row; 19] {
         ("compile_us", "compile time, us", engine.compile_nanos / 1000),
         ("code_bytes", "bytes of code in use", code.code_bytes),
         ("links", "exits linked", code.links),
+        ("exits_unlinked", "exits at jumps not linked yet", exits.unlinked),
+        ("exits_computed", "exits at computed jumps", exits.computed),
+        ("exits_syscall", "exits for system calls", exits.syscalls),
+        ("exits_interpreter", "exits to the interpreter", exits.interpreter),
+        ("exits_interrupted", "exits of interruptions", exits.interrupted),
+        ("exits_counted", "exits to count runs", exits.counted),
+        ("exits_mode", "exits of mode changes", exits.mode_changes),
         ("invalidations", "invalidations", code.invalidations),
         ("flushes", "cache flushes", code.flushes),
         ("unknown_syscalls", "unknown system calls", stats.unknown_syscalls.iter().map(|(_, n)| n).sum()),

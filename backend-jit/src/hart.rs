@@ -192,6 +192,13 @@ impl Hart {
     }
 }
 
+impl Hart {
+    /// Did compiled code leave through a slot that wants to be linked?
+    pub fn leaves_link(&mut self) -> bool {
+        self.context().link != 0
+    }
+}
+
 impl Drop for Hart {
     fn drop(&mut self) {
         self.cache.remove_hart(&self.shared);

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod compile;
+mod exits;
 mod fault;
 pub mod lockstep;
 mod observe;
@@ -21,6 +22,8 @@ use blocks::BlockCache;
 use compile::Worker;
 use emu_backend_jit::{CodeCache, CompileOptions, JitError};
 use emu_ir::{BlockKey, Fault, Guest};
+use exits::ExitSums;
+pub use exits::Exits;
 use lockstep::{Lockstep, LockstepConfig, RegionShape};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -90,6 +93,8 @@ pub struct EngineStats {
     pub failed_regions: u64,
     /// Guest instructions run by the interpreter.
     pub interpreted: u64,
+    /// Exits from compiled code.
+    pub exits: Exits,
 }
 
 /// Translations of one guest program, shared by its harts.
@@ -103,6 +108,7 @@ pub struct Engine {
     worker: Worker,
     precise: AtomicBool,
     interpreted: AtomicU64,
+    exits: ExitSums,
     observer: OnceLock<Arc<dyn Observer>>,
     lockstep: Option<Lockstep>,
 }
@@ -135,6 +141,7 @@ impl Engine {
             worker: Worker::default(),
             precise: AtomicBool::new(false),
             interpreted: AtomicU64::new(0),
+            exits: ExitSums::default(),
             observer: OnceLock::new(),
             lockstep: config.lockstep.map(|config| Lockstep::new(config, only)),
         });
@@ -202,6 +209,7 @@ impl Engine {
             compile_nanos: self.worker.nanos(),
             failed_regions: self.worker.failed(),
             interpreted: self.interpreted.load(Ordering::Relaxed),
+            exits: self.exits.get(),
         }
     }
 

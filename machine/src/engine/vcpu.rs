@@ -1,6 +1,7 @@
 //! The run loop of a hart.
 
 use super::blocks::{BlockCache, Entry};
+use super::exits::Exits;
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
@@ -19,6 +20,8 @@ pub struct EngineVcpu {
     local: LocalBlocks,
     /// Instructions that have been added to the engine's count.
     reported: u64,
+    /// Exits that have not been added to the engine's.
+    exits: Exits,
 }
 
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
@@ -85,7 +88,7 @@ impl EngineVcpu {
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
         let local = LocalBlocks::new(&engine.blocks);
-        EngineVcpu { engine, hart, env, local, reported: 0 }
+        EngineVcpu { engine, hart, env, local, reported: 0, exits: Exits::default() }
     }
 
     /// Runs until something needs the operating system.
@@ -102,6 +105,7 @@ impl EngineVcpu {
         let retired = self.hart.cpu().insn_count;
         self.engine.interpreted.fetch_add(retired - self.reported, Ordering::Relaxed);
         self.reported = retired;
+        self.engine.exits.add(&std::mem::take(&mut self.exits));
         exit
     }
 
@@ -127,7 +131,10 @@ impl EngineVcpu {
         }
         let (hart, env) = (&mut self.hart, &mut self.env);
         match fault::with_engine(&self.engine, || hart.run(env)) {
-            Some(exit) => self.after_code(exit),
+            Some(exit) => {
+                self.exits.count(exit, self.hart.leaves_link());
+                self.after_code(exit)
+            }
             None => {
                 entry.forget_compiled();
                 interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env)
