@@ -9,7 +9,7 @@
 
 use super::{Lower, clif_type};
 use crate::helpers::HelperCall;
-use cranelift_codegen::ir::condcodes::FloatCC;
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Type as ClifType, Value as ClifValue, types};
 use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
 use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Round, Type, Value};
@@ -78,7 +78,7 @@ impl Lower<'_> {
         let bits = self.bitcast(Type::I64, a);
         let high = self.b.ins().ushr_imm_u(bits, 32);
         let ones = self.b.ins().iconst(types::I64, 0xffff_ffff);
-        let boxed = self.b.ins().icmp(cranelift_codegen::ir::condcodes::IntCC::Equal, high, ones);
+        let boxed = self.b.ins().icmp(IntCC::Equal, high, ones);
         let low = self.b.ins().ireduce(types::I32, bits);
         let nan = self.b.ins().iconst(types::I32, CANONICAL_NAN_F32 as i64);
         let chosen = self.b.ins().select(boxed, low, nan);
@@ -197,8 +197,34 @@ impl Lower<'_> {
         self.hot_or_call(ordered, types::I8, |l| l.b.ins().fcmp(cc, a, b), |l| l.call(call, Type::I8, &args))
     }
 
+    /// As `emu_ir::eval::float::classify`; what a NaN is the call tells.
     pub(super) fn classify(&mut self, ty: Type, arg: Value) -> ClifValue {
-        self.call(HelperCall::Classify { ty, nan: self.cur.nan }, Type::I32, &[arg])
+        let call = HelperCall::Classify { ty, nan: self.cur.nan };
+        let (int, infinity, normal) = match ty {
+            Type::F32 => (types::I32, 0x7f80_0000, 0x0080_0000),
+            _ => (types::I64, 0x7ff0_0000_0000_0000, 0x0010_0000_0000_0000),
+        };
+        let value = self.clean(arg);
+        let bits = self.bitcast(ty.as_int(), value);
+        let sign = self.b.ins().iconst(int, 1 << (ty.bits() - 1));
+        let magnitude = self.b.ins().band_not(bits, sign);
+        let number = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity);
+        let hot = |l: &mut Self| {
+            // Zero, subnormal, normal, infinity: mirrored around zero.
+            let steps = [1, normal, infinity].map(|least| {
+                let reached = l.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, magnitude, least);
+                l.b.ins().uextend(types::I32, reached)
+            });
+            let some = l.b.ins().iadd(steps[0], steps[1]);
+            let from_zero = l.b.ins().iadd(some, steps[2]);
+            let negative = l.b.ins().icmp_imm_s(IntCC::SignedLessThan, bits, 0);
+            let (three, one) = (l.b.ins().iconst(types::I32, 3), l.b.ins().iconst(types::I32, 1));
+            let below = l.b.ins().isub(three, from_zero);
+            let above = l.b.ins().iadd_imm_s(from_zero, 4);
+            let class = l.b.ins().select(negative, below, above);
+            l.b.ins().ishl(one, class)
+        };
+        self.hot_or_call(number, types::I32, hot, |l| l.call(call, Type::I32, &[arg]))
     }
 
     pub(super) fn float_convert(&mut self, op: FloatConvertOp, to: Type, round: Round, arg: Value) -> ClifValue {
