@@ -11,6 +11,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+/// Executions after which `emu diff` compares a block at all, unless it is to compare everything.
+const WARM: u32 = 16;
+
 /// Runs a program; comes back only with an error.
 pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     start_log(options.shared.verbose)?;
@@ -39,6 +42,7 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
     config.engine = EngineConfig { tier: options.engine.tier(), ..EngineConfig::default() };
     if let Some(diff) = &options.diff {
         config.engine.threshold = diff.hot;
+        config.engine.quick = Some(WARM);
         config.diff = Some(diff::config(diff));
     }
     config.strace = options.strace;

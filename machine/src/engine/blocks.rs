@@ -7,7 +7,7 @@ use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, IndirectKind, Terminator, opt
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const PAGE: u64 = emu_backend_jit::PAGE;
 
@@ -15,8 +15,8 @@ const PAGE: u64 = emu_backend_jit::PAGE;
 pub struct Entry {
     /// Its optimised IR, which regions are made of.
     pub block: Arc<Block>,
-    /// The same for the interpreter.
-    pub code: Code,
+    /// The same for the interpreter, made when it first runs it: quick code often comes before.
+    code: OnceLock<Code>,
     /// Executions by the interpreter.
     pub runs: AtomicU32,
     /// Is there compiled code for it, as far as known?
@@ -25,19 +25,28 @@ pub struct Entry {
     put_off: AtomicBool,
     /// The quick compiler does not have some op of it.
     quick_refused: AtomicBool,
-    /// Where the indirect jump that ends it has gone; [`NO_TARGET`] where nothing is noted.
-    targets: [AtomicU64; 16],
+    /// Where the indirect jump that ends it has gone, once it has.
+    targets: OnceLock<Box<Targets>>,
 }
+
+/// Addresses of code; [`NO_TARGET`] where nothing is noted.
+type Targets = [AtomicU64; 16];
 
 /// No instruction is there: addresses of instructions are even.
 const NO_TARGET: u64 = 1;
 
 impl Entry {
+    /// What the interpreter runs. `guest` is the block's.
+    #[inline]
+    pub(super) fn code(&self, guest: &dyn Guest) -> &Code {
+        self.code.get_or_init(|| Code::new(&self.block, guest))
+    }
+
     /// Notes where the block's indirect jump went, if it ends with one.
     #[inline]
     pub(super) fn note_target(&self, pc: u64) {
         if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = self.block.term {
-            for cell in &self.targets {
+            for cell in self.targets.get_or_init(|| Box::new([const { AtomicU64::new(NO_TARGET) }; 16])).iter() {
                 match cell.load(Ordering::Relaxed) {
                     NO_TARGET => return cell.store(pc, Ordering::Relaxed),
                     known if known == pc => return,
@@ -49,7 +58,8 @@ impl Entry {
 
     /// What [`Entry::note_target`] has seen.
     pub(super) fn targets(&self) -> Vec<u64> {
-        let seen = self.targets.iter().map(|cell| cell.load(Ordering::Relaxed));
+        let seen =
+            self.targets.get().into_iter().flat_map(|targets| targets.iter()).map(|cell| cell.load(Ordering::Relaxed));
         let mut list: Vec<u64> = seen.filter(|pc| *pc != NO_TARGET).collect();
         list.sort_unstable();
         list.dedup();
@@ -184,20 +194,22 @@ impl BlockCache {
         loop {
             let epoch = mem.code_epoch();
             let mut fetch = WatchedFetch::new(mem);
-            let block = if self.plain {
+            let mut block = if self.plain {
                 guest.translate(key, &mut fetch, BLOCK_INSNS)?
             } else {
                 translate(key, guest, &mut fetch, BLOCK_INSNS)?
             };
-            let code = Code::new(&block, guest);
+            // There are many: the room that making it took is given back.
+            block.insts.shrink_to_fit();
+            block.marks.shrink_to_fit();
             let entry = Arc::new(Entry {
                 block: Arc::new(block),
-                code,
+                code: OnceLock::new(),
                 runs: AtomicU32::new(0),
                 state: AtomicU8::new(FRESH),
                 put_off: AtomicBool::new(false),
                 quick_refused: AtomicBool::new(false),
-                targets: [const { AtomicU64::new(NO_TARGET) }; 16],
+                targets: OnceLock::new(),
             });
             if !fetch.all_watched {
                 return Ok(entry);

@@ -37,7 +37,7 @@ pub enum Tier {
     Interp,
     /// Compiled code from the first execution on; the interpreter only for what is not compiled.
     Jit,
-    /// The interpreter first, compiled code for what is hot.
+    /// Quick code, the interpreter for what that does not have, regions for what is hot.
     Tiered,
 }
 
@@ -64,7 +64,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         EngineConfig {
             tier: Tier::Tiered,
-            quick: Some(16),
+            quick: Some(0),
             threshold: 500_000,
             region_insns: 1500,
             code_size: 128 << 20,
@@ -126,12 +126,9 @@ impl Engine {
     fn with_regions(
         guest: Arc<dyn Guest>,
         mem: Arc<GuestMemory>,
-        mut config: EngineConfig,
+        config: EngineConfig,
         only: Option<HashMap<BlockKey, RegionShape>>,
     ) -> Result<Arc<Engine>, JitError> {
-        if config.lockstep.is_some() {
-            config.threshold = config.threshold.min(lockstep::THRESHOLD);
-        }
         let engine = Arc::new(Engine {
             guest,
             mem,

@@ -74,7 +74,7 @@ pub(super) fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState,
     if entry.count_runs(1, engine.config.threshold) && compiles {
         engine.request(entry.block.key);
     }
-    let exit = emu_interp::run(&entry.code, cpu, env);
+    let exit = emu_interp::run(entry.code(&*engine.guest), cpu, env);
     if exit == Exit::Next {
         entry.note_target(cpu.pc);
     }
@@ -151,7 +151,7 @@ impl EngineVcpu {
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
             ExitCode::Interpret => {
                 match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
-                    Ok(entry) => emu_interp::run(&entry.code, self.hart.cpu_mut(), &mut self.env),
+                    Ok(entry) => emu_interp::run(entry.code(&*self.engine.guest), self.hart.cpu_mut(), &mut self.env),
                     Err(fault) => Exit::Fault(fault),
                 }
             }

@@ -41,9 +41,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Instructions of a segment, at most, if nobody says otherwise.
 pub const SEGMENT: u64 = 10_000;
 
-/// Executions of a block before a region is compiled, at most: there shall be regions to compare.
-pub const THRESHOLD: u32 = 8000;
-
 /// Instructions of a region, at most: the time to compile grows faster than the region, and here much is compiled.
 pub const REGION_INSNS: usize = 500;
 

@@ -155,7 +155,7 @@ impl Pair {
             Ok(entry) => {
                 // The instruction in a delay slot is run by its branch.
                 let insns = if refused { 1 + u32::from(has_slot(&entry.block)) } else { u32::MAX };
-                emu_interp::run_limited(&entry.code, self.hart.cpu_mut(), &mut self.env.user, insns)
+                emu_interp::run_limited(entry.code(&*self.engine.guest), self.hart.cpu_mut(), &mut self.env.user, insns)
             }
             Err(fault) => return Exit::Fault(fault),
         };
@@ -305,7 +305,7 @@ impl Pair {
                 Err(fault) => return Exit::Fault(fault),
             };
             let left = u32::try_from(count - done).unwrap_or(u32::MAX);
-            match emu_interp::run_limited(&entry.code, self.hart.cpu_mut(), &mut self.env, left) {
+            match emu_interp::run_limited(entry.code(&*self.engine.guest), self.hart.cpu_mut(), &mut self.env, left) {
                 Exit::Next | Exit::Budget => {}
                 other => return other,
             }
