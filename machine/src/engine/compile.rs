@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing::debug;
 
-/// Of the executions that make a region of a block, the part that another block must have had to be inside.
-const REGION_SHARE: u32 = 4;
+/// A block that has run less often than this part of the threshold stays outside regions.
+const REGION_SHARE: u32 = 64;
 
 /// The background compiler: a thread that is started with the first request.
 #[derive(Debug, Default)]
