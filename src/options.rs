@@ -80,7 +80,7 @@ impl DiffOptions {
 /// `--engine`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum EngineChoice {
-    /// The interpreter first, compiled code for what is hot
+    /// Quick code first, better code for what is hot; the interpreter for the rest
     #[default]
     Tiered,
     /// The interpreter alone
