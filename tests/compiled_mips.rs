@@ -80,6 +80,34 @@ fn a_trapping_ctc1_replaces_all_flags() {
     }
 }
 
+/// A conversion raises inexact though all that becomes of its result is an operand of `sel.s`, whose result is overwritten: in
+/// compiled code it is handed from block to block, and nobody takes it.
+#[test]
+fn a_result_that_goes_nowhere_raises_its_flags() {
+    let words = [
+        0x46a0_5220, // again: cvt.s.l $f8, $f10
+        0x0000_0000, // nop
+        0x59e7_0003, // bgec $t7, $a3, over
+        0x0000_0000, // nop
+        0x18a0_0002, // blez $a1, last
+        0x4600_48a5, // cvt.l.s $f2, $f9
+        0x4603_0210, // over: sel.s $f8, $f0, $f3
+        0x4600_4a25, // last: cvt.l.s $f8, $f9
+        0x26b5_ffff, // addiu $s5, $s5, -1
+        0x1ea0_fff6, // bgtz $s5, again
+        0x0000_0000, // nop
+        SYSCALL,
+    ];
+    for way in Way::ALL {
+        let mut machine = machine(way, "mips32r6", &words);
+        for (t7, a1) in [(0, 0), (0, 1), (1, 0)] {
+            let registers = [(15, t7), (7, 1), (5, a1), (21, 5), (fpr_slot(10).0, 0xf680_0000_0038_0000)];
+            assert!(matches!(run(&mut machine, &registers), Exit::Syscall { .. }), "{way:?}");
+            assert_eq!(machine.cpu().fp_flags, 1, "{way:?}, $t7 = {t7}, $a1 = {a1}");
+        }
+    }
+}
+
 /// `swl`, `swr`, `lwl` and `lwr` at 0($a0), the register being $v0 and $v1.
 fn pairs(isa: &str) -> [u32; 5] {
     let (left, right) = if isa.ends_with("eb") { (0, 3) } else { (3, 0) };

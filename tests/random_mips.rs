@@ -4,7 +4,7 @@
 //! accesses to a small area; it ends with a system call, or earlier with what it raised.
 //!
 //! `EMU_TEST_PROGRAMS` sets how many are run a processor, or `EMU_TEST_INSNS` how many instructions, `EMU_TEST_SEED` the first
-//! seed; `EMU_TEST_PROCESSORS` names the processors, with spaces between them.
+//! seed; `EMU_TEST_PROCESSORS` names the processors and `EMU_TEST_WAYS` the ways to run them, with spaces between them.
 
 mod common;
 
@@ -42,7 +42,13 @@ fn machines(guest: &Arc<Mips>) -> Vec<Machine> {
     };
     let ways =
         [Way::Plain, Way::Interp, Way::Jit, Way::Precise, Way::Quick, Way::Tiered, Way::Lockstep, Way::QuickLockstep];
-    ways.map(machine).into()
+    let chosen = std::env::var("EMU_TEST_WAYS").ok();
+    let wanted =
+        |way: &Way| chosen.as_ref().is_none_or(|names| names.split(' ').any(|name| name == format!("{way:?}")));
+    let machines: Vec<Machine> =
+        ways.into_iter().filter(|way| *way == Way::Plain || wanted(way)).map(machine).collect();
+    assert!(machines.len() > 1, "EMU_TEST_WAYS names no way");
+    machines
 }
 
 fn run(program: &Program, machine: &mut Machine) -> State {

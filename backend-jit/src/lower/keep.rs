@@ -4,7 +4,8 @@
 use crate::context::offset;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::entity::EntitySet;
-use cranelift_codegen::ir::{Function, Inst, InstBuilder, MemFlagsData, Opcode, Value, ValueDef};
+use cranelift_codegen::ir::{Block, BlockCall, Function, Inst, InstBuilder, MemFlagsData, Opcode, Value, ValueDef};
+use rustc_hash::FxHashMap;
 
 /// May it set a bit of MXCSR?
 fn raises_flags(opcode: Opcode) -> bool {
@@ -54,16 +55,39 @@ fn unused_raisers(func: &Function) -> Vec<Inst> {
         return raisers;
     }
     let mut used = EntitySet::new();
-    let mut todo: Vec<Inst> = insts().filter(|inst| is_root(opcode(*inst))).collect();
-    while let Some(inst) = todo.pop() {
-        for value in func.dfg.inst_values(inst) {
-            if let ValueDef::Result(from, _) = func.dfg.value_def(func.dfg.resolve_aliases(value))
-                && used.insert(from)
-            {
-                todo.push(from);
+    let mut todo: Vec<Value> = Vec::new();
+    for inst in insts().filter(|inst| is_root(opcode(*inst))) {
+        todo.extend(func.dfg.inst_args(inst));
+    }
+    let passed = arguments_of_blocks(func);
+    while let Some(value) = todo.pop() {
+        let value = func.dfg.resolve_aliases(value);
+        if !used.insert(value) {
+            continue;
+        }
+        match func.dfg.value_def(value) {
+            ValueDef::Result(inst, _) => todo.extend(func.dfg.inst_args(inst)),
+            ValueDef::Param(block, n) => {
+                let calls = passed.get(&block).into_iter().flatten();
+                let args = calls.filter_map(|call| call.args(&func.dfg.value_lists).nth(n)?.as_value());
+                todo.extend(args);
             }
+            ValueDef::Union(..) => {}
         }
     }
     // A later one may use an earlier one: keeping the last of a chain keeps them all, but to store each is as right.
-    raisers.into_iter().filter(|inst| !used.contains(*inst)).collect()
+    raisers.into_iter().filter(|inst| !used.contains(func.dfg.first_result(*inst))).collect()
+}
+
+/// What each block's parameters get from where: a parameter that nobody needs is no use of what is passed for it, since Cranelift
+/// may remove it.
+fn arguments_of_blocks(func: &Function) -> FxHashMap<Block, Vec<BlockCall>> {
+    let mut passed: FxHashMap<Block, Vec<BlockCall>> = FxHashMap::default();
+    for inst in func.layout.blocks().filter_map(|block| func.layout.last_inst(block)) {
+        let dfg = &func.dfg;
+        for call in dfg.insts[inst].branch_destination(&dfg.jump_tables, &dfg.exception_tables) {
+            passed.entry(call.block(&dfg.value_lists)).or_default().push(*call);
+        }
+    }
+    passed
 }
