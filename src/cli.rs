@@ -110,6 +110,9 @@ struct OptionArgs {
     /// Print translated code to the standard error: insn, ir, clif or host, of code in a range of addresses
     #[arg(long, value_name = "KIND[=LO..HI]")]
     dump: Vec<DumpRequest>,
+    /// Write /tmp/perf-PID.map, by which the host's perf knows translated code: quick code and regions by their guest addresses
+    #[arg(long)]
+    perf_map: bool,
     /// Print numbers about the run to the standard error at its end
     #[arg(
         long,
@@ -221,6 +224,7 @@ impl OptionArgs {
             engine: self.engine,
             strace: self.strace,
             dumps: self.dump,
+            perf_map: self.perf_map,
             stats: self.stats,
             verbose: self.verbose,
             diff,
@@ -294,6 +298,7 @@ mod tests {
             "--dump",
             "ir=0x1..0x2",
             "--dump=host",
+            "--perf-map",
             "--stats",
             "-vv",
             "p",
@@ -302,6 +307,7 @@ mod tests {
         assert_eq!((o.unset_env, o.argv0), (vec!["C".into()], Some("-sh".into())));
         assert_eq!((o.shared.cpu.as_deref(), o.shared.engine), (Some("rv64gc"), EngineChoice::Jit));
         assert_eq!((o.shared.stats, o.shared.verbose, o.shared.strace), (Some(StatsFormat::Text), 2, true));
+        assert!(o.shared.perf_map);
         assert_eq!(o.shared.dumps[0], DumpRequest { kind: DumpKind::Ir, range: Some(1..2) });
     }
 
@@ -311,7 +317,7 @@ mod tests {
             &["p"],
             &["-L", "/a b", "-E", "A=b=c", "-U", "X", "--argv0", "", "p", "-x", "--"],
             &["--cpu", "rv32gc", "--engine", "interp", "--strace", "--stats=json", "-v", "--exec-fd=5", "--", "-p"],
-            &["--dump", "insn", "--dump", "clif=0x10..0x20", "--stats", "-vv", "p"],
+            &["--dump", "insn", "--dump", "clif=0x10..0x20", "--perf-map", "--stats", "-vv", "p"],
         ];
         for line in lines {
             let first = options(line);

@@ -1,20 +1,22 @@
-//! `--dump`: translated code on the standard error.
+//! `--dump`: translated code on the standard error. `--perf-map`: where it is.
 
 use crate::options::{DumpKind, DumpRequest};
+use crate::perf_map::PerfMap;
 use capstone::prelude::*;
-use emu_machine::engine::{CompiledRegion, Observer};
+use emu_machine::engine::{CompiledRegion, Observer, PlacedCode};
 use emu_machine::ir::{Block, Fetch, Guest, text};
 use std::fmt::Write as _;
 
 /// Prints what was asked for, a block or region at a time.
 pub(crate) struct Dump {
     requests: Vec<DumpRequest>,
+    map: Option<PerfMap>,
 }
 
 impl Dump {
-    /// Prints these.
-    pub(crate) fn new(requests: Vec<DumpRequest>) -> Dump {
-        Dump { requests }
+    /// Prints these, and writes the map if it is wanted.
+    pub(crate) fn new(requests: Vec<DumpRequest>, perf_map: bool) -> Dump {
+        Dump { requests, map: perf_map.then(PerfMap::default) }
     }
 
     fn wants(&self, kind: DumpKind, pc: u64) -> bool {
@@ -44,6 +46,12 @@ impl Observer for Dump {
         }
         if self.wants(DumpKind::Host, pc) {
             eprintln!("{}", host_code(region));
+        }
+    }
+
+    fn placed(&self, code: PlacedCode) {
+        if let Some(map) = &self.map {
+            map.add(code);
         }
     }
 }

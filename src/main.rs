@@ -9,6 +9,7 @@ mod commands;
 mod dump;
 mod error;
 mod options;
+mod perf_map;
 mod stats;
 
 use std::process::ExitCode;

@@ -40,6 +40,8 @@ pub(crate) struct SharedOptions {
     pub(crate) strace: bool,
     /// What to print of translated code.
     pub(crate) dumps: Vec<DumpRequest>,
+    /// Tell the host's perf where code is.
+    pub(crate) perf_map: bool,
     /// Numbers at the end.
     pub(crate) stats: Option<StatsFormat>,
     /// How often `-v` was given.
@@ -218,6 +220,7 @@ impl SharedOptions {
             None => {}
         }
         args.extend(self.strace.then(|| "--strace".into()));
+        args.extend(self.perf_map.then(|| "--perf-map".into()));
         args.extend((0..self.verbose).map(|_| "-v".into()));
         args.extend(self.diff.iter().flat_map(DiffOptions::to_args));
         args

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 const EMU: &str = env!("CARGO_BIN_EXE_emu");
 const HELLO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/hello");
@@ -293,14 +293,29 @@ fn the_processor_is_chosen() {
 
 #[test]
 fn dumps_go_to_the_standard_error() {
-    for (kind, sign) in
-        [("insn", "  ecall\n"), ("ir", "get.i64 sp"), ("clif", "function u0:"), ("host", "jmp qword ptr")]
-    {
+    for (kind, sign) in [("insn", "  ecall\n"), ("ir", "get.i64 sp"), ("clif", "function u0:"), ("host", "jmp 0x")] {
         let out = run(&["--engine", "jit", "--dump", kind], Path::new(HELLO));
         assert_eq!(String::from_utf8_lossy(&out.stdout), GREETING);
         assert!(String::from_utf8_lossy(&out.stderr).contains(sign), "{kind}");
         let nowhere = format!("{kind}=0x1..0x2");
         assert!(run(&["--engine", "jit", "--dump", &nowhere], Path::new(HELLO)).stderr.is_empty(), "{kind}");
+    }
+}
+
+#[test]
+fn perf_learns_where_code_is() {
+    let mut emu =
+        Command::new(EMU).args(["run", "--perf-map", HELLO]).env_clear().stdout(Stdio::null()).spawn().unwrap();
+    let path = format!("/tmp/perf-{}.map", emu.id());
+    assert!(emu.wait().unwrap().success());
+    let map = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let lines: Vec<Vec<&str>> = map.lines().map(|line| line.split(' ').collect()).collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        let [start, len, "quick" | "region", pc] = line[..] else { panic!("{line:?}") };
+        let hex = |text: &str| u64::from_str_radix(text, 16).unwrap();
+        assert!(hex(start) > 0x1000 && hex(len) > 0 && hex(pc.strip_prefix("0x").unwrap()) > 0);
     }
 }
 

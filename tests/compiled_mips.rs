@@ -136,7 +136,7 @@ fn pairs_access_unaligned_words() {
 #[test]
 fn a_pair_that_faults_has_done_nothing() {
     for isa in ["mips32r2", "mips32r2,eb"] {
-        for way in [Way::Plain, Way::Interp, Way::Quick, Way::Precise] {
+        for way in [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Precise] {
             let mut machine = machine(way, isa, &pairs(isa));
             let end = DATA + 2 * PAGE;
             machine.memory.write_bytes(end - 2, &[0x55; 2]).unwrap();

@@ -79,8 +79,8 @@ fn same_without_registers(a: Exit, b: Exit) -> bool {
 
 fn random_faults(isa: &'static str, programs: u64) {
     let guest = guest(isa);
-    let [mut oracle, mut interp, mut quick, mut precise, mut fast] =
-        [Way::Plain, Way::Interp, Way::Quick, Way::Precise, Way::Jit].map(|way| machine(way, &guest));
+    let [mut oracle, mut interp, mut quick, mut runs, mut precise, mut fast] =
+        [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Precise, Way::Jit].map(|way| machine(way, &guest));
     let [mut compared, mut precisely] = [(); 2].map(|()| machine(Way::Lockstep, &guest));
     precisely.engine().expect("it has one").set_precise();
     let mut quickly = machine(Way::QuickLockstep, &guest);
@@ -101,7 +101,7 @@ fn random_faults(isa: &'static str, programs: u64) {
             continue;
         }
         faults += expected.iter().filter(|s| matches!(s.exit, Exit::Fault(_))).count();
-        for machine in [&mut interp, &mut quick, &mut precise, &mut compared, &mut precisely, &mut quickly] {
+        for machine in [&mut interp, &mut quick, &mut runs, &mut precise, &mut compared, &mut precisely, &mut quickly] {
             let found = run(machine, &program, &broken);
             let stop = (0..expected.len().max(found.len())).find(|i| expected.get(*i) != found.get(*i));
             if let Some(i) = stop {
@@ -149,7 +149,9 @@ fn loop_over_the_end(access: u32, kind: AccessKind) {
         bne(T0, ZERO, -24),
         ECALL,
     ];
-    for way in [Way::Plain, Way::Interp, Way::Quick, Way::Precise, Way::Tiered, Way::Lockstep, Way::QuickLockstep] {
+    for way in
+        [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Precise, Way::Tiered, Way::Lockstep, Way::QuickLockstep]
+    {
         let mut machine = machine(way, &guest("rv64gc"));
         machine.load_code(CODE, &bytes(&words));
         machine.memory.munmap(DATA.start + PAGE, DATA.end - DATA.start - PAGE).unwrap();
@@ -236,7 +238,7 @@ fn faults_in_a_function_called_in_the_region() {
         addi(A1, A1, 100),
         RET,
     ];
-    for way in [Way::Plain, Way::Interp, Way::Quick, Way::Precise] {
+    for way in [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Precise] {
         let mut machine = machine(way, &guest("rv64gc"));
         machine.load_code(CODE, &bytes(&words));
         let cpu = machine.cpu_mut();

@@ -209,7 +209,7 @@ fn check(def: &InsnDef, machines: &mut [Machine], count: u64) {
 
 fn check_all(needs: E) {
     let guest = guest("rv64gc");
-    let mut machines = [Way::Plain, Way::Interp, Way::Quick, Way::Jit, Way::Precise].map(|way| {
+    let mut machines = [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Jit, Way::Precise].map(|way| {
         let machine = Machine::new(way, &guest);
         map(&machine.memory, CODE, 0x1000, Prot::RX);
         map(&machine.memory, INPUT, ROOM, Prot::RW);

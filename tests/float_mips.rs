@@ -264,7 +264,7 @@ fn check(guest: &Mips, def: &'static InsnDef, machines: &mut [Machine], count: u
 
 fn check_all(processor: &str, least: usize) {
     let guest = Arc::new(Mips::new(Config::parse(processor).unwrap()));
-    let mut machines = [Way::Plain, Way::Interp, Way::Quick, Way::Jit, Way::Precise].map(|way| {
+    let mut machines = [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Jit, Way::Precise].map(|way| {
         let machine = Machine::new(way, &guest);
         map(&machine.memory, CODE, 0x1000, Prot::RX);
         map(&machine.memory, INPUT, ROOM, Prot::RW);

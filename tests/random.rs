@@ -28,7 +28,7 @@ struct Bench {
     oracle: Machine,
     interp: Machine,
     /// Regions with precise faults and without, and quick code.
-    compiled: [Machine; 3],
+    compiled: [Machine; 4],
     /// Regions and quick code in lockstep with the interpreter.
     compared: [Machine; 2],
 }
@@ -46,7 +46,7 @@ impl Bench {
         Bench {
             oracle: machine(Way::Plain),
             interp: machine(Way::Interp),
-            compiled: [Way::Precise, Way::Jit, Way::Quick].map(machine),
+            compiled: [Way::Precise, Way::Jit, Way::Quick, Way::Runs].map(machine),
             compared: [Way::Lockstep, Way::QuickLockstep].map(machine),
         }
     }

@@ -40,8 +40,17 @@ fn machines(guest: &Arc<Mips>) -> Vec<Machine> {
         map(&machine.memory, DATA.start, 0x1000, Prot::RW);
         machine
     };
-    let ways =
-        [Way::Plain, Way::Interp, Way::Jit, Way::Precise, Way::Quick, Way::Tiered, Way::Lockstep, Way::QuickLockstep];
+    let ways = [
+        Way::Plain,
+        Way::Interp,
+        Way::Jit,
+        Way::Precise,
+        Way::Quick,
+        Way::Runs,
+        Way::Tiered,
+        Way::Lockstep,
+        Way::QuickLockstep,
+    ];
     let chosen = std::env::var("EMU_TEST_WAYS").ok();
     let wanted =
         |way: &Way| chosen.as_ref().is_none_or(|names| names.split(' ').any(|name| name == format!("{way:?}")));

@@ -29,7 +29,8 @@ struct Bench {
 impl Bench {
     fn new(isa: &str) -> Bench {
         let guest = guest(isa);
-        let machines = [Way::Plain, Way::Quick, Way::Jit, Way::Precise].map(|way| Image::machine(way, &guest)).into();
+        let machines =
+            [Way::Plain, Way::Quick, Way::Runs, Way::Jit, Way::Precise].map(|way| Image::machine(way, &guest)).into();
         Bench { guest, machines }
     }
 

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 /// A page of data, out of the way of the longest code.
 const DATA: u64 = 0x80_0000;
 
-const WAYS: [Way; 5] = [Way::Interp, Way::Quick, Way::Jit, Way::Precise, Way::Tiered];
+const WAYS: [Way; 6] = [Way::Interp, Way::Quick, Way::Runs, Way::Jit, Way::Precise, Way::Tiered];
 /// Where nobody but the hart changes memory.
-const WAYS_ALONE: [Way; 7] =
-    [Way::Interp, Way::Quick, Way::Jit, Way::Precise, Way::Tiered, Way::Lockstep, Way::QuickLockstep];
+const WAYS_ALONE: [Way; 8] =
+    [Way::Interp, Way::Quick, Way::Runs, Way::Jit, Way::Precise, Way::Tiered, Way::Lockstep, Way::QuickLockstep];
 
 /// A machine with `words` at [`CODE`] and a page of data.
 fn machine(way: Way, words: &[u32]) -> Machine {
@@ -308,7 +308,7 @@ fn prepare(cpu: &mut CpuState, count: u64, rounds: u64) {
 #[test]
 fn little_code_memory_for_many_regions() {
     const COUNT: u64 = 3000;
-    for way in [Way::Quick, Way::Jit, Way::Precise, Way::Tiered] {
+    for way in [Way::Quick, Way::Runs, Way::Jit, Way::Precise, Way::Tiered] {
         let config = EngineConfig { code_size: 256 << 10, threshold: 2, ..EngineConfig::default() };
         let mut machine = machine_with(way, &many_functions(COUNT), config);
         prepare(machine.cpu_mut(), COUNT, 4);

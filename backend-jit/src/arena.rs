@@ -1,9 +1,10 @@
-//! Memory for compiled code: one memfd mapped twice, once writable and once executable, so that no page is ever
-//! both. Code is only ever appended; the whole arena is emptied when it is full or stale.
+//! Memory for compiled code: shared memory mapped twice, once writable and once executable, so that no page is ever
+//! both. (It is anonymous memory and no memory file, since the host's perf looks into its map of code for anonymous memory only.) Code is only ever added, from the start what runs often, from the end what seldom runs, so that the one lies close
+//! together; the whole arena is emptied when it is full or stale.
 
 use crate::JitError;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,8 +14,20 @@ pub(crate) struct Arena {
     rw: *mut u8,
     rx: *const u8,
     size: usize,
+    /// Everything before is in use,
     used: usize,
+    /// ... and from here on.
+    cold: usize,
 }
+
+/// Alignment of cold code.
+const COLD_ALIGN: usize = 8;
+
+/// Size of the host's pages.
+const HOST_PAGE: usize = 4096;
+
+/// Bytes after which what has been filled is no longer mapped twice.
+const WINDOW: usize = 1 << 18;
 
 // SAFETY: the pointers are to mappings that the arena owns for its whole life; writes go through `&mut self`, or
 // through atomics (`set_slot`).
@@ -24,33 +37,32 @@ unsafe impl Sync for Arena {}
 
 impl Arena {
     pub(crate) fn new(size: usize) -> Result<Arena, JitError> {
-        let file = backing(size)?;
-        let rw = map(&file, ptr::null_mut(), size, RW)?;
-        let rx = map(&file, ptr::null_mut(), size, RX)?;
-        Ok(Arena { rw, rx, size, used: 0 })
+        let rw = map(size)?;
+        let mut arena = Arena { rw, rx: ptr::null(), size, used: 0, cold: size };
+        arena.rx = map_again(rw, size)?;
+        Ok(arena)
     }
 
     /// A copy of the code for a child that is about to be forked: the mappings are shared, so without it parent and
     /// child would write into one arena.
-    pub(crate) fn copy_for_child(&self) -> Result<OwnedFd, JitError> {
-        let file = backing(self.size)?;
-        let mut done = 0;
-        while done < self.used {
-            // SAFETY: `done..used` lies in the writable mapping.
-            let n = unsafe { libc::pwrite(file.as_raw_fd(), self.rw.add(done).cast(), self.used - done, done as i64) };
-            if n <= 0 {
-                return Err(JitError::Memory(io::Error::last_os_error()));
+    pub(crate) fn copy_for_child(&self) -> Result<Arena, JitError> {
+        let copy = Arena::new(self.size)?;
+        for part in [0..self.used, self.cold..self.size] {
+            // SAFETY: the part lies in the mappings of both, which do not overlap. The pages are brought in at once, as one fault
+            // each would take longer than the copy; where the host cannot do that, it goes without.
+            unsafe {
+                let first = part.start / HOST_PAGE * HOST_PAGE;
+                libc::madvise(copy.rw.add(first).cast(), part.end - first, libc::MADV_POPULATE_WRITE);
+                ptr::copy_nonoverlapping(self.rx.add(part.start), copy.rw.add(part.start), part.len());
             }
-            done += n as usize;
         }
-        Ok(file)
+        Ok(copy)
     }
 
     /// In the child: puts the copy in place of the parent's memory, at the same addresses.
-    pub(crate) fn adopt(&mut self, copy: &OwnedFd) -> Result<(), JitError> {
-        map(copy, self.rw, self.size, RW)?;
-        map(copy, self.rx.cast_mut(), self.size, RX)?;
-        Ok(())
+    pub(crate) fn adopt(&mut self, mut copy: Arena) -> Result<(), JitError> {
+        move_to(std::mem::replace(&mut copy.rw, ptr::null_mut()), self.rw, self.size)?;
+        move_to(std::mem::replace(&mut copy.rx, ptr::null()).cast_mut(), self.rx.cast_mut(), self.size)
     }
 
     /// Host addresses that belong to code.
@@ -60,24 +72,43 @@ impl Arena {
 
     /// Bytes in use.
     pub(crate) fn used(&self) -> usize {
-        self.used
+        self.used + (self.size - self.cold)
     }
 
-    /// Copies `code` in and returns its executable address, a multiple of `align`, or `None` if it does not fit.
-    pub(crate) fn add(&mut self, code: &[u8], align: usize) -> Option<u64> {
+    /// Copies `code` in and returns its executable address, a multiple of `align`, and that of `cold`, which belongs to it; `None` if
+    /// they do not fit.
+    pub(crate) fn add(&mut self, code: &[u8], align: usize, cold: &[u8]) -> Option<(u64, u64)> {
         let start = self.used.next_multiple_of(align);
-        if start.checked_add(code.len())? > self.size {
+        let cold_start = self.cold.checked_sub(cold.len())? / COLD_ALIGN * COLD_ALIGN;
+        if start.checked_add(code.len())? > cold_start {
             return None;
         }
-        // SAFETY: `start + len` is inside the writable mapping; nothing executes there yet.
-        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.rw.add(start), code.len()) };
-        self.used = start + code.len();
-        Some(self.rx as u64 + start as u64)
+        // SAFETY: both are inside the writable mapping (just checked); nothing executes there yet.
+        unsafe {
+            ptr::copy_nonoverlapping(code.as_ptr(), self.rw.add(start), code.len());
+            ptr::copy_nonoverlapping(cold.as_ptr(), self.rw.add(cold_start), cold.len());
+        }
+        let before = (self.used, self.cold);
+        (self.used, self.cold) = (start + code.len(), cold_start);
+        self.unmap_written(before.0 / WINDOW..self.used / WINDOW);
+        self.unmap_written(self.cold.div_ceil(WINDOW)..before.1.div_ceil(WINDOW));
+        Some((self.rx as u64 + start as u64, self.rx as u64 + cold_start as u64))
+    }
+
+    /// Takes windows that have been filled out of the host's page tables, as far as they are there to be written: the memory is
+    /// mapped to be run, and would count twice.
+    fn unmap_written(&self, windows: Range<usize>) {
+        let (start, end) = (windows.start * WINDOW, (windows.end * WINDOW).min(self.size));
+        if start < end {
+            // SAFETY: the range is inside the writable mapping, which is shared: the file keeps what was written. It comes back
+            // when it is accessed. A failure does no harm.
+            unsafe { libc::madvise(self.rw.add(start).cast(), end - start, libc::MADV_DONTNEED) };
+        }
     }
 
     /// Forgets all code. The caller makes sure that no thread can still run any of it.
     pub(crate) fn clear(&mut self) {
-        self.used = 0;
+        (self.used, self.cold) = (0, self.size);
     }
 
     /// Sets the eight bytes at the executable address `addr`, atomically for threads that run there.
@@ -88,42 +119,78 @@ impl Arena {
         let slot = unsafe { AtomicU64::from_ptr(self.rw.add(offset).cast()) };
         slot.store(value, Ordering::Release);
     }
+
+    /// Sets the four bytes at the executable address `addr`, the operand of a jump, atomically for threads that run there.
+    ///
+    /// They lie in one aligned quadword, which is what AMD and Intel promise to store at once wherever it begins. x86 keeps
+    /// instruction fetch coherent with stores: what another processor fetches meanwhile is the old or the new instruction, and
+    /// both are right here.
+    pub(crate) fn set_distance(&mut self, addr: u64, distance: i32) {
+        let offset = (addr - self.rx as u64) as usize;
+        let (start, within) = (offset / 8 * 8, offset % 8);
+        assert!(within <= 4 && offset + 4 <= self.size, "jump outside the arena");
+        // SAFETY: the quadword is inside the mapping and aligned (just checked); threads that run there only fetch it, and
+        // `&mut self` keeps other writers away.
+        let quad = unsafe { AtomicU64::from_ptr(self.rw.add(start).cast()) };
+        let mut bytes = quad.load(Ordering::Relaxed).to_le_bytes();
+        bytes[within..within + 4].copy_from_slice(&distance.to_le_bytes());
+        quad.store(u64::from_le_bytes(bytes), Ordering::Release);
+    }
+
+    /// Sets the four bytes at the executable address `addr`, which nobody runs yet.
+    pub(crate) fn write_u32(&mut self, addr: u64, value: u32) {
+        let offset = (addr - self.rx as u64) as usize;
+        assert!(offset + 4 <= self.size, "outside the arena");
+        // SAFETY: the bytes are inside the mapping (just checked).
+        unsafe { self.rw.add(offset).cast::<u32>().write_unaligned(value) };
+    }
+
+    /// The four bytes at the executable address `addr`, which do not change while the code is there.
+    pub(crate) fn read_u32(&self, addr: u64) -> u32 {
+        let offset = (addr - self.rx as u64) as usize;
+        assert!(offset + 4 <= self.size, "outside the arena");
+        // SAFETY: the bytes are inside the mapping (just checked).
+        unsafe { self.rw.add(offset).cast::<u32>().read_unaligned() }
+    }
 }
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // SAFETY: both mappings were made by `new` with this size.
-        unsafe {
-            libc::munmap(self.rw.cast(), self.size);
-            libc::munmap(self.rx.cast_mut().cast(), self.size);
+        for view in [self.rw, self.rx.cast_mut()] {
+            if !view.is_null() {
+                // SAFETY: the mapping was made by `new` with this size, and has not been moved elsewhere.
+                unsafe { libc::munmap(view.cast(), self.size) };
+            }
         }
     }
 }
 
-const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
-const RX: i32 = libc::PROT_READ | libc::PROT_EXEC;
-
-/// A file of `size` bytes that exists in memory only.
-fn backing(size: usize) -> Result<OwnedFd, JitError> {
-    // SAFETY: the name is a C string; the result is checked.
-    let fd = unsafe { libc::memfd_create(c"emu-code".as_ptr(), libc::MFD_CLOEXEC) };
-    if fd < 0 {
-        return Err(JitError::Memory(io::Error::last_os_error()));
-    }
-    // SAFETY: `fd` was just made and nobody else owns it.
-    let file = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: a plain system call on our own descriptor.
-    if unsafe { libc::ftruncate(fd, size as libc::off_t) } != 0 {
-        return Err(JitError::Memory(io::Error::last_os_error()));
-    }
-    Ok(file)
+/// Maps fresh shared memory, to be written.
+fn map(size: usize) -> Result<*mut u8, JitError> {
+    let (prot, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE);
+    // SAFETY: a fresh mapping chosen by the kernel; the result is checked.
+    checked(unsafe { libc::mmap(ptr::null_mut(), size, prot, flags, -1, 0) })
 }
 
-/// Maps the file shared: anywhere if `at` is null, else over the mapping of an arena that begins there.
-fn map(file: &OwnedFd, at: *mut u8, size: usize, prot: i32) -> Result<*mut u8, JitError> {
-    let flags = libc::MAP_SHARED | if at.is_null() { 0 } else { libc::MAP_FIXED };
-    // SAFETY: a fresh mapping chosen by the kernel, or one that replaces a mapping of the arena's own; the result is
-    // checked.
-    let addr = unsafe { libc::mmap(at.cast(), size, prot, flags, file.as_raw_fd(), 0) };
+/// Maps the same memory once more, to be run.
+fn map_again(rw: *mut u8, size: usize) -> Result<*const u8, JitError> {
+    // SAFETY: an old size of 0 makes another mapping of shared memory (mremap(2)) and leaves the old one alone.
+    let rx = checked(unsafe { libc::mremap(rw.cast(), 0, size, libc::MREMAP_MAYMOVE) })?;
+    // SAFETY: the mapping was just made.
+    match unsafe { libc::mprotect(rx.cast(), size, libc::PROT_READ | libc::PROT_EXEC) } {
+        0 => Ok(rx),
+        _ => Err(JitError::Memory(io::Error::last_os_error())),
+    }
+}
+
+/// Moves a mapping to where another one of the arena's is.
+fn move_to(from: *mut u8, to: *mut u8, size: usize) -> Result<(), JitError> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: both are mappings of an arena's own, of this size; the result is checked.
+    checked(unsafe { libc::mremap(from.cast(), size, size, flags, to) }).map(drop)
+}
+
+fn checked(addr: *mut libc::c_void) -> Result<*mut u8, JitError> {
     if addr == libc::MAP_FAILED { Err(JitError::Memory(io::Error::last_os_error())) } else { Ok(addr.cast()) }
 }

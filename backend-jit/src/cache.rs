@@ -9,22 +9,21 @@ use crate::arena::Arena;
 use crate::compile::CompiledRegion;
 use crate::context::Context;
 use crate::hart::HartShared;
-use crate::lower::{CHECKPOINT_ENTRY, InsnRef, SLOT_SIZE};
+use crate::link::{Link, Placement, RECORD_BACK};
+use crate::lower::{CHECKPOINT_ENTRY, InsnRef};
 use crate::region::PAGE;
 use crate::stubs::Stubs;
 use crate::{JitError, Stats};
 use emu_ir::BlockKey;
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Alignment of regions in bytes: a line of the host's cache.
 const REGION_ALIGN: usize = 64;
 /// Alignment of quick code, of which there is much.
-const QUICK_ALIGN: usize = 16;
+const QUICK_ALIGN: usize = 8;
 
 /// Compiled code of one guest program, shared by its harts.
 #[derive(Debug)]
@@ -40,10 +39,12 @@ pub struct CodeCache {
 #[derive(Debug)]
 struct Inner {
     arena: Arena,
-    /// By code address.
-    regions: BTreeMap<u64, Placed>,
-    by_key: FxHashMap<BlockKey, u64>,
-    by_page: FxHashMap<u64, Vec<u64>>,
+    /// By ascending code address: the arena gives out no other.
+    regions: Vec<Placed>,
+    /// Indices into `regions`.
+    by_key: FxHashMap<BlockKey, u32>,
+    /// The same, with those that have been dropped by way of another page.
+    by_page: FxHashMap<u64, Vec<u32>>,
     stats: Stats,
 }
 
@@ -51,16 +52,16 @@ struct Inner {
 #[derive(Debug)]
 struct Placed {
     key: BlockKey,
-    len: usize,
-    pages: Vec<u64>,
-    traps: Vec<(u32, u32)>,
-    insns: Vec<InsnRef>,
+    start: u64,
+    len: u32,
+    traps: Box<[(u32, u32)]>,
+    insns: Box<[InsnRef]>,
     precise: bool,
     legacy_nan: bool,
     counted: bool,
     quick: bool,
-    /// Slots of other regions that jump here.
-    incoming: Vec<u64>,
+    /// Exits that lead here.
+    incoming: Vec<Link>,
 }
 
 /// What a fault in compiled code means to the guest.
@@ -86,7 +87,7 @@ impl CodeCache {
             arena_range: arena.range(),
             inner: Mutex::new(Inner {
                 arena,
-                regions: BTreeMap::new(),
+                regions: Vec::new(),
                 by_key: FxHashMap::default(),
                 by_page: FxHashMap::default(),
                 stats: Stats::default(),
@@ -116,13 +117,13 @@ impl CodeCache {
 
     /// The address of the code for `key`.
     pub(crate) fn lookup(&self, key: BlockKey) -> Option<u64> {
-        self.lock().by_key.get(&key).copied()
+        let inner = self.lock();
+        inner.by_key.get(&key).map(|index| inner.regions[*index as usize].start)
     }
 
     /// Is there a region for `key`? Quick code does not count.
     pub fn contains_region(&self, key: BlockKey) -> bool {
-        let inner = self.lock();
-        inner.by_key.get(&key).and_then(|start| inner.regions.get(start)).is_some_and(|region| !region.quick)
+        self.lock().has_region(key)
     }
 
     /// Numbers for `--stats`.
@@ -132,45 +133,46 @@ impl CodeCache {
     }
 
     /// Puts a region in place, unless code was invalidated since `generation`. When the arena is full everything in
-    /// it is dropped first, if no hart runs code; otherwise the region is not installed now.
-    pub fn install(&self, region: CompiledRegion, generation: u64) -> bool {
+    /// it is dropped first, if no hart runs code; otherwise the region is not installed now. Returns its host address.
+    pub fn install(&self, region: CompiledRegion, generation: u64) -> Option<u64> {
         let mut inner = self.lock();
         if self.generation() != generation {
             inner.stats.stale_regions += 1;
-            return false;
+            return None;
+        }
+        if region.quick && inner.has_region(region.key) {
+            return None;
         }
         let align = if region.quick { QUICK_ALIGN } else { REGION_ALIGN };
-        let start = match inner.arena.add(&region.bytes, align) {
-            Some(start) => start,
+        let (start, cold) = match inner.arena.add(&region.bytes, align, &region.cold) {
+            Some(places) => places,
             None if self.all_outside() => {
                 inner.clear();
                 self.generation.fetch_add(1, Ordering::SeqCst);
                 inner.stats.flushes += 1;
-                match inner.arena.add(&region.bytes, align) {
-                    Some(start) => start,
-                    None => return false,
-                }
+                inner.arena.add(&region.bytes, align, &region.cold)?
             }
             None => {
                 inner.stats.full += 1;
                 drop(inner);
                 self.interrupt_harts();
-                return false;
+                return None;
             }
         };
-        inner.link_exits(start, &region, self.stubs.exit);
+        inner.link_exits(Placement { start, cold }, &region, self.stubs.exit);
         inner.place(start, region);
-        true
+        Some(start)
     }
 
-    /// Lets the slot that a hart left through jump straight to the code for `key` from now on.
-    pub(crate) fn link(&self, slot: u64, key: BlockKey, code: u64) {
-        let mut inner = self.lock();
-        // The slot's own region, or the target, may be gone by now.
-        let from = inner.regions.range(..=slot).next_back().is_some_and(|(at, r)| slot < at + r.len as u64);
-        if from && inner.by_key.get(&key) == Some(&code) {
-            inner.arena.set_slot(slot, code);
-            inner.regions.entry(code).and_modify(|r| r.incoming.push(slot));
+    /// Lets the exit that a hart left through lead straight to the code for `key` from now on.
+    pub(crate) fn link(&self, link: Link, key: BlockKey, code: u64) {
+        let inner = &mut *self.lock();
+        // The exit's own region, or the target, may be gone by now.
+        let from = inner.at(link.source(&inner.arena)).is_some();
+        let target = inner.by_key.get(&key).map(|index| &mut inner.regions[*index as usize]);
+        if let Some(target) = target.filter(|target| from && target.start == code) {
+            link.join(&mut inner.arena, code, target.quick);
+            target.incoming.push(link);
             inner.stats.links += 1;
         }
     }
@@ -239,8 +241,8 @@ impl CodeCache {
     /// What a fault at the host address `rip` means, given the hart's context.
     pub(crate) fn fault_point(&self, rip: u64, ctx: &Context) -> Option<FaultPoint> {
         let inner = self.lock();
-        let (start, region) = inner.regions.range(..=rip).next_back().filter(|(at, r)| rip < *at + r.len as u64)?;
-        let offset = (rip - start) as u32;
+        let region = inner.at(rip)?;
+        let offset = (rip - region.start) as u32;
         let at = region.traps.binary_search_by_key(&offset, |t| t.0).ok()?;
         let faulting = region.traps[at].1;
         if !region.precise {
@@ -283,7 +285,7 @@ impl CodeCache {
 pub struct ForkGuard<'a> {
     inner: MutexGuard<'a, Inner>,
     harts: MutexGuard<'a, Vec<Arc<HartShared>>>,
-    copy: OwnedFd,
+    copy: Arena,
 }
 
 impl ForkGuard<'_> {
@@ -293,70 +295,88 @@ impl ForkGuard<'_> {
     /// If the host refuses the mapping: the child must not run compiled code.
     pub fn in_child(mut self, survivor: &Arc<HartShared>) -> Result<(), JitError> {
         self.harts.retain(|h| Arc::ptr_eq(h, survivor));
-        self.inner.arena.adopt(&self.copy)
+        self.inner.arena.adopt(self.copy)
     }
 }
 
 impl Inner {
+    /// Is there a region for `key`?
+    fn has_region(&self, key: BlockKey) -> bool {
+        self.by_key.get(&key).is_some_and(|index| !self.regions[*index as usize].quick)
+    }
+
+    /// The code that the address lies in.
+    fn at(&self, addr: u64) -> Option<&Placed> {
+        let after = self.regions.partition_point(|region| region.start <= addr);
+        self.regions[..after].last().filter(|region| addr < region.start + u64::from(region.len))
+    }
+
     /// Lets the exits of new code jump to the code that is there, or to the machine.
-    fn link_exits(&mut self, start: u64, region: &CompiledRegion, exit: u64) {
-        for (i, request) in region.slots.iter().enumerate() {
-            let slot = start + (region.slots_offset + i * SLOT_SIZE) as u64;
-            let code = self.by_key.get(&BlockKey { pc: request.target, ..region.key }).copied();
-            if let Some(target) = code.and_then(|code| self.regions.get_mut(&code)) {
-                target.incoming.push(slot);
+    fn link_exits(&mut self, placement: Placement, region: &CompiledRegion, exit: u64) {
+        for (operand, target) in &region.cold_jumps {
+            let (operand, target) = (placement.address(*operand), placement.address(*target));
+            self.arena.write_u32(operand, target.wrapping_sub(operand + 4) as u32);
+        }
+        for request in &region.exits {
+            let at = placement.address(request.at);
+            if region.quick {
+                let back = at - placement.address(request.operand);
+                self.arena.write_u32(at + RECORD_BACK as u64, back as u32);
             }
-            self.arena.set_slot(slot, code.unwrap_or(exit));
+            let link = Link::new(region.quick, at);
+            match self.by_key.get(&BlockKey { pc: request.target, ..region.key }) {
+                Some(index) => {
+                    let target = &mut self.regions[*index as usize];
+                    link.join(&mut self.arena, target.start, target.quick);
+                    target.incoming.push(link);
+                }
+                None => link.part(&mut self.arena, exit),
+            }
         }
     }
 
     fn place(&mut self, start: u64, region: CompiledRegion) {
         if region.quick {
             self.stats.quick_blocks += 1;
-            self.stats.quick_insns += region.insns.len() as u64;
+            self.stats.quick_insns += u64::from(region.insn_count);
         } else {
             self.stats.regions += 1;
-            self.stats.insns += region.insns.len() as u64;
+            self.stats.insns += u64::from(region.insn_count);
         }
         // Code that had this key before is no longer found. What jumps to it jumps here from now on.
-        let before = self.by_key.insert(region.key, start).and_then(|old| self.regions.get_mut(&old));
+        let index = self.regions.len() as u32;
+        let before = self.by_key.insert(region.key, index).map(|old| &mut self.regions[old as usize]);
         let incoming = before.map(|old| std::mem::take(&mut old.incoming)).unwrap_or_default();
-        for slot in &incoming {
-            self.arena.set_slot(*slot, start);
+        for link in &incoming {
+            link.join(&mut self.arena, start, region.quick);
         }
-        for page in &region.pages {
-            self.by_page.entry(*page).or_default().push(start);
+        for page in region.pages.iter() {
+            self.by_page.entry(page).or_default().push(index);
         }
         let placed = Placed {
             key: region.key,
-            len: region.bytes.len(),
-            pages: region.pages,
-            traps: region.traps,
-            insns: region.insns,
+            start,
+            len: region.bytes.len() as u32,
+            traps: region.traps.into(),
+            insns: region.insns.into(),
             precise: region.precise,
             legacy_nan: region.legacy_nan,
             counted: region.counted,
             quick: region.quick,
             incoming,
         };
-        self.regions.insert(start, placed);
+        self.regions.push(placed);
     }
 
     fn drop_page(&mut self, page: u64, exit: u64) {
-        for start in self.by_page.remove(&page).unwrap_or_default() {
-            let Some(region) = self.regions.get_mut(&start) else { continue };
-            for slot in std::mem::take(&mut region.incoming) {
-                self.arena.set_slot(slot, exit);
+        for index in self.by_page.remove(&page).unwrap_or_default() {
+            // The region stays: a hart may still fault in it before it leaves.
+            let region = &mut self.regions[index as usize];
+            for link in std::mem::take(&mut region.incoming) {
+                link.part(&mut self.arena, exit);
             }
-            let (key, pages) = (region.key, std::mem::take(&mut region.pages));
-            // The entry stays in `regions`: a hart may still fault in it before it leaves.
-            if self.by_key.get(&key) == Some(&start) {
-                self.by_key.remove(&key);
-            }
-            for other in pages {
-                if let Some(list) = self.by_page.get_mut(&other) {
-                    list.retain(|s| *s != start);
-                }
+            if self.by_key.get(&region.key) == Some(&index) {
+                self.by_key.remove(&region.key);
             }
         }
     }

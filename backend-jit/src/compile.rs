@@ -1,8 +1,9 @@
 //! From a region to bytes.
 
 use crate::hart::OVERSHOOT;
-use crate::lower::{self, InsnRef, SLOT_SIZE, SlotRequest};
-use crate::region::Region;
+use crate::link::{DirectExit, SLOT_SIZE, Spot};
+use crate::lower::{self, InsnRef};
+use crate::region::{PageList, Region};
 use crate::{CompileOptions, JitError, isa_flags};
 use cranelift_codegen::Context as CodegenContext;
 use cranelift_codegen::binemit::Reloc;
@@ -19,20 +20,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub struct CompiledRegion {
     /// Guest address and mode of the entry.
     pub key: BlockKey,
-    /// The code, then the slots of its direct exits (two words each; the second holds the target).
+    /// The code, then what its exits need.
     pub bytes: Vec<u8>,
+    /// More code, that seldom runs.
+    pub cold: Vec<u8>,
+    /// Jumps into it: where their distances are, and where they lead.
+    pub cold_jumps: Vec<(Spot, Spot)>,
     /// Length of the code alone.
     pub code_len: usize,
-    /// Offset of the first slot.
-    pub slots_offset: usize,
-    /// Direct exits, in the order of their slots.
-    pub slots: Vec<SlotRequest>,
+    /// Direct exits.
+    pub exits: Vec<DirectExit>,
     /// Offsets of the host instructions that access guest memory, ascending, each with an index into `insns`.
     pub traps: Vec<(u32, u32)>,
-    /// The guest instructions.
+    /// The guest instructions; of quick code, those that access memory.
     pub insns: Vec<InsnRef>,
+    /// How many guest instructions there are.
+    pub insn_count: u32,
     /// Guest pages it was made from.
-    pub pages: Vec<u64>,
+    pub pages: PageList,
     /// Does a fault in it leave exact registers?
     pub precise: bool,
     /// Is the invalid flag in MXCSR never the guest's, because its NaNs are not x86's ([`NanRule::Legacy`])?
@@ -96,23 +101,27 @@ impl Compiler {
         let code_len = bytes.len();
         let slots_offset = bytes.len().next_multiple_of(SLOT_SIZE);
         bytes.resize(slots_offset, 0);
-        for slot in &lowered.slots {
+        let mut exits = Vec::new();
+        for &target in &lowered.slots {
+            exits.push(DirectExit { target, at: bytes.len() as u32, operand: 0 });
             bytes.extend(0_u64.to_le_bytes());
-            bytes.extend(slot.target.to_le_bytes());
+            bytes.extend(target.to_le_bytes());
         }
         relocate(&mut bytes, code, &self.ctx.func, slots_offset)?;
         Ok(CompiledRegion {
             key: BlockKey { pc: region.entry_pc(), mode: region.mode },
             code_len,
-            slots_offset,
             traps: trap_table(code),
-            slots: lowered.slots,
+            exits,
             insns: lowered.insns,
+            insn_count: region.insn_count() as u32,
             pages: region.pages().into_iter().collect(),
             precise: options.precise_faults,
             legacy_nan: region.blocks.iter().any(|rb| rb.block.nan == NanRule::Legacy),
             counted: options.count_insns,
             quick: false,
+            cold: Vec::new(),
+            cold_jumps: Vec::new(),
             clif,
             bytes,
         })

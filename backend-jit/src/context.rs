@@ -4,13 +4,14 @@ use emu_ir::{CpuState, Env, Fault, HelperDef, Trap};
 use std::mem::offset_of;
 
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
-pub(crate) const JUMP_CACHE: usize = 8192;
+pub(crate) const JUMP_CACHE: usize = 32768;
 
 /// Counters of the runs of quick code (a power of two); blocks share one by chance.
 const HOT_COUNTERS: usize = 4096;
 
-/// Runs of quick code between two times that it tells the machine.
-pub const HOT_PERIOD: u32 = 2048;
+/// Runs of quick code between two times that it tells the machine. A prime: blocks that share a counter and run by turns should not
+/// meet its end by turns, too.
+pub const HOT_PERIOD: u32 = 4093;
 
 /// The counter of the quick code at `pc`.
 pub(crate) fn hot_index(pc: u64) -> usize {
@@ -73,21 +74,70 @@ pub struct StoreNote {
     pub bytes: u64,
 }
 
-/// One entry of the jump cache.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub(crate) struct JumpEntry {
-    pub(crate) pc: u64,
-    pub(crate) code: u64,
+/// Where the code for guest addresses is: entries of an address and that of its code, by [`JumpCache::index`].
+///
+/// An entry is empty if its address belongs to another one: nobody who looks there has it. (A guest may jump to an odd
+/// address, to fault there.)
+pub(crate) struct JumpCache {
+    entries: Box<[[u64; 2]]>,
+    /// Entries that may not be empty, while they are few.
+    filled: Vec<u32>,
 }
 
-/// The empty jump cache. An entry is empty if its pc belongs to another one: nobody who looks there has it. (A guest may jump
-/// to an odd address, to fault there.)
-pub(crate) static EMPTY_CACHE: [JumpEntry; JUMP_CACHE] = {
-    let mut cache = [JumpEntry { pc: 0, code: 0 }; JUMP_CACHE];
-    cache[0].pc = 2;
-    cache
-};
+/// Entries up to which a jump cache is emptied one by one.
+const FEW_ENTRIES: usize = 1024;
+
+/// What is in the first entry, and in the others, when they are empty.
+const EMPTY_ENTRIES: [[u64; 2]; 2] = [[2, 0], [0, 0]];
+
+/// Bits of a guest address that choose the entry; an eighth of the entry's offset in bytes.
+pub(crate) const JUMP_MASK: u32 = ((JUMP_CACHE - 1) << 1) as u32;
+
+impl JumpCache {
+    /// An empty one, of memory that the host has not given out yet.
+    pub(crate) fn new() -> JumpCache {
+        let mut entries = vec![[0; 2]; JUMP_CACHE].into_boxed_slice();
+        entries[0] = EMPTY_ENTRIES[0];
+        JumpCache { entries, filled: Vec::new() }
+    }
+
+    /// Where compiled code finds the entries.
+    pub(crate) fn address(&self) -> u64 {
+        self.entries.as_ptr() as u64
+    }
+
+    /// Instructions are at least two-byte aligned.
+    fn index(pc: u64) -> usize {
+        (pc as u32 & JUMP_MASK) as usize >> 1
+    }
+
+    fn remember(&mut self, pc: u64, code: u64) {
+        let index = Self::index(pc);
+        if self.filled.len() < FEW_ENTRIES {
+            self.filled.push(index as u32);
+        }
+        self.entries[index] = [pc, code];
+    }
+
+    fn recall(&self, pc: u64) -> Option<u64> {
+        let [known, code] = self.entries[Self::index(pc)];
+        (known == pc).then_some(code)
+    }
+
+    fn empty(&mut self, index: usize) {
+        self.entries[index] = EMPTY_ENTRIES[index.min(1)];
+    }
+
+    fn clear(&mut self) {
+        let filled = std::mem::take(&mut self.filled);
+        if filled.len() < FEW_ENTRIES {
+            filled.iter().for_each(|index| self.empty(*index as usize));
+        } else {
+            self.entries.fill(EMPTY_ENTRIES[1]);
+            self.empty(0);
+        }
+    }
+}
 
 /// State of one hart, with what compiled code needs beside the guest's registers.
 ///
@@ -117,6 +167,9 @@ pub struct Context {
     pub(crate) helper_result: u64,
     /// A fault has left MXCSR with an invalid flag that is not the guest's.
     pub(crate) drop_invalid: bool,
+    /// Addresses of what quick code calls to leave: through an exit that is not joined, and to the machine.
+    pub(crate) exit_stub: u64,
+    pub(crate) leave_stub: u64,
     /// Address of the stub that looks indirect targets up.
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap: [`Self::trap`].
@@ -142,7 +195,9 @@ pub struct Context {
     pub(crate) next_store: u64,
     /// Notes of code that makes them; room for [`MAX_STORES`] an instruction, beyond `insn_limit` as far as code may go.
     pub(crate) stores: Vec<StoreNote>,
-    pub(crate) jump_cache: Box<[JumpEntry; JUMP_CACHE]>,
+    pub(crate) jump_cache: JumpCache,
+    /// Address of its entries.
+    pub(crate) jump_entries: u64,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
 }
@@ -150,22 +205,26 @@ pub struct Context {
 /// Counters that have not run yet.
 pub(crate) const FRESH_COUNTERS: [i32; HOT_COUNTERS] = [HOT_PERIOD as i32; HOT_COUNTERS];
 
-/// Offsets of the fields that compiled code touches.
+/// Compiled code has the address of a context plus this: 32 registers then lie within a signed byte of it, which makes
+/// instructions shorter.
+pub(crate) const BIAS: i32 = 128;
+
+/// Offsets of the fields that compiled code touches, from the address that it has.
 pub(crate) mod offset {
     use super::*;
 
     pub(crate) const fn slot(index: u16) -> i32 {
-        (offset_of!(Context, cpu) + offset_of!(CpuState, slots) + index as usize * 8) as i32
+        (offset_of!(Context, cpu) + offset_of!(CpuState, slots) + index as usize * 8) as i32 - BIAS
     }
 
     macro_rules! cpu {
         ($name:ident, $field:ident) => {
-            pub(crate) const $name: i32 = (offset_of!(Context, cpu) + offset_of!(CpuState, $field)) as i32;
+            pub(crate) const $name: i32 = (offset_of!(Context, cpu) + offset_of!(CpuState, $field)) as i32 - BIAS;
         };
     }
     macro_rules! own {
         ($name:ident, $field:ident) => {
-            pub(crate) const $name: i32 = offset_of!(Context, $field) as i32;
+            pub(crate) const $name: i32 = offset_of!(Context, $field) as i32 - BIAS;
         };
     }
     cpu!(PC, pc);
@@ -176,6 +235,8 @@ pub(crate) mod offset {
     cpu!(INTERRUPT, interrupt);
     own!(MEM_BASE, mem_base);
     own!(LINK, link);
+    own!(MXCSR, mxcsr);
+    own!(HOST_SP, host_sp);
     own!(EXIT_KIND, exit_kind);
     own!(EXIT_AUX, exit_aux);
     own!(INSN_LIMIT, insn_limit);
@@ -191,42 +252,42 @@ pub(crate) mod offset {
     own!(JUMPED_FROM, jumped_from);
     own!(JUMPED_TO, jumped_to);
     own!(NEXT_STORE, next_store);
-    own!(JUMP_CACHE_PTR, jump_cache);
+    own!(JUMP_ENTRIES, jump_entries);
+    own!(EXIT_STUB, exit_stub);
+    own!(LEAVE_STUB, leave_stub);
 }
 
 impl Context {
-    /// The jump-cache index of a target: instructions are at least two-byte aligned.
-    pub(crate) fn jump_index(pc: u64) -> usize {
-        (pc >> 1) as usize & (JUMP_CACHE - 1)
-    }
-
     /// Remembers that the code for `pc` is at `code`.
     pub(crate) fn remember(&mut self, pc: u64, code: u64) {
-        self.jump_cache[Self::jump_index(pc)] = JumpEntry { pc, code };
+        self.jump_cache.remember(pc, code);
     }
 
     /// The code for `pc`, if it is remembered.
     pub(crate) fn recall(&self, pc: u64) -> Option<u64> {
-        let entry = &self.jump_cache[Self::jump_index(pc)];
-        (entry.pc == pc).then_some(entry.code)
+        self.jump_cache.recall(pc)
     }
 
     /// Forgets the code for `pc`, so that it is looked up anew.
     fn forget(&mut self, pc: u64) {
         if self.recall(pc).is_some() {
-            let index = Self::jump_index(pc);
-            self.jump_cache[index] = EMPTY_CACHE[index];
+            self.jump_cache.empty(JumpCache::index(pc));
         }
     }
 
     /// Forgets all remembered code, as after an invalidation or a change of mode.
     pub fn forget_code(&mut self) {
-        *self.jump_cache = EMPTY_CACHE;
+        self.jump_cache.clear();
     }
 
     /// The block whose quick code made the last computed jump or call, and where it went: a sample for the profile.
     pub fn last_jump(&self) -> Option<(u64, u64)> {
         (self.jumped_from != NO_JUMP).then_some((self.jumped_from, self.jumped_to))
+    }
+
+    /// Did quick code at `pc` leave since it was interrupted, and not since its counter had run down?
+    pub(crate) fn was_interrupted(&self, pc: u64) -> bool {
+        self.hot[hot_index(pc)] >= 0
     }
 
     /// Lets the quick code at `pc` run for another period, if there is no region by now.

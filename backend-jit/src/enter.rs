@@ -1,10 +1,10 @@
 //! The border between Rust and compiled code: entry, the way out of a fault, and the call of Rust helpers.
 
-use crate::context::{Context, DEFAULT_MXCSR, ExitCode};
+use crate::context::{BIAS, Context, DEFAULT_MXCSR, ExitCode, offset};
 use crate::helpers;
+use crate::link::RECORD_BIT;
 use emu_ir::Env;
 use std::arch::naked_asm;
-use std::mem::offset_of;
 
 /// Runs compiled code until it returns.
 ///
@@ -40,9 +40,44 @@ pub(crate) fn fault_return() -> u64 {
     leave_code as *const () as u64
 }
 
+/// Quick code calls this to leave through an exit that is not joined to code yet; its record ([`crate::link`]) is at the
+/// return address.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn quick_exit() {
+    naked_asm!(
+        "pop rsi",
+        "mov rax, [rsi]",
+        "bts rsi, {record}",
+        "mov [rdi + {pc}], rax",
+        "mov [rdi + {link}], rsi",
+        "mov dword ptr [rdi + {kind}], {next}",
+        "ret",
+        record = const RECORD_BIT,
+        pc = const offset::PC,
+        link = const offset::LINK,
+        kind = const offset::EXIT_KIND,
+        next = const ExitCode::Next as i32,
+    )
+}
+
+/// Quick code calls this to leave to the machine; the guest's pc is at the return address, and a byte that says why.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn quick_leave() {
+    naked_asm!(
+        "pop rsi",
+        "mov rax, [rsi]",
+        "movzx ecx, byte ptr [rsi + 8]",
+        "mov [rdi + {pc}], rax",
+        "mov [rdi + {kind}], ecx",
+        "ret",
+        pc = const offset::PC,
+        kind = const offset::EXIT_KIND,
+    )
+}
+
 static RUST_MXCSR: u32 = DEFAULT_MXCSR;
 
-/// Saves what the System V ABI wants saved, switches to the guest's MXCSR and calls `code(ctx, 0)`. The `Tail`
+/// Saves what the System V ABI wants saved, switches to the guest's MXCSR and calls `code(ctx + BIAS, 0)`. The `Tail`
 /// convention of compiled code takes its first two arguments in rdi and rsi.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn enter_code(ctx: *mut Context, code: u64) {
@@ -53,6 +88,7 @@ unsafe extern "sysv64" fn enter_code(ctx: *mut Context, code: u64) {
         "push r13",
         "push r14",
         "push r15",
+        "sub rdi, -{bias}",
         "push rdi",
         "mov [rdi + {host_sp}], rsp",
         "ldmxcsr [rdi + {mxcsr}]",
@@ -60,8 +96,9 @@ unsafe extern "sysv64" fn enter_code(ctx: *mut Context, code: u64) {
         "xor esi, esi",
         "call rax",
         "jmp {leave}",
-        host_sp = const offset_of!(Context, host_sp),
-        mxcsr = const offset_of!(Context, mxcsr),
+        bias = const BIAS,
+        host_sp = const offset::HOST_SP,
+        mxcsr = const offset::MXCSR,
         leave = sym leave_code,
     )
 }
@@ -80,7 +117,7 @@ unsafe extern "sysv64" fn leave_code() {
         "pop rbx",
         "pop rbp",
         "ret",
-        mxcsr = const offset_of!(Context, mxcsr),
+        mxcsr = const offset::MXCSR,
         rust = sym RUST_MXCSR,
     )
 }
@@ -92,12 +129,14 @@ pub(crate) unsafe extern "sysv64" fn helper_entry(ctx: *mut Context, descriptor:
         "push rdi",
         "stmxcsr [rdi + {mxcsr}]",
         "ldmxcsr [rip + {rust}]",
+        "add rdi, -{bias}",
         "call {dispatch}",
         "pop rdi",
         "ldmxcsr [rdi + {mxcsr}]",
         "ret",
-        mxcsr = const offset_of!(Context, mxcsr),
+        mxcsr = const offset::MXCSR,
         rust = sym RUST_MXCSR,
+        bias = const BIAS,
         dispatch = sym helpers::dispatch,
     )
 }
@@ -135,6 +174,7 @@ pub(crate) unsafe extern "sysv64" fn quiet_helper_entry(ctx: *mut Context, descr
         "movups [rsp + 240], xmm15",
         "stmxcsr [rdi + {mxcsr}]",
         "ldmxcsr [rip + {rust}]",
+        "add rdi, -{bias}",
         "call {dispatch}",
         "movups xmm0, [rsp + 0]",
         "movups xmm1, [rsp + 16]",
@@ -165,9 +205,10 @@ pub(crate) unsafe extern "sysv64" fn quiet_helper_entry(ctx: *mut Context, descr
         "pop rcx",
         "pop rax",
         "ret",
-        mxcsr = const offset_of!(Context, mxcsr),
-        result = const offset_of!(Context, helper_result),
+        mxcsr = const offset::MXCSR,
+        result = const offset::HELPER_RESULT,
         rust = sym RUST_MXCSR,
+        bias = const BIAS,
         dispatch = sym helpers::dispatch,
     )
 }

@@ -1,8 +1,9 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, EMPTY_CACHE, ExitCode, FRESH_COUNTERS, LastFault, MAX_STORES, NO_JUMP, StoreNote};
+use crate::context::{Context, ExitCode, FRESH_COUNTERS, JumpCache, LastFault, MAX_STORES, NO_JUMP, StoreNote};
 use crate::enter;
+use crate::link::Link;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
@@ -71,6 +72,7 @@ thread_local! {
 impl Hart {
     /// A hart with the registers `cpu`, whose guest memory starts at the host address `mem_base`.
     pub fn new(cache: Arc<CodeCache>, guest: Arc<dyn Guest>, mem_base: u64, cpu: CpuState) -> Hart {
+        let jump_cache = JumpCache::new();
         let ctx = Context {
             cpu,
             mem_base,
@@ -84,6 +86,8 @@ impl Hart {
             quiet_helper_entry: enter::quiet_helper_entry as *const () as u64,
             helper_result: 0,
             drop_invalid: false,
+            exit_stub: enter::quick_exit as *const () as u64,
+            leave_stub: enter::quick_leave as *const () as u64,
             indirect_stub: cache.stubs.indirect,
             helper_trapped: 0,
             checkpoint: 0,
@@ -97,7 +101,8 @@ impl Hart {
             last_fault: None,
             next_store: 0,
             stores: Vec::new(),
-            jump_cache: Box::new(EMPTY_CACHE),
+            jump_entries: jump_cache.address(),
+            jump_cache,
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
         };
@@ -177,9 +182,9 @@ impl Hart {
         let ctx = self.context();
         ctx.remember(key.pc, code);
         ctx.helper_trapped = 0;
-        let link = std::mem::take(&mut ctx.link);
-        // The interpreter may have run since the hart left through the slot, and gone elsewhere.
-        if link != 0 && self.link_target == key.pc {
+        let link = Link::from_context(std::mem::take(&mut ctx.link));
+        // The interpreter may have run since the hart left through the exit, and gone elsewhere.
+        if let Some(link) = link.filter(|_| self.link_target == key.pc) {
             self.cache.link(link, key, code);
         }
         let before = RUNNING.replace(self);
@@ -187,7 +192,11 @@ impl Hart {
         // by `new` for this cache.
         let exit = unsafe { enter::enter(self.context(), code, env) };
         RUNNING.set(before);
-        self.link_target = self.cpu().pc;
+        let pc = self.cpu().pc;
+        self.link_target = pc;
+        if exit == ExitCode::Hot && self.context().was_interrupted(pc) {
+            return Some(ExitCode::Interrupted);
+        }
         Some(exit)
     }
 }

@@ -20,6 +20,7 @@ mod context;
 mod enter;
 mod hart;
 mod helpers;
+mod link;
 mod lower;
 mod region;
 mod stubs;
@@ -29,8 +30,9 @@ pub use cache::{CodeCache, ForkGuard};
 pub use compile::{CompiledRegion, Compiler};
 pub use context::{Context, ExitCode, HOT_PERIOD, LastFault, StoreNote};
 pub use hart::{CodeFault, Hart, HartShared};
-pub use lower::{InsnRef, PlantedFault, SlotRequest};
-pub use region::{BlockSource, PAGE, Region, RegionBlock};
+pub use link::{DirectExit, Spot};
+pub use lower::{InsnRef, PlantedFault};
+pub use region::{BlockSource, PAGE, PageList, Region, RegionBlock};
 
 use cranelift_codegen::settings::{self, Configurable};
 

@@ -9,6 +9,32 @@ use std::sync::Arc;
 /// Size of the pages by which code is invalidated.
 pub const PAGE: u64 = 4096;
 
+/// Addresses of guest pages; one alone needs no allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageList {
+    first: Option<u64>,
+    others: Vec<u64>,
+}
+
+impl PageList {
+    /// The pages from that of one address to that of another.
+    pub(crate) fn span(first: u64, last: u64) -> PageList {
+        (first / PAGE..=last / PAGE).map(|page| page * PAGE).collect()
+    }
+
+    /// The addresses, in order.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.first.into_iter().chain(self.others.iter().copied())
+    }
+}
+
+impl FromIterator<u64> for PageList {
+    fn from_iter<I: IntoIterator<Item = u64>>(pages: I) -> PageList {
+        let mut pages = pages.into_iter();
+        PageList { first: pages.next(), others: pages.collect() }
+    }
+}
+
 /// Most places inside the region that an indirect jump or return is compared with before it leaves.
 const MAX_KNOWN_TARGETS: usize = 32;
 
@@ -101,7 +127,7 @@ impl Region {
             }
         }
         for (callee, returns_to) in self.call_sites(indirect) {
-            for ret in self.returns_of(callee) {
+            for ret in self.returns_of(callee, indirect) {
                 sites.entry(ret).or_default().extend(&returns_to);
             }
         }
@@ -130,7 +156,7 @@ impl Region {
     }
 
     /// The returns reached from a function's entry without following calls.
-    fn returns_of(&self, callee: usize) -> Vec<usize> {
+    fn returns_of(&self, callee: usize, indirect: &Profile) -> Vec<usize> {
         let (mut seen, mut todo, mut returns) = (FxHashSet::from_iter([callee]), vec![callee], vec![]);
         while let Some(i) = todo.pop() {
             let block = &self.blocks[i].block;
@@ -144,7 +170,10 @@ impl Region {
                     vec![]
                 }
                 Terminator::Syscall { next } | Terminator::Exit { next, .. } => vec![next],
-                Terminator::Indirect { .. } | Terminator::ExitTo { .. } | Terminator::Trap { .. } => vec![],
+                Terminator::Indirect { kind: IndirectKind::Jump, .. } => {
+                    indirect.get(&block.key.pc).cloned().unwrap_or_default()
+                }
+                Terminator::ExitTo { .. } | Terminator::Trap { .. } => vec![],
             };
             let next = next.into_iter().chain(side_exits(block));
             todo.extend(next.filter_map(|pc| self.at(pc)).filter(|i| seen.insert(*i)));

@@ -1,7 +1,8 @@
 //! The few pieces of code that all regions share, made once with cranelift-jit and never freed.
 
-use crate::context::{ExitCode, JUMP_CACHE, JumpEntry, offset};
-use crate::lower::{SLOT_PC, code_signature};
+use crate::context::{ExitCode, JUMP_MASK, offset};
+use crate::link::SLOT_PC;
+use crate::lower::code_signature;
 use crate::{JitError, isa_flags};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Function, InstBuilder, MemFlagsData, UserFuncName, Value, types};
@@ -79,17 +80,15 @@ fn build_exit(b: &mut FunctionBuilder<'_>, ctx: Value, slot: Value) {
 fn build_indirect(b: &mut FunctionBuilder<'_>, ctx: Value, target: Value) {
     let trusted = MemFlagsData::trusted();
     let (hit, miss) = (b.create_block(), b.create_block());
-    let table = b.ins().load(types::I64, trusted, ctx, offset::JUMP_CACHE_PTR);
-    // As `Context::jump_index`, times the size of an entry.
-    let half = b.ins().ushr_imm_u(target, 1);
-    let index = b.ins().band_imm_u(half, JUMP_CACHE as i64 - 1);
-    let byte = b.ins().imul_imm_u(index, size_of::<JumpEntry>() as i64);
+    let table = b.ins().load(types::I64, trusted, ctx, offset::JUMP_ENTRIES);
+    let index = b.ins().band_imm_u(target, i64::from(JUMP_MASK));
+    let byte = b.ins().ishl_imm_u(index, 3);
     let entry = b.ins().iadd(table, byte);
-    let pc = b.ins().load(types::I64, trusted, entry, std::mem::offset_of!(JumpEntry, pc) as i32);
+    let pc = b.ins().load(types::I64, trusted, entry, 0);
     let same = b.ins().icmp(IntCC::Equal, pc, target);
     b.ins().brif(same, hit, &[], miss, &[]);
     b.switch_to_block(hit);
-    let code = b.ins().load(types::I64, trusted, entry, std::mem::offset_of!(JumpEntry, code) as i32);
+    let code = b.ins().load(types::I64, trusted, entry, 8);
     let sig = b.import_signature(code_signature());
     b.ins().return_call_indirect(sig, code, &[ctx, target]);
     b.switch_to_block(miss);

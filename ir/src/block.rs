@@ -415,6 +415,16 @@ impl Terminator {
             _ => None,
         }
     }
+
+    /// The same, to be changed.
+    pub fn arg_mut(&mut self) -> Option<&mut Value> {
+        match self {
+            Terminator::Branch { cond: v, .. }
+            | Terminator::Indirect { target: v, .. }
+            | Terminator::ExitTo { target: v, .. } => Some(v),
+            _ => None,
+        }
+    }
 }
 
 /// Where a guest instruction starts in the IR.
@@ -475,6 +485,38 @@ impl Block {
     pub fn pc_of(&self, index: usize) -> u64 {
         let n = self.marks.partition_point(|m| m.first as usize <= index);
         self.marks[n.saturating_sub(1)].pc
+    }
+
+    /// Appends the block that runs when this one's branch is not taken: where it begins, the branch leaves if it is taken.
+    /// False, and nothing is changed, if this block does not end with a branch that may go on with that one.
+    pub fn append(&mut self, other: &Block) -> bool {
+        let Terminator::Branch { cond, taken, next } = self.term else { return false };
+        if (BlockKey { pc: next, ..self.key }, self.nan) != (other.key, other.nan) {
+            return false;
+        }
+        let exit = self.insts.len() as u32;
+        self.insts.push(Inst::LeaveIf { cond, target: taken });
+        let first = exit + 1;
+        let moved = |mut inst: Inst| {
+            inst.for_each_arg(|arg| arg.0 += first);
+            inst
+        };
+        self.insts.extend(other.insts.iter().copied().map(moved));
+        let marks = other.marks.iter().map(|mark| InsnMark { first: mark.first + first, ..*mark });
+        let from = self.marks.len();
+        self.marks.extend(marks);
+        self.marks[from].first = exit;
+        self.term = other.term;
+        if let Some(arg) = self.term.arg_mut() {
+            arg.0 += first;
+        }
+        true
+    }
+
+    /// Did a block begin at this guest instruction that was appended? (Another side exit stands in a delay slot, at its
+    /// branch's address.)
+    pub fn is_joint(&self, mark: usize) -> bool {
+        mark > 0 && self.marks[mark - 1].pc != self.marks[mark].pc && self.side_exit_before(mark).is_some()
     }
 
     /// The index of the [`Inst::LeaveIf`] that a guest instruction begins with, before anything that the guest could see.

@@ -5,7 +5,7 @@ use crate::dump::Dump;
 use crate::error::Error;
 use crate::options::{DumpKind, RunOptions, SharedOptions};
 use crate::stats;
-use emu_machine::engine::EngineConfig;
+use emu_machine::engine::{EngineConfig, HOT_PERIOD};
 use emu_machine::run::{RunConfig, Start, run_program};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,6 +43,7 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
     if let Some(diff) = &options.diff {
         config.engine.threshold = diff.hot;
         config.engine.quick = Some(WARM);
+        config.engine.run = HOT_PERIOD;
         config.diff = Some(diff::config(diff));
     }
     config.strace = options.strace;
@@ -51,8 +52,8 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
     if options.dumps.iter().any(|dump| dump.kind == DumpKind::Clif) && options.diff.is_none() {
         config.engine.quick = None;
     }
-    if !options.dumps.is_empty() {
-        config.observer = Some(Arc::new(Dump::new(options.dumps.clone())));
+    if !options.dumps.is_empty() || options.perf_map {
+        config.observer = Some(Arc::new(Dump::new(options.dumps.clone(), options.perf_map)));
     }
     if let Some(format) = options.stats {
         config.on_exit = Some(Box::new(move |stats| eprintln!("{}", stats::format(stats, format))));

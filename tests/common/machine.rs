@@ -23,6 +23,8 @@ pub enum Way {
     Precise,
     /// Quick code, block by block.
     Quick,
+    /// Quick code of blocks with what follows them.
+    Runs,
     /// The interpreter first, compiled code after a few executions, in the background.
     Tiered,
     /// Regions, compared with the interpreter: panics if they differ.
@@ -32,22 +34,32 @@ pub enum Way {
 }
 
 impl Way {
-    pub const ALL: [Way; 5] = [Way::Plain, Way::Interp, Way::Quick, Way::Jit, Way::Precise];
+    pub const ALL: [Way; 6] = [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Jit, Way::Precise];
 
     fn config(self) -> EngineConfig {
         let tier = match self {
             Way::Plain | Way::Interp => Tier::Interp,
-            Way::Quick | Way::Jit | Way::Precise | Way::Lockstep | Way::QuickLockstep => Tier::Jit,
+            Way::Quick | Way::Runs | Way::Jit | Way::Precise | Way::Lockstep | Way::QuickLockstep => Tier::Jit,
             Way::Tiered => Tier::Tiered,
         };
         let (quick, threshold) = match self {
-            Way::Quick => (Some(0), u32::MAX),
+            Way::Quick | Way::Runs => (Some(0), u32::MAX),
             Way::Tiered => (Some(1), 3),
             Way::QuickLockstep => (Some(0), 250),
             _ => (None, 3),
         };
         let lockstep = matches!(self, Way::Lockstep | Way::QuickLockstep).then(LockstepConfig::default);
-        EngineConfig { tier, quick, threshold, code_size: 8 << 20, verify: true, lockstep, ..EngineConfig::default() }
+        let run = if matches!(self, Way::Runs | Way::QuickLockstep) { 0 } else { u32::MAX };
+        EngineConfig {
+            tier,
+            quick,
+            run,
+            threshold,
+            code_size: 8 << 20,
+            verify: true,
+            lockstep,
+            ..EngineConfig::default()
+        }
     }
 }
 
@@ -105,11 +117,11 @@ impl Machine {
         let hart = if way == Way::Plain {
             Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
         } else {
-            let EngineConfig { tier, quick, lockstep, .. } = way.config();
-            let config = EngineConfig { tier, quick, lockstep, ..config };
+            let EngineConfig { tier, quick, run, lockstep, .. } = way.config();
+            let config = EngineConfig { tier, quick, run, lockstep, ..config };
             let engine = Engine::new(Arc::clone(&guest), Arc::clone(&memory), config).expect("an engine on this host");
             // What the quick compiler refuses becomes a region.
-            if matches!(way, Way::Precise | Way::Quick) {
+            if matches!(way, Way::Precise | Way::Quick | Way::Runs) {
                 engine.set_precise();
             }
             let (cpu, own) = (CpuState::default(), Arc::clone(&engine));

@@ -1,5 +1,7 @@
 //! An assembler for the few x86-64 instructions that the baseline compiler emits (Intel SDM, volume 2).
 
+use crate::link::Spot;
+
 /// A general-purpose register by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reg(pub(super) u8);
@@ -105,17 +107,28 @@ pub(super) enum Cc {
 /// A forward jump: where its distance is to be written.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
-pub(super) struct Jump(usize);
+pub(super) struct Jump(Spot);
+
+impl Jump {
+    /// Where the distance is.
+    pub(super) fn operand(self) -> Spot {
+        self.0 - 4
+    }
+}
 
 /// The code so far.
 #[derive(Debug, Default)]
 pub(super) struct Asm {
     pub(super) code: Vec<u8>,
+    /// Where `code` begins.
+    pub(super) base: Spot,
+    /// Jumps from other parts to where they lead in this one.
+    pub(super) far: Vec<(Spot, Spot)>,
 }
 
 impl Asm {
-    pub(super) fn here(&self) -> u32 {
-        self.code.len() as u32
+    pub(super) fn here(&self) -> Spot {
+        self.base + self.code.len() as Spot
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
@@ -337,12 +350,32 @@ impl Asm {
 
     pub(super) fn jcc(&mut self, cc: Cc) -> Jump {
         self.bytes(&[0x0f, 0x80 | cc as u8, 0, 0, 0, 0]);
-        Jump(self.code.len())
+        Jump(self.here())
     }
 
     pub(super) fn jmp(&mut self) -> Jump {
         self.bytes(&[0xe9, 0, 0, 0, 0]);
-        Jump(self.code.len())
+        Jump(self.here())
+    }
+
+    /// A jump, conditional or not, whose distance can be changed while it may be run: it lies in one quadword.
+    pub(super) fn aligned_jump(&mut self, cc: Option<Cc>) -> Jump {
+        let opcode = if cc.is_some() { 2 } else { 1 };
+        match (self.code.len() + opcode) % 8 {
+            7 => self.bytes(&[0x90]),
+            6 => self.bytes(&[0x66, 0x90]),
+            5 => self.bytes(&[0x0f, 0x1f, 0x00]),
+            _ => {}
+        }
+        self.jump(cc)
+    }
+
+    /// A jump, conditional or not.
+    pub(super) fn jump(&mut self, cc: Option<Cc>) -> Jump {
+        match cc {
+            Some(cc) => self.jcc(cc),
+            None => self.jmp(),
+        }
     }
 
     /// A jump back to code that is already there.
@@ -354,15 +387,18 @@ impl Asm {
 
     /// Lets the jump lead here.
     pub(super) fn land(&mut self, jump: Jump) {
-        let distance = (self.code.len() - jump.0) as u32;
-        self.code[jump.0 - 4..jump.0].copy_from_slice(&distance.to_le_bytes());
+        self.land_at(jump, self.here());
     }
 
-    /// `lea to, [rip + ...]` of something whose place is not known yet; returns where the distance is to be written,
-    /// counted from the end of its four bytes.
-    pub(super) fn lea_rip(&mut self, to: Reg) -> u32 {
-        self.bytes(&[0x48 | (to.0 >> 3) << 2, 0x8d, (to.0 & 7) << 3 | 5, 0, 0, 0, 0]);
-        self.here() - 4
+    /// Lets the jump lead to an offset.
+    pub(super) fn land_at(&mut self, jump: Jump, target: u32) {
+        match jump.operand().checked_sub(self.base) {
+            Some(at) => {
+                let distance = target - jump.0;
+                self.code[at as usize..at as usize + 4].copy_from_slice(&distance.to_le_bytes());
+            }
+            None => self.far.push((jump.operand(), target)),
+        }
     }
 
     // Floating point works in xmm0 to xmm2; the register's number is all that is needed.

@@ -1,13 +1,13 @@
-//! The quick compiler: one block at a time, straight from our IR to x86-64, in one pass.
+//! The quick compiler: one block at a time, or a run of them, straight from our IR to x86-64, in one pass.
 //!
 //! It makes code some ten times faster than the region compiler does, and the code runs at perhaps half the speed: guest
-//! registers stay in memory between blocks. It is for what runs too often to be interpreted and not often enough for a
+//! registers stay in memory between translations. It is for what runs too often to be interpreted and not often enough for a
 //! region. Its code counts its runs ([`HOT_PERIOD`]) so that the machine sees what deserves one.
 //!
 //! - `asm`: the instructions; `regs`: where values are; `lower`: integers, memory, control; `atomic`; `float`.
 //!
 //! A guest register is written to its slot where the IR sets it, so that at any fault the registers are exact and
-//! the interpreter can run the instruction again. What an op means is `emu_ir::eval`'s to say; rare ones are calls of it
+//! the interpreter can run the instruction again. What leaves is put elsewhere ([`CompiledRegion::cold`]). What an op means is `emu_ir::eval`'s to say; rare ones are calls of it
 //! ([`HelperCall`]).
 
 mod asm;
@@ -18,10 +18,11 @@ mod regs;
 mod watch;
 
 use crate::compile::CompiledRegion;
-use crate::context::{ExitCode, HOT_PERIOD, hot_index, offset};
+use crate::context::{ExitCode, HOT_PERIOD, JUMP_MASK, hot_index, offset};
 use crate::helpers::HelperCall;
-use crate::lower::{InsnRef, SLOT_SIZE, SlotRequest};
-use crate::region::PAGE;
+use crate::link::{COLD_BASE, DirectExit, QUICK_ENTRY, RECORD_BACK, RECORD_CALL, Spot};
+use crate::lower::InsnRef;
+use crate::region::PageList;
 use crate::{CompileOptions, JitError};
 use asm::*;
 use emu_ir::{Block, ExitKind, IndirectKind, Inst, NanRule, Terminator, Type, Value};
@@ -56,22 +57,22 @@ fn host_is_fit() -> bool {
     })
 }
 
-/// Code out of the way that leaves.
+/// Code out of the way: takes back the count of instructions that have not run, and leaves.
 struct Cold {
     from: Jump,
-    to: ColdExit,
-    pc: u64,
-    /// Instructions that were counted and have not run.
+    way: WayOut,
     uncount: u32,
 }
 
-/// Where it leads.
-#[derive(Clone, Copy)]
-enum ColdExit {
-    /// To the machine.
-    Machine(ExitCode),
-    /// To the code for the pc.
-    Code,
+/// How code is left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WayOut {
+    /// To the machine, at this address.
+    Machine(ExitCode, u64),
+    /// To the code for this address.
+    Code(u64),
+    /// To the code for the address in rsi, by the stub.
+    Elsewhere,
 }
 
 /// State while a block is lowered.
@@ -83,24 +84,26 @@ struct Lower<'a> {
     /// The guest instruction.
     insn: usize,
     traps: Vec<(u32, u32)>,
-    slots: Vec<SlotRequest>,
-    /// Where the distance of a slot is to be written.
-    slot_refs: Vec<u32>,
+    /// Guest instructions that access memory.
+    insns: Vec<InsnRef>,
     cold: Vec<Cold>,
+    /// What follows all code: calls of the stubs that leave, each with what they want to know.
+    outs: Vec<(Jump, WayOut)>,
 }
 
 impl<'a> Lower<'a> {
     fn new(block: &'a Block, options: &'a CompileOptions) -> Lower<'a> {
+        let accesses = block.insts.iter().filter(|inst| inst.can_fault()).count();
         Lower {
-            asm: Asm::default(),
+            asm: Asm { code: Vec::with_capacity(64 + 12 * block.insts.len()), ..Asm::default() },
             block,
             options,
             places: Places::new(&block.insts, block.term.arg()),
             insn: 0,
-            traps: Vec::new(),
-            slots: Vec::new(),
-            slot_refs: Vec::new(),
+            traps: Vec::with_capacity(accesses),
+            insns: Vec::with_capacity(accesses),
             cold: Vec::new(),
+            outs: Vec::with_capacity(4),
         }
     }
 
@@ -119,40 +122,72 @@ impl<'a> Lower<'a> {
             self.inst(at, inst)?;
             self.spoil(at, inst);
             self.end_inst(at);
+            if matches!(inst, Inst::LeaveIf { .. }) && block.is_joint(self.insn) {
+                self.count_run(block.marks[self.insn].pc, self.not_run());
+            }
         }
         self.insn = block.marks.len() - 1;
         self.terminator();
-        self.cold_code();
         Ok(())
     }
 
     /// Polls, counts, and gets the guest's memory in reach.
     fn entry(&mut self) {
-        let pc = self.block.key.pc;
-        self.asm.alu_imm(Alu::Cmp, false, field(offset::INTERRUPT), 0);
-        self.leave_if(Cc::NotEqual, ExitCode::Interrupted, pc);
-        self.asm.alu_imm(Alu::Sub, false, field(offset::HOT + 4 * hot_index(pc) as i32), 1);
-        self.leave_if(Cc::Sign, ExitCode::Hot, pc);
+        self.asm.mov(true, R15, field(offset::MEM_BASE));
+        assert_eq!(u64::from(self.asm.here()), QUICK_ENTRY, "the length of the entry from elsewhere");
+        let out = WayOut::Machine(ExitCode::Hot, self.block.key.pc);
+        if self.may_close_loop() {
+            self.asm.alu_imm(Alu::Cmp, false, field(offset::INTERRUPT), 0);
+            self.leave_if(Cc::NotEqual, out, 0);
+        }
+        self.count_run(self.block.key.pc, 0);
         self.count_insns();
-        if self.block.insts.iter().any(touches_memory) {
-            self.asm.mov(true, R15, field(offset::MEM_BASE));
+    }
+
+    /// Counts a run of the block at `pc`; if the period is over leaves before it.
+    fn count_run(&mut self, pc: u64, uncount: u32) {
+        self.asm.alu_imm(Alu::Sub, false, field(offset::HOT + 4 * hot_index(pc) as i32), 1);
+        self.leave_if(Cc::Sign, WayOut::Machine(ExitCode::Hot, pc), uncount);
+    }
+
+    /// Does the block lead back, or where only the run tells? Each loop has such a block (or a region, which polls itself).
+    fn may_close_loop(&self) -> bool {
+        let start = self.block.key.pc;
+        let back = |inst: &Inst| matches!(*inst, Inst::LeaveIf { target, .. } if target <= start);
+        match self.block.term {
+            Terminator::Jump { target, .. } if target <= start => true,
+            Terminator::Branch { taken, next, .. } if taken <= start || next <= start => true,
+            Terminator::Indirect { .. } => true,
+            _ => self.block.insts.iter().any(back),
         }
     }
 
-    fn leave_if(&mut self, cc: Cc, kind: ExitCode, pc: u64) {
-        let from = self.asm.jcc(cc);
-        self.leave(from, kind, pc, 0);
+    /// Leaves if the condition holds, with so many instructions of the block not run.
+    fn leave_if(&mut self, cc: Cc, way: WayOut, uncount: u32) {
+        if uncount == 0 || !self.options.count_insns {
+            self.jump_out(Some(cc), way);
+        } else {
+            let from = self.asm.jcc(cc);
+            self.cold.push(Cold { from, way, uncount });
+        }
     }
 
-    /// Where the jump leads: out of the code, with so many instructions of the block not run.
-    fn leave(&mut self, from: Jump, kind: ExitCode, pc: u64, uncount: u32) {
-        self.cold.push(Cold { from, to: ColdExit::Machine(kind), pc, uncount });
+    /// Leaves.
+    fn leave(&mut self, way: WayOut) {
+        self.jump_out(None, way);
+    }
+
+    fn jump_out(&mut self, cc: Option<Cc>, way: WayOut) {
+        let from = match way {
+            WayOut::Machine(..) | WayOut::Elsewhere => self.asm.jump(cc),
+            WayOut::Code(_) => self.asm.aligned_jump(cc),
+        };
+        self.outs.push((from, way));
     }
 
     /// Leaves for the code at `pc` if the condition holds; the current instruction has not run then.
     fn leave_for_if(&mut self, cc: Cc, pc: u64) {
-        let from = self.asm.jcc(cc);
-        self.cold.push(Cold { from, to: ColdExit::Code, pc, uncount: self.not_run() });
+        self.leave_if(cc, WayOut::Code(pc), self.not_run());
     }
 
     /// Instructions of the block that have not run when the one at `index` leaves to the interpreter: a delay slot with
@@ -166,15 +201,13 @@ impl<'a> Lower<'a> {
     /// Leaves the current guest instruction to the interpreter if the condition holds.
     fn interpret_if(&mut self, cc: Cc) {
         let pc = self.block.marks[self.insn].pc;
-        let left = self.left(self.insn);
-        let from = self.asm.jcc(cc);
-        self.leave(from, ExitCode::Interpret, pc, left);
+        self.leave_if(cc, WayOut::Machine(ExitCode::Interpret, pc), self.left(self.insn));
     }
 
     /// Leaves with the trap that a helper raised, if the condition holds. A branch whose delay slot trapped has been retired.
     fn trap_if(&mut self, cc: Cc) {
-        let from = self.asm.jcc(cc);
-        self.leave(from, ExitCode::Trap, self.block.marks[self.insn].pc, self.not_run());
+        let pc = self.block.marks[self.insn].pc;
+        self.leave_if(cc, WayOut::Machine(ExitCode::Trap, pc), self.not_run());
     }
 
     /// Instructions of the block from the current one on.
@@ -183,26 +216,43 @@ impl<'a> Lower<'a> {
     }
 
     fn cold_code(&mut self) {
-        for Cold { from, to, pc, uncount } in std::mem::take(&mut self.cold) {
+        for Cold { from, way, uncount } in std::mem::take(&mut self.cold) {
             self.asm.land(from);
             self.uncount(uncount);
-            match to {
-                ColdExit::Machine(kind) => self.exit(kind, pc),
-                ColdExit::Code => self.leave_through_slot(pc),
-            }
+            self.leave(way);
         }
     }
 
-    /// Returns to the machine, to go on at `pc`.
-    fn exit(&mut self, kind: ExitCode, pc: u64) {
-        self.store_const(offset::PC, pc);
-        self.leave_as(kind);
-    }
-
-    /// Returns to the machine; the pc is written.
-    fn leave_as(&mut self, kind: ExitCode) {
-        self.asm.store_imm(4, field(offset::EXIT_KIND), kind as i32);
-        self.asm.ret();
+    /// The calls of stubs ([`crate::link`]); those that follow each other and are the same to the machine are one.
+    fn ways_out(&mut self) -> Vec<DirectExit> {
+        let mut exits = Vec::with_capacity(self.outs.len());
+        let mut made: Option<(WayOut, Spot)> = None;
+        for (from, way) in std::mem::take(&mut self.outs) {
+            let known = made.filter(|(known, _)| *known == way).map(|(_, at)| at);
+            self.asm.land_at(from, known.unwrap_or(self.asm.here()));
+            match way {
+                WayOut::Machine(..) if known.is_some() => {}
+                WayOut::Machine(kind, pc) => {
+                    made = Some((way, self.asm.here()));
+                    self.asm.call(field(offset::LEAVE_STUB));
+                    self.asm.code.extend(pc.to_le_bytes());
+                    self.asm.code.push(kind as u8);
+                }
+                WayOut::Elsewhere => self.asm.jump_to(field(offset::INDIRECT_STUB)),
+                WayOut::Code(target) => {
+                    let start = self.asm.here();
+                    self.asm.call(field(offset::EXIT_STUB));
+                    let at = self.asm.here();
+                    assert_eq!((at - start) as usize, RECORD_CALL, "the length of the call");
+                    self.asm.code.extend(target.to_le_bytes());
+                    assert_eq!((self.asm.here() - at) as usize, RECORD_BACK, "the length of an address");
+                    // How far before the record: known when both have their places.
+                    self.asm.code.extend(0_u32.to_le_bytes());
+                    exits.push(DirectExit { target, at, operand: from.operand() });
+                }
+            }
+        }
+        exits
     }
 
     fn store_const(&mut self, offset: i32, value: u64) {
@@ -217,50 +267,67 @@ impl<'a> Lower<'a> {
 
     fn terminator(&mut self) {
         match self.block.term {
-            Terminator::Jump { target, .. } => self.leave_through_slot(target),
+            Terminator::Jump { target, .. } => self.leave(WayOut::Code(target)),
             Terminator::Branch { cond, taken, next } => {
                 let cc = self.flags(cond);
-                let jump = self.asm.jcc(cc);
-                self.leave_through_slot(next);
-                self.asm.land(jump);
-                self.leave_through_slot(taken);
+                self.leave_if(cc, WayOut::Code(taken), 0);
+                self.leave(WayOut::Code(next));
             }
             Terminator::Indirect { target, kind } => {
                 self.copy(target, RSI);
                 if kind != IndirectKind::Return {
-                    self.store_const(offset::JUMPED_FROM, self.block.key.pc);
+                    self.store_const(offset::JUMPED_FROM, self.last_block());
                     self.asm.store(8, field(offset::JUMPED_TO), RSI);
                 }
-                self.asm.jump_to(field(offset::INDIRECT_STUB));
+                self.jump_through_cache();
             }
             Terminator::Syscall { next } => {
                 self.store_const(offset::EXIT_AUX, self.block.last_pc());
-                self.exit(ExitCode::Syscall, next);
+                self.leave(WayOut::Machine(ExitCode::Syscall, next));
             }
-            Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
+            Terminator::Exit { kind: ExitKind::ModeChange, next } => {
+                self.leave(WayOut::Machine(ExitCode::ModeChange, next));
+            }
             Terminator::ExitTo { kind: ExitKind::ModeChange, target } => {
                 self.copy(target, RAX);
                 self.asm.store(8, field(offset::PC), RAX);
-                self.leave_as(ExitCode::ModeChange);
+                self.asm.store_imm(4, field(offset::EXIT_KIND), ExitCode::ModeChange as i32);
+                self.asm.ret();
             }
             Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => {
                 self.uncount(self.left(self.block.marks.len() - 1));
-                self.exit(ExitCode::Interpret, self.block.last_pc());
+                self.leave(WayOut::Machine(ExitCode::Interpret, self.block.last_pc()));
             }
         }
     }
 
-    /// As in a region: jumps where the exit's slot points, with the slot's address in the second argument.
-    fn leave_through_slot(&mut self, target: u64) {
-        self.slots.push(SlotRequest { target });
-        let place = self.asm.lea_rip(RSI);
-        self.slot_refs.push(place);
-        self.asm.jump_to(Mem { base: RSI, index: None, disp: 0 });
+    /// The address of the block that ends the run.
+    fn last_block(&self) -> u64 {
+        let joint = (0..self.block.marks.len()).rev().find(|mark| self.block.is_joint(*mark));
+        joint.map_or(self.block.key.pc, |mark| self.block.marks[mark].pc)
+    }
+
+    /// Jumps to the code for the guest address in rsi: here, so that the host predicts each such jump by itself, or by the
+    /// stub if the jump cache does not have it.
+    fn jump_through_cache(&mut self) {
+        self.asm.mov(true, RCX, field(offset::JUMP_ENTRIES));
+        self.asm.mov(false, RAX, RSI);
+        self.asm.alu_imm(Alu::And, false, RAX, JUMP_MASK as i32);
+        self.asm.shift_imm(Shift::Shl, false, RAX, 3);
+        let entry = |disp| Mem { base: RCX, index: Some(RAX), disp };
+        self.asm.alu(Alu::Cmp, true, RSI, entry(0));
+        self.leave_if(Cc::NotEqual, WayOut::Elsewhere, 0);
+        self.asm.jump_to(entry(8));
     }
 
     /// The host instruction that follows accesses guest memory.
     fn trap(&mut self) {
-        self.traps.push((self.asm.here(), self.insn as u32));
+        let m = &self.block.marks[self.insn];
+        let insn = InsnRef { pc: m.pc, len: m.len, left: self.left(self.insn) };
+        if self.insns.last() != Some(&insn) {
+            self.insns.push(insn);
+        }
+        self.traps.push((self.asm.here(), self.insns.len() as u32 - 1));
     }
 
     /// Calls a helper; the result is in rax. Changes no value's place, and uses none up.
@@ -307,28 +374,22 @@ impl<'a> Lower<'a> {
 
     fn finish(mut self) -> CompiledRegion {
         let block = self.block;
-        let code_len = self.asm.code.len();
-        let slots_offset = code_len.next_multiple_of(SLOT_SIZE);
-        let mut bytes = std::mem::take(&mut self.asm.code);
-        bytes.resize(slots_offset, 0);
-        for (i, (at, slot)) in self.slot_refs.iter().zip(&self.slots).enumerate() {
-            let distance = (slots_offset + i * SLOT_SIZE) as i32 - (*at as i32 + 4);
-            bytes[*at as usize..*at as usize + 4].copy_from_slice(&distance.to_le_bytes());
-            bytes.extend(0_u64.to_le_bytes());
-            bytes.extend(slot.target.to_le_bytes());
-        }
-        let insn = |(i, m): (usize, &emu_ir::InsnMark)| InsnRef { pc: m.pc, len: m.len, left: self.left(i) };
-        let insns = block.marks.iter().enumerate().map(insn).collect();
+        let cold = Asm { code: Vec::with_capacity(32 * self.outs.len()), base: COLD_BASE, far: Vec::with_capacity(4) };
+        let bytes = std::mem::replace(&mut self.asm, cold).code;
+        self.cold_code();
+        let exits = self.ways_out();
         let last = block.end().saturating_sub(1).max(block.key.pc);
         CompiledRegion {
             key: block.key,
+            code_len: bytes.len(),
             bytes,
-            code_len,
-            slots_offset,
-            slots: self.slots,
+            cold: self.asm.code,
+            cold_jumps: self.asm.far,
+            exits,
             traps: self.traps,
-            insns,
-            pages: (block.key.pc / PAGE..=last / PAGE).map(|p| p * PAGE).collect(),
+            insns: self.insns,
+            insn_count: block.insn_count(),
+            pages: PageList::span(block.key.pc, last),
             precise: true,
             legacy_nan: block.nan == NanRule::Legacy,
             counted: self.options.count_insns,
@@ -336,17 +397,4 @@ impl<'a> Lower<'a> {
             clif: None,
         }
     }
-}
-
-fn touches_memory(inst: &Inst) -> bool {
-    use Inst::*;
-    matches!(
-        inst,
-        Load { .. }
-            | Store { .. }
-            | AtomicRmw { .. }
-            | AtomicCas { .. }
-            | LoadReserved { .. }
-            | StoreConditional { .. }
-    )
 }

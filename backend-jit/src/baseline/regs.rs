@@ -37,14 +37,20 @@ pub(super) fn field(offset: i32) -> Mem {
     Mem { base: RDI, index: None, disp: offset }
 }
 
+/// What is known of a value.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Uses that are still to come.
+    uses: u32,
+    loc: Loc,
+    /// The slot, by its offset, that holds a copy.
+    home: Option<i32>,
+}
+
 /// State of the allocator.
 #[derive(Debug, Default)]
 pub(super) struct Places {
-    /// Uses of each value that are still to come.
-    uses: Vec<u32>,
-    locs: Vec<Loc>,
-    /// The slot, by its offset, that holds a copy of the value.
-    homes: Vec<Option<i32>>,
+    values: Vec<Place>,
     /// Values that have or had a home.
     housed: Vec<Value>,
     regs: [Option<Value>; 16],
@@ -58,23 +64,23 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new(insts: &[Inst], last: Option<Value>) -> Places {
-        let mut uses = vec![0; insts.len()];
-        insts.iter().flat_map(Inst::args).chain(last).for_each(|v| uses[v.index()] += 1);
-        Places { uses, locs: vec![Loc::Nowhere; insts.len()], homes: vec![None; insts.len()], ..Places::default() }
+        let mut values = vec![Place { uses: 0, loc: Loc::Nowhere, home: None }; insts.len()];
+        insts.iter().flat_map(Inst::args).chain(last).for_each(|v| values[v.index()].uses += 1);
+        Places { values, ..Places::default() }
     }
 }
 
 impl Lower<'_> {
     pub(super) fn uses(&self, v: Value) -> u32 {
-        self.places.uses[v.index()]
+        self.places.values[v.index()].uses
     }
 
     pub(super) fn loc(&self, v: Value) -> Loc {
-        self.places.locs[v.index()]
+        self.places.values[v.index()].loc
     }
 
     pub(super) fn set_loc(&mut self, v: Value, loc: Loc) {
-        self.places.locs[v.index()] = loc;
+        self.places.values[v.index()].loc = loc;
     }
 
     pub(super) fn constant(&self, v: Value) -> Option<u64> {
@@ -100,7 +106,7 @@ impl Lower<'_> {
     }
 
     pub(super) fn set_home(&mut self, v: Value, offset: i32) {
-        self.places.homes[v.index()] = Some(offset);
+        self.places.values[v.index()].home = Some(offset);
         self.places.housed.push(v);
     }
 
@@ -109,16 +115,16 @@ impl Lower<'_> {
         let mut i = 0;
         while i < self.places.housed.len() {
             let v = self.places.housed[i];
-            let home = self.places.homes[v.index()];
+            let home = self.places.values[v.index()].home;
             if home == Some(offset) && v != new {
                 if self.uses(v) > 0 && self.loc(v) == Loc::Memory(offset) {
                     let pinned = self.places.pinned;
                     self.reg(v);
                     self.places.pinned = pinned;
                 }
-                self.places.homes[v.index()] = None;
+                self.places.values[v.index()].home = None;
             }
-            if self.places.homes[v.index()].is_none() || self.uses(v) == 0 {
+            if self.places.values[v.index()].home.is_none() || self.uses(v) == 0 {
                 self.places.housed.swap_remove(i);
             } else {
                 i += 1;
@@ -132,7 +138,8 @@ impl Lower<'_> {
         let unpinned = |r: &Reg| places.pinned >> r.0 & 1 == 0;
         let free = POOL.into_iter().find(|r| places.regs[usize::from(r.0)].is_none() && unpinned(r));
         let reg = free.unwrap_or_else(|| {
-            let housed = |r: &Reg| places.regs[usize::from(r.0)].is_some_and(|v| places.homes[v.index()].is_some());
+            let housed =
+                |r: &Reg| places.regs[usize::from(r.0)].is_some_and(|v| places.values[v.index()].home.is_some());
             let from = places.next_victim;
             let order = || (0..POOL.len()).map(|i| POOL[(from + i) % POOL.len()]).filter(unpinned);
             order().find(housed).or_else(|| order().next()).expect("an instruction pins fewer registers than there are")
@@ -149,7 +156,7 @@ impl Lower<'_> {
 
     fn evict(&mut self, reg: Reg) {
         let Some(v) = self.places.regs[usize::from(reg.0)].take() else { return };
-        let place = self.places.homes[v.index()].unwrap_or_else(|| {
+        let place = self.places.values[v.index()].home.unwrap_or_else(|| {
             // A block has fewer values alive than there are slots: it is short, and a value needs an instruction.
             let index = (!self.places.spills).trailing_zeros() as usize;
             assert!(index < 128, "more values alive than spill slots");
@@ -237,7 +244,7 @@ impl Lower<'_> {
 
     /// One use of the value is over.
     pub(super) fn done(&mut self, v: Value) {
-        let uses = &mut self.places.uses[v.index()];
+        let uses = &mut self.places.values[v.index()].uses;
         *uses -= 1;
         if *uses == 0 {
             self.release(v);

@@ -1,8 +1,8 @@
 //! What `emu diff` needs of quick code: instructions counted, stores noted, accesses announced, mistakes on purpose.
 
-use super::Lower;
 use super::asm::*;
 use super::regs::field;
+use super::{Lower, WayOut};
 use crate::PlantedFault;
 use crate::context::{ExitCode, StoreNote, offset};
 use crate::helpers::HelperCall;
@@ -18,8 +18,7 @@ impl Lower<'_> {
         self.asm.mov(true, RAX, field(offset::INSN_COUNT));
         self.asm.alu_imm(Alu::Add, true, RAX, self.block.insn_count() as i32);
         self.asm.alu(Alu::Cmp, true, RAX, field(offset::INSN_LIMIT));
-        let from = self.asm.jcc(Cc::Above);
-        self.leave(from, ExitCode::Budget, self.block.key.pc, 0);
+        self.leave_if(Cc::Above, WayOut::Machine(ExitCode::Budget, self.block.key.pc), 0);
         self.asm.store(8, field(offset::INSN_COUNT), RAX);
     }
 

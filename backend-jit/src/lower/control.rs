@@ -10,18 +10,6 @@ use cranelift_codegen::ir::{
 };
 use emu_ir::{Block, ExitKind, NanRule, Terminator, Value};
 
-/// A direct exit's slot: two words behind the region's code, the address to jump to and the guest pc it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotRequest {
-    /// Guest address that the exit leads to.
-    pub target: u64,
-}
-
-/// Offset of the guest pc in a slot.
-pub(crate) const SLOT_PC: i32 = 8;
-/// Size of a slot in bytes.
-pub(crate) const SLOT_SIZE: usize = 16;
-
 /// Known targets of an indirect jump that are compared one by one; more are found by a table.
 const MAX_COMPARES: usize = 4;
 /// Bytes of guest code that such a table may span.
@@ -137,7 +125,7 @@ impl Lower<'_> {
     fn leave_through_slot(&mut self, target: u64) {
         self.flush(self.cur.dirty);
         let index = self.out.slots.len() as u32;
-        self.out.slots.push(SlotRequest { target });
+        self.out.slots.push(target);
         let name = self.b.func.declare_imported_user_function(UserExternalName { namespace: 0, index });
         let symbol = self.b.create_global_value(GlobalValueData::Symbol {
             name: ExternalName::user(name),

@@ -131,6 +131,7 @@ impl Lower<'_> {
     pub(super) fn convert(&mut self, op: ConvertOp, to: Type, arg: Value) -> ClifValue {
         let ct = clif_type(to);
         match op {
+            ConvertOp::Zext if to == Type::I64 => self.bits64(arg),
             ConvertOp::Zext | ConvertOp::Sext | ConvertOp::Trunc => {
                 let a = self.value(arg);
                 match op {

@@ -30,7 +30,7 @@ impl Lower<'_> {
         self.b.ins().iadd(self.mem_base, guest)
     }
 
-    pub(super) fn load(&mut self, ty: Type, access: Access, addr: Value, offset: i32) -> ClifValue {
+    pub(super) fn load(&mut self, at: Value, ty: Type, access: Access, addr: Value, offset: i32) -> ClifValue {
         let p = self.host_address(addr);
         self.watch_load(p, offset, access.bytes);
         let (ct, flags) = (clif_type(ty), self.guest_flags());
@@ -38,6 +38,17 @@ impl Lower<'_> {
             let raw = self.b.ins().load(int_type(access.bytes), flags, p, offset);
             let swapped = self.b.ins().bswap(raw);
             return self.extend_loaded(ty, access, swapped);
+        }
+        let ins = self.b.ins();
+        // Loads extend for nothing.
+        let wide = match (ty, access.bytes, access.signed) {
+            (Type::I32, 4, _) => Some(ins.uload32(flags, p, offset)),
+            (Type::I32, 2, false) => Some(ins.uload16(types::I64, flags, p, offset)),
+            (Type::I32, 1, false) => Some(ins.uload8(types::I64, flags, p, offset)),
+            _ => None,
+        };
+        if let Some(wide) = wide {
+            return self.narrow(at, wide);
         }
         let ins = self.b.ins();
         match (access.bytes, access.signed) {

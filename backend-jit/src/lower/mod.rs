@@ -27,8 +27,6 @@ use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use emu_ir::{Block, Inst, NanRule, Slot, Type, Value};
 
-pub use control::SlotRequest;
-pub(crate) use control::{SLOT_PC, SLOT_SIZE};
 pub(crate) use memory::accessing_insn;
 pub use planted::PlantedFault;
 
@@ -49,7 +47,7 @@ pub(crate) struct Lowered {
     /// Guest instructions by source location.
     pub(crate) insns: Vec<InsnRef>,
     /// Slots that direct exits jump through.
-    pub(crate) slots: Vec<SlotRequest>,
+    pub(crate) slots: Vec<u64>,
 }
 
 /// `Context::checkpoint` at the entry of a region; otherwise it is the index of a guest instruction, shifted left by
@@ -61,6 +59,12 @@ pub(crate) fn code_signature() -> Signature {
     let mut sig = Signature::new(CallConv::Tail);
     sig.params.extend([AbiParam::new(types::I64), AbiParam::new(types::I64)]);
     sig
+}
+
+/// What a slot of the type is kept as: a 32-bit guest's registers are zero-extended to 64 bits, where they serve as addresses without
+/// another instruction, and x86's own 32-bit instructions have extended them.
+fn variable_type(ty: Type) -> clif::Type {
+    if ty == Type::I32 { types::I64 } else { clif_type(ty) }
 }
 
 pub(crate) fn clif_type(ty: Type) -> clif::Type {
@@ -122,6 +126,8 @@ struct Lower<'a> {
 struct Current {
     nan: NanRule,
     values: Vec<Option<ClifValue>>,
+    /// 32-bit integers in 64 bits, zero-extended, where there is such a value already.
+    wide: Vec<Option<ClifValue>>,
     types: Vec<Option<Type>>,
     /// Values that may be NaNs still to be made canonical.
     raw_values: Vec<bool>,
@@ -185,7 +191,13 @@ impl<'a> Lower<'a> {
         self.poll(self.region.entry_pc(), SlotSet::default());
         for slot in self.analysis.live_in[self.region.entry].iter() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
-            let value = self.load_ctx(clif_type(ty), offset::slot(slot.0));
+            let value = match ty {
+                Type::I32 => {
+                    let flags = MemFlagsData::trusted();
+                    self.b.ins().uload32(flags, self.ctx, offset::slot(slot.0))
+                }
+                _ => self.load_ctx(clif_type(ty), offset::slot(slot.0)),
+            };
             self.b.def_var(var, value);
         }
         if self.options.precise_faults {
@@ -200,7 +212,7 @@ impl<'a> Lower<'a> {
             for inst in &rb.block.insts {
                 if let Inst::Get { ty, slot } | Inst::Set { ty, slot, .. } = inst {
                     let b = &mut self.b;
-                    self.vars[slot.index()].get_or_insert_with(|| (b.declare_var(clif_type(*ty)), *ty));
+                    self.vars[slot.index()].get_or_insert_with(|| (b.declare_var(variable_type(*ty)), *ty));
                 }
             }
         }
@@ -213,6 +225,7 @@ impl<'a> Lower<'a> {
         self.cur = Current {
             nan: rb.block.nan,
             values: vec![None; rb.block.insts.len()],
+            wide: vec![None; rb.block.insts.len()],
             types: rb.block.insts.iter().map(Inst::result).collect(),
             raw_values: vec![false; rb.block.insts.len()],
             raw_slots: self.analysis.raw_in[index],
@@ -291,6 +304,11 @@ impl<'a> Lower<'a> {
         let value = match *inst {
             Inst::Get { slot, .. } => self.get(at, slot),
             Inst::Set { slot, value, .. } => return self.set(slot, value),
+            Inst::Const { ty: Type::I32, bits } => {
+                // Whichever of the two nobody needs is not emitted.
+                self.cur.wide[at.index()] = Some(self.b.ins().iconst(types::I64, bits as i64));
+                self.constant(Type::I32, bits)
+            }
             Inst::Const { ty, bits } => self.constant(ty, bits),
             Inst::Unary { op, arg, .. } => self.unary(op, arg),
             Inst::Binary { op, ty, args } => {
@@ -306,7 +324,7 @@ impl<'a> Lower<'a> {
             Inst::FloatCompare { cond, signaling, ty, args } => self.float_compare(cond, signaling, ty, args),
             Inst::FloatClass { ty, arg } => self.classify(ty, arg),
             Inst::FloatConvert { op, ty, round, arg } => self.float_convert(op, ty, round, arg),
-            Inst::Load { ty, access, addr, offset } => self.load(ty, access, addr, offset),
+            Inst::Load { ty, access, addr, offset } => self.load(at, ty, access, addr, offset),
             Inst::Store { access, addr, offset, value, .. } => return self.store(access, addr, offset, value),
             Inst::AtomicRmw { op, ty, addr, value } => self.atomic_rmw(op, ty, addr, value),
             Inst::AtomicCas { ty, addr, expected, new } => self.atomic_cas(ty, addr, expected, new),
@@ -354,14 +372,24 @@ impl<'a> Lower<'a> {
 
     fn get(&mut self, at: Value, slot: Slot) -> ClifValue {
         self.cur.raw_values[at.index()] = self.cur.raw_slots.contains(slot);
-        let (var, _) = self.vars[slot.index()].expect("declared");
-        self.b.use_var(var)
+        let (var, ty) = self.vars[slot.index()].expect("declared");
+        let value = self.b.use_var(var);
+        if ty == Type::I32 { self.narrow(at, value) } else { value }
+    }
+
+    /// The 32-bit integer `at` from its value in 64 bits, which is noted.
+    fn narrow(&mut self, at: Value, wide: ClifValue) -> ClifValue {
+        self.cur.wide[at.index()] = Some(wide);
+        self.b.ins().ireduce(types::I32, wide)
     }
 
     fn set(&mut self, slot: Slot, value: Value) {
-        let (var, _) = self.vars[slot.index()].expect("declared");
-        let v = self.value(value);
+        let (var, ty) = self.vars[slot.index()].expect("declared");
+        let v = if ty == Type::I32 { self.bits64(value) } else { self.value(value) };
         self.b.def_var(var, v);
+        if ty == Type::I32 {
+            self.cur.wide[value.index()] = Some(v);
+        }
         self.cur.dirty.insert(slot);
         self.cur.pending.set(slot, value);
         if self.cur.raw_values[value.index()] {
@@ -406,7 +434,11 @@ impl<'a> Lower<'a> {
             if ty.is_float() && self.cur.raw_slots.contains(slot) {
                 value = self.canonical(ty, value);
             }
-            self.store_ctx(value, offset::slot(slot.0));
+            if ty == Type::I32 {
+                self.b.ins().istore32(MemFlagsData::trusted(), value, self.ctx, offset::slot(slot.0));
+            } else {
+                self.store_ctx(value, offset::slot(slot.0));
+            }
         }
     }
 
@@ -445,6 +477,9 @@ impl<'a> Lower<'a> {
 
     /// A value's bits, zero-extended to 64.
     fn bits64(&mut self, v: Value) -> ClifValue {
+        if let Some(wide) = self.cur.wide[v.index()] {
+            return wide;
+        }
         let value = self.value(v);
         self.bits64_of(self.ty(v), value)
     }

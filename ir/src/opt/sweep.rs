@@ -1,6 +1,6 @@
 //! The backward pass: drops what nobody can see.
 
-use crate::block::{Block, Inst, Terminator, Value};
+use crate::block::{Block, Inst, Value};
 
 /// Drops register writes that are overwritten before anybody can look, and pure instructions without users.
 pub(super) fn sweep(block: &mut Block) {
@@ -15,11 +15,8 @@ pub(super) fn sweep(block: &mut Block) {
         i += 1;
         new_index[i] != new_index[i - 1]
     });
-    match &mut block.term {
-        Terminator::Branch { cond: value, .. }
-        | Terminator::Indirect { target: value, .. }
-        | Terminator::ExitTo { target: value, .. } => renumber(value),
-        _ => {}
+    if let Some(value) = block.term.arg_mut() {
+        renumber(value);
     }
 }
 

@@ -7,16 +7,21 @@ use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, IndirectKind, Terminator, opt
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const PAGE: u64 = emu_backend_jit::PAGE;
 
 /// A translated block.
 pub struct Entry {
-    /// Its optimised IR, which regions are made of.
-    pub block: Arc<Block>,
+    pub(super) key: BlockKey,
+    /// Its optimised IR, until there is quick code: what else needs it then makes it anew, which is seldom.
+    block: Mutex<Option<Arc<Block>>>,
+    /// It ends with an indirect jump or call.
+    jumps: bool,
+    /// It ends with a branch that quick code can go over.
+    is_followed: bool,
     /// The same for the interpreter, made when it first runs it: quick code often comes before.
-    code: OnceLock<Code>,
+    code: OnceLock<Box<Code>>,
     /// Executions by the interpreter.
     pub runs: AtomicU32,
     /// Is there compiled code for it, as far as known?
@@ -25,6 +30,8 @@ pub struct Entry {
     put_off: AtomicBool,
     /// The quick compiler does not have some op of it.
     quick_refused: AtomicBool,
+    /// Its quick code has been made anew with what follows the block, or cannot be.
+    is_run: AtomicBool,
     /// Where the indirect jump that ends it has gone, once it has.
     targets: OnceLock<Box<Targets>>,
 }
@@ -36,16 +43,53 @@ type Targets = [AtomicU64; 16];
 const NO_TARGET: u64 = 1;
 
 impl Entry {
-    /// What the interpreter runs. `guest` is the block's.
+    fn new(block: Block) -> Entry {
+        Entry {
+            key: block.key,
+            jumps: matches!(
+                block.term,
+                Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. }
+            ),
+            is_followed: follower(&block).is_some(),
+            block: Mutex::new(Some(Arc::new(block))),
+            code: OnceLock::new(),
+            runs: AtomicU32::new(0),
+            state: AtomicU8::new(FRESH),
+            put_off: AtomicBool::new(false),
+            quick_refused: AtomicBool::new(false),
+            is_run: AtomicBool::new(false),
+            targets: OnceLock::new(),
+        }
+    }
+
+    /// Its IR, if it is still kept.
+    pub(super) fn block(&self) -> Option<Arc<Block>> {
+        self.block.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// There is code: the IR is not needed any more.
+    pub(super) fn forget_block(&self) {
+        *self.block.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What the interpreter runs; `block` gets the IR.
     #[inline]
-    pub(super) fn code(&self, guest: &dyn Guest) -> &Code {
-        self.code.get_or_init(|| Code::new(&self.block, guest))
+    pub(super) fn code(
+        &self,
+        guest: &dyn Guest,
+        block: impl FnOnce(&Entry) -> Result<Arc<Block>, Fault>,
+    ) -> Result<&Code, Fault> {
+        if let Some(code) = self.code.get() {
+            return Ok(code);
+        }
+        let block = block(self)?;
+        Ok(self.code.get_or_init(|| Box::new(Code::new(&block, guest))))
     }
 
     /// Notes where the block's indirect jump went, if it ends with one.
     #[inline]
     pub(super) fn note_target(&self, pc: u64) {
-        if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = self.block.term {
+        if self.jumps {
             for cell in self.targets.get_or_init(|| Box::new([const { AtomicU64::new(NO_TARGET) }; 16])).iter() {
                 match cell.load(Ordering::Relaxed) {
                     NO_TARGET => return cell.store(pc, Ordering::Relaxed),
@@ -108,6 +152,11 @@ impl Entry {
         self.quick_refused.store(true, Ordering::Relaxed);
     }
 
+    /// Has it run so often that its quick code is to be made anew as that of a run? This is said once.
+    pub(super) fn may_become_run(&self, threshold: u32) -> bool {
+        self.runs.load(Ordering::Relaxed) >= threshold && self.is_followed && !self.is_run.swap(true, Ordering::Relaxed)
+    }
+
     /// Notes how an attempt to compile ended: `None` if it may be tried again.
     pub(super) fn set_compiled(&self, compiled: Option<bool>) {
         let state = match compiled {
@@ -124,6 +173,9 @@ impl Entry {
         self.runs.store(0, Ordering::Relaxed);
     }
 }
+
+/// Instructions of a run ([`Extent::Run`]) after which no other block is appended.
+const RUN_INSNS: usize = 24;
 
 const FRESH: u8 = 0;
 const COMPILED: u8 = 1;
@@ -194,27 +246,17 @@ impl BlockCache {
         loop {
             let epoch = mem.code_epoch();
             let mut fetch = WatchedFetch::new(mem);
-            let mut block = if self.plain {
+            let block = if self.plain {
                 guest.translate(key, &mut fetch, BLOCK_INSNS)?
             } else {
-                translate(key, guest, &mut fetch, BLOCK_INSNS)?
+                translate(key, guest, &mut fetch, BLOCK_INSNS, Extent::Block)?
             };
-            // There are many: the room that making it took is given back.
-            block.insts.shrink_to_fit();
-            block.marks.shrink_to_fit();
-            let entry = Arc::new(Entry {
-                block: Arc::new(block),
-                code: OnceLock::new(),
-                runs: AtomicU32::new(0),
-                state: AtomicU8::new(FRESH),
-                put_off: AtomicBool::new(false),
-                quick_refused: AtomicBool::new(false),
-                targets: OnceLock::new(),
-            });
+            let (end, insns) = (block.end(), block.insn_count());
+            let entry = Arc::new(Entry::new(block));
             if !fetch.all_watched {
                 return Ok(entry);
             }
-            self.insert(key, &entry);
+            self.insert(&entry, end, insns);
             // A change that came before the insertion has not found the block.
             if mem.code_epoch() == epoch {
                 return Ok(entry);
@@ -223,12 +265,12 @@ impl BlockCache {
         }
     }
 
-    fn insert(&self, key: BlockKey, entry: &Arc<Entry>) {
-        let mut map = self.lock();
+    fn insert(&self, entry: &Arc<Entry>, end: u64, insns: u32) {
+        let (mut map, key) = (self.lock(), entry.key);
         map.stats.blocks += 1;
-        map.stats.insns += u64::from(entry.block.insn_count());
+        map.stats.insns += u64::from(insns);
         map.by_key.insert(key, Arc::clone(entry));
-        for page in pages_of(key.pc..entry.block.end()) {
+        for page in pages_of(key.pc..end) {
             map.by_page.entry(page).or_default().push(key);
         }
     }
@@ -302,14 +344,57 @@ impl Iterator for Pages {
     }
 }
 
+/// How far a translation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// To the first branch or jump.
+    Block,
+    /// Over branches forward, as long as they are not taken ([`Block::append`]): for quick code, which keeps registers in the
+    /// host's within a translation only.
+    Run,
+}
+
+/// Decodes what begins at `key`, `max_insns` instructions at most.
+pub(super) fn decode(
+    key: BlockKey,
+    guest: &dyn Guest,
+    fetch: &mut dyn Fetch,
+    max_insns: usize,
+    extent: Extent,
+) -> Result<Block, Fault> {
+    let mut block = guest.translate(key, fetch, max_insns)?;
+    while extent == Extent::Run
+        && let Some(next) = follower(&block)
+        && block.marks.len() < max_insns.min(RUN_INSNS)
+    {
+        let room = max_insns.min(RUN_INSNS) - block.marks.len();
+        let Ok(other) = guest.translate(next, fetch, room) else { break };
+        if !block.append(&other) {
+            break;
+        }
+    }
+    Ok(block)
+}
+
+/// What follows the block on its page if it ends with a branch forward.
+fn follower(block: &Block) -> Option<BlockKey> {
+    match block.term {
+        Terminator::Branch { taken, next, .. } if taken > block.last_pc() && next / PAGE == block.key.pc / PAGE => {
+            Some(BlockKey { pc: next, ..block.key })
+        }
+        _ => None,
+    }
+}
+
 /// Decodes and optimises.
 pub(super) fn translate(
     key: BlockKey,
     guest: &dyn Guest,
     fetch: &mut dyn Fetch,
     max_insns: usize,
+    extent: Extent,
 ) -> Result<Block, Fault> {
-    let mut block = guest.translate(key, fetch, max_insns)?;
+    let mut block = decode(key, guest, fetch, max_insns, extent)?;
     if cfg!(debug_assertions) {
         emu_ir::verify::verify(&block).unwrap_or_else(|e| panic!("decoder made a bad block at {:#x}: {e}", key.pc));
     }

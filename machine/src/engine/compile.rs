@@ -1,6 +1,6 @@
 //! Compiling hot code, in the background or at once.
 
-use super::blocks::{Entry, WatchedFetch, translate};
+use super::blocks::{Entry, Extent, WatchedFetch, translate};
 use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, Compiler, JitError, Region};
@@ -14,6 +14,9 @@ use tracing::debug;
 
 /// A block that has run less often than this part of the threshold stays outside regions.
 const REGION_SHARE: u32 = 64;
+
+/// A region whose instructions have run less often than this part of the threshold, on average, is not worth compiling yet.
+const WORTH_SHARE: u32 = 4;
 
 /// The background compiler: a thread that is started with the first request.
 #[derive(Debug, Default)]
@@ -92,7 +95,7 @@ impl Engine {
         if entry.is_refused() {
             return false;
         }
-        let compiled = self.compile_now(entry.block.key);
+        let compiled = self.compile_now(entry.key);
         // Without a region the quick code goes on, if there is any.
         if compiled == Some(true) || !entry.is_compiled() {
             entry.set_compiled(compiled);
@@ -117,26 +120,13 @@ impl Engine {
         }
         let code = self.code();
         let generation = code.generation();
-        let key = entry.block.key;
-        // Is it still what is there? If it changes from now on, the code's generation does, too.
-        if !self.blocks.get(key).is_some_and(|current| std::ptr::eq(&*current, entry)) {
-            return false;
+        if !self.is_current(entry) || self.config.run == 0 && entry.may_become_run(0) && self.compile_run(entry) {
+            return entry.is_compiled();
         }
-        self.put_quick(entry, &entry.block, generation)
-    }
-
-    /// Makes quick code of `block`, which is what is there at the entry's address, or the beginning of it.
-    pub(super) fn put_quick(&self, entry: &Entry, block: &Block, generation: u64) -> bool {
-        match emu_backend_jit::compile_block(block, &self.compile_options()) {
-            Ok(compiled) => {
-                self.show_region(&compiled);
-                if let Some(lockstep) = &self.lockstep {
-                    lockstep.note_quick(block);
-                }
-                let installed = self.code().install(compiled, generation);
-                if installed {
-                    entry.set_compiled(Some(true));
-                }
+        let Ok(block) = self.ir(entry) else { return false };
+        match self.put_quick(entry, &block, generation) {
+            Ok(installed) => {
+                entry.forget_block();
                 installed
             }
             Err(error) => {
@@ -145,6 +135,41 @@ impl Engine {
                 false
             }
         }
+    }
+
+    /// Makes the quick code of a block anew, with what follows it: code that runs often is worth a second translation.
+    /// False if what there is stays.
+    pub(super) fn compile_run(&self, entry: &Entry) -> bool {
+        let generation = self.code().generation();
+        if !self.is_current(entry) {
+            return false;
+        }
+        let mut fetch = WatchedFetch::new(&self.mem);
+        let run = translate(entry.key, &*self.guest, &mut fetch, super::BLOCK_INSNS, Extent::Run);
+        let run = run.ok().filter(|_| fetch.all_watched);
+        run.is_some_and(|run| self.put_quick(entry, &run, generation).unwrap_or(false))
+    }
+
+    /// Is the entry still what is there? If it changes from now on, the code's generation does, too.
+    fn is_current(&self, entry: &Entry) -> bool {
+        self.blocks.get(entry.key).is_some_and(|current| std::ptr::eq(&*current, entry))
+    }
+
+    /// Makes quick code of `block`, which is what is there at the entry's address, or the beginning of it.
+    ///
+    /// # Errors
+    /// If the quick compiler does not have an op of it.
+    pub(super) fn put_quick(&self, entry: &Entry, block: &Block, generation: u64) -> Result<bool, JitError> {
+        let compiled = emu_backend_jit::compile_block(block, &self.compile_options())?;
+        self.show_region(&compiled);
+        if let Some(lockstep) = &self.lockstep {
+            lockstep.note_quick(block);
+        }
+        let installed = self.install(compiled, generation);
+        if installed {
+            entry.set_compiled(Some(true));
+        }
+        Ok(installed)
     }
 
     /// Compiles the region at `key` and puts it in place: `Some(false)` if that is not possible, `None` if it may be
@@ -175,6 +200,9 @@ impl Engine {
         }
         let generation = code.generation();
         let Some(region) = self.region(key) else { return Ok(false) };
+        if !self.pays(&region) {
+            return Ok(false);
+        }
         let options = self.compile_options();
         let compiled = COMPILER.with_borrow_mut(|compiler| {
             let compiler = match compiler {
@@ -195,7 +223,30 @@ impl Engine {
             compiled.bytes.len()
         );
         self.show_region(&compiled);
-        Ok(self.code().install(compiled, generation))
+        Ok(self.install(compiled, generation))
+    }
+
+    /// Has the region's code run so often that to compile it will cost less than it gains, if the program runs as long again?
+    /// Otherwise its entry has to run half as often again.
+    fn pays(&self, region: &Region) -> bool {
+        if self.lockstep.is_some() || self.config.quick.is_none() {
+            return true;
+        }
+        let threshold = self.config.threshold;
+        let work = |block: &Block| {
+            let entry = self.blocks.get(block.key);
+            let runs = entry.map_or(0, |entry| match entry.has_been_hot() {
+                true => threshold,
+                false => entry.runs.load(Ordering::Relaxed),
+            });
+            u64::from(runs) * block.marks.len() as u64
+        };
+        let done: u64 = region.blocks.iter().map(|b| work(&b.block)).sum();
+        let pays = done >= u64::from(threshold / WORTH_SHARE) * region.insn_count() as u64;
+        if !pays && let Some(entry) = self.blocks.get(BlockKey { pc: region.entry_pc(), mode: region.mode }) {
+            entry.runs.store(threshold / 2, Ordering::Relaxed);
+        }
+        pays
     }
 
     /// What is compiled for `key`.
@@ -244,11 +295,13 @@ impl BlockSource for Source<'_> {
         if !self.whole && key != self.key && !entry.as_deref().is_some_and(wanted) {
             return None;
         }
-        if let Some(entry) = entry.filter(|entry| entry.block.marks.len() <= max_insns) {
-            return Some(Arc::clone(&entry.block));
+        let kept = entry.and_then(|entry| entry.block());
+        if let Some(block) = kept.filter(|block| block.marks.len() <= max_insns) {
+            return Some(block);
         }
         let mut fetch = WatchedFetch::new(&self.engine.mem);
-        let block = translate(key, &*self.engine.guest, &mut fetch, max_insns.min(super::BLOCK_INSNS)).ok()?;
+        let max_insns = max_insns.min(super::BLOCK_INSNS);
+        let block = translate(key, &*self.engine.guest, &mut fetch, max_insns, Extent::Block).ok()?;
         fetch.all_watched.then(|| Arc::new(block))
     }
 

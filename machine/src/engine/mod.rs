@@ -13,15 +13,16 @@ mod observe;
 mod vcpu;
 
 pub use blocks::{BlockStats, Entry};
-pub use emu_backend_jit::CompiledRegion;
-pub use observe::Observer;
+pub use emu_backend_jit::{CompiledRegion, HOT_PERIOD};
+pub use observe::{Observer, PlacedCode};
 pub use vcpu::EngineVcpu;
 
 use crate::mem::{CodeWatch, GuestMemory};
-use blocks::BlockCache;
+use blocks::{BlockCache, Extent, WatchedFetch, translate};
 use compile::Worker;
 use emu_backend_jit::{CodeCache, CompileOptions, JitError};
-use emu_ir::{BlockKey, Fault, Guest};
+use emu_interp::Code;
+use emu_ir::{Block, BlockKey, Fault, Guest};
 use exits::ExitSums;
 pub use exits::Exits;
 use lockstep::{Lockstep, LockstepConfig, RegionShape};
@@ -48,6 +49,9 @@ pub struct EngineConfig {
     pub tier: Tier,
     /// Executions of a block before quick code is made of it; `None`: never.
     pub quick: Option<u32>,
+    /// Executions of a block before quick code is made of it with what follows; 0: at once. (Quick code tells of its executions when
+    /// it has had some thousand.)
+    pub run: u32,
     /// Executions of a block before the region around it is compiled.
     pub threshold: u32,
     /// Guest instructions of a region, at most.
@@ -65,6 +69,8 @@ impl Default for EngineConfig {
         EngineConfig {
             tier: Tier::Tiered,
             quick: Some(0),
+            // Two periods of quick code: blocks share counters, so that the first says little.
+            run: 2 * HOT_PERIOD,
             threshold: 500_000,
             region_insns: 1500,
             code_size: 128 << 20,
@@ -192,10 +198,32 @@ impl Engine {
             Some(entry) => Ok(entry),
             None => {
                 let entry = self.blocks.translate(key, &*self.guest, &self.mem)?;
-                self.show_block(&entry.block);
+                if let Some(block) = entry.block() {
+                    self.show_block(&block);
+                }
                 Ok(entry)
             }
         }
+    }
+
+    /// The IR of a block, made anew if it is not kept.
+    ///
+    /// # Errors
+    /// The fault of fetching its first instruction, which may be gone by now.
+    fn ir(&self, entry: &Entry) -> Result<Arc<Block>, Fault> {
+        match entry.block() {
+            Some(block) => Ok(block),
+            None => {
+                let mut fetch = WatchedFetch::new(&self.mem);
+                translate(entry.key, &*self.guest, &mut fetch, BLOCK_INSNS, Extent::Block).map(Arc::new)
+            }
+        }
+    }
+
+    /// What the interpreter runs.
+    #[inline]
+    fn interpreted<'a>(&self, entry: &'a Entry) -> Result<&'a Code, Fault> {
+        entry.code(&*self.guest, |entry| self.ir(entry))
     }
 
     /// Numbers for `--stats`.

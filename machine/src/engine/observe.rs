@@ -14,12 +14,37 @@ pub trait Observer: Send + Sync {
     fn block(&self, guest: &dyn Guest, block: &Block, code: &mut dyn Fetch);
     /// A region was compiled.
     fn region(&self, region: &CompiledRegion);
+    /// Code was put in place.
+    fn placed(&self, code: PlacedCode);
+}
+
+/// Code in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedCode {
+    /// Guest address of its entry.
+    pub pc: u64,
+    /// It is quick code, not a region.
+    pub quick: bool,
+    /// Host address.
+    pub start: u64,
+    /// Bytes.
+    pub len: usize,
 }
 
 impl Engine {
     /// Shows `observer` all that is translated from now on. The first one stays.
     pub fn set_observer(&self, observer: Arc<dyn Observer>) {
         let _ = self.observer.set(observer);
+    }
+
+    /// Puts code in place, unless the guest's code has changed since `generation`.
+    pub(super) fn install(&self, region: CompiledRegion, generation: u64) -> bool {
+        let (pc, quick, len) = (region.key.pc, region.quick, region.bytes.len());
+        let start = self.code().install(region, generation);
+        if let (Some(start), Some(observer)) = (start, self.observer.get()) {
+            observer.placed(PlacedCode { pc, quick, start, len });
+        }
+        start.is_some()
     }
 
     pub(super) fn wants_clif(&self) -> bool {

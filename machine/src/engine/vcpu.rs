@@ -72,9 +72,12 @@ impl LocalBlocks {
 pub(super) fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState, env: &mut UserEnv) -> Exit {
     let compiles = engine.config.tier != Tier::Interp && engine.lockstep.is_none();
     if entry.count_runs(1, engine.config.threshold) && compiles {
-        engine.request(entry.block.key);
+        engine.request(entry.key);
     }
-    let exit = emu_interp::run(entry.code(&*engine.guest), cpu, env);
+    let exit = match engine.interpreted(entry) {
+        Ok(code) => emu_interp::run(code, cpu, env),
+        Err(fault) => Exit::Fault(fault),
+    };
     if exit == Exit::Next {
         entry.note_target(cpu.pc);
     }
@@ -150,8 +153,9 @@ impl EngineVcpu {
             ExitCode::ModeChange => Exit::ModeChange,
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
             ExitCode::Interpret => {
-                match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
-                    Ok(entry) => emu_interp::run(entry.code(&*self.engine.guest), self.hart.cpu_mut(), &mut self.env),
+                let entry = self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key));
+                match entry.and_then(|entry| self.engine.interpreted(entry)) {
+                    Ok(code) => emu_interp::run(code, self.hart.cpu_mut(), &mut self.env),
                     Err(fault) => Exit::Fault(fault),
                 }
             }
@@ -173,7 +177,9 @@ impl EngineVcpu {
         match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
             Ok(entry) => {
                 if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
-                    self.engine.request(entry.block.key);
+                    self.engine.request(entry.key);
+                } else if entry.may_become_run(self.engine.config.run) {
+                    self.engine.compile_run(entry);
                 }
                 Exit::Next
             }

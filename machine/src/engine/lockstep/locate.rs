@@ -4,7 +4,7 @@ use super::journal::MemoryDiff;
 use super::pair::{Mismatch, Pair, Stop};
 use super::reproducer::{Page, Reproducer};
 use super::{LockstepConfig, RegionShape};
-use crate::engine::blocks::translate;
+use crate::engine::blocks::{Extent, decode, translate};
 use crate::engine::{BLOCK_INSNS, Engine, EngineConfig, Tier};
 use crate::mem::{PAGE_SIZE, Prot, UserEnv};
 use emu_backend_jit::JitError;
@@ -232,7 +232,7 @@ impl Search<'_> {
         let engine = &self.pair.engine;
         let mut code = UserEnv::new(Arc::clone(&engine.mem));
         let max = usize::try_from(insns).unwrap_or(BLOCK_INSNS).clamp(1, BLOCK_INSNS);
-        let Ok(block) = engine.guest.translate(key, &mut code, max) else { return Vec::new() };
+        let Ok(block) = decode(key, &*engine.guest, &mut code, max, Extent::Run) else { return Vec::new() };
         let text = |pc, code: &mut UserEnv| engine.guest.disassemble(pc, code).map_or(String::new(), |(text, _)| text);
         block.marks.iter().map(|mark| (mark.pc, text(mark.pc, &mut code))).collect()
     }
@@ -241,7 +241,7 @@ impl Search<'_> {
         let engine = &self.pair.engine;
         let mut code = UserEnv::new(Arc::clone(&engine.mem));
         let max = usize::try_from(insns).unwrap_or(BLOCK_INSNS).clamp(1, BLOCK_INSNS);
-        let block = translate(key, &*engine.guest, &mut code, max);
+        let block = translate(key, &*engine.guest, &mut code, max, Extent::Run);
         block.map_or(String::new(), |block| text::print(&block, text::Names::of(&*engine.guest)))
     }
 
@@ -297,8 +297,9 @@ impl Search<'_> {
         let mut pcs = BTreeSet::new();
         for pc in trace.into_iter().collect::<BTreeSet<u64>>() {
             let Ok(entry) = self.pair.engine.plain_block(BlockKey { pc, mode: case.start.mode }) else { continue };
-            pcs.extend(entry.block.marks.iter().map(|mark| mark.pc));
-            pages.extend((pc / PAGE_SIZE..=entry.block.end() / PAGE_SIZE).map(|page| page * PAGE_SIZE));
+            let Some(block) = entry.block() else { continue };
+            pcs.extend(block.marks.iter().map(|mark| mark.pc));
+            pages.extend((pc / PAGE_SIZE..=block.end() / PAGE_SIZE).map(|page| page * PAGE_SIZE));
         }
         (pages, pcs)
     }

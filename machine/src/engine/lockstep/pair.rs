@@ -4,9 +4,9 @@ use super::env::LockstepEnv;
 use super::journal::MemoryDiff;
 use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
-use crate::engine::{Engine, fault};
+use crate::engine::{Engine, Entry, fault};
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
-use emu_ir::{AccessKind, Block, BlockKey, CpuState, Exit, Fault};
+use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -151,11 +151,12 @@ impl Pair {
     fn run_apart(&mut self, refused: bool) -> Exit {
         let before = self.hart.cpu().insn_count;
         let plain = &self.engine.lockstep().plain;
-        let exit = match self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) {
-            Ok(entry) => {
+        let entry = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key));
+        let exit = match entry.and_then(|entry| Ok((entry, self.engine.interpreted(entry)?))) {
+            Ok((entry, code)) => {
                 // The instruction in a delay slot is run by its branch.
-                let insns = if refused { 1 + u32::from(has_slot(&entry.block)) } else { u32::MAX };
-                emu_interp::run_limited(entry.code(&*self.engine.guest), self.hart.cpu_mut(), &mut self.env.user, insns)
+                let insns = if refused { 1 + u32::from(has_slot(entry)) } else { u32::MAX };
+                emu_interp::run_limited(code, self.hart.cpu_mut(), &mut self.env.user, insns)
             }
             Err(fault) => return Exit::Fault(fault),
         };
@@ -227,10 +228,11 @@ impl Pair {
             entry.note_target(to);
         }
         let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key));
-        if let Ok(entry) = entry
-            && entry.count_runs(HOT_PERIOD, self.engine.config.threshold)
-            && self.engine.lockstep().only.is_none()
-        {
+        let Some(entry) = entry.ok().filter(|_| self.engine.lockstep().only.is_none()) else { return };
+        if entry.may_become_run(self.engine.config.run) {
+            self.engine.compile_run(entry);
+        }
+        if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
             self.engine.compile_entry(entry);
         }
     }
@@ -276,7 +278,7 @@ impl Pair {
         let Ok(entry) = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) else {
             return false;
         };
-        if !has_slot(&entry.block) || self.hart.cpu().pc != compiled.pc {
+        if !has_slot(entry) || self.hart.cpu().pc != compiled.pc {
             return false;
         }
         let before = self.hart.cpu().clone();
@@ -300,12 +302,13 @@ impl Pair {
                 trace.push(self.hart.cpu().pc);
             }
             let plain = &self.engine.lockstep().plain;
-            let entry = match self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) {
-                Ok(entry) => entry,
+            let entry = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key));
+            let code = match entry.and_then(|entry| self.engine.interpreted(entry)) {
+                Ok(code) => code,
                 Err(fault) => return Exit::Fault(fault),
             };
             let left = u32::try_from(count - done).unwrap_or(u32::MAX);
-            match emu_interp::run_limited(entry.code(&*self.engine.guest), self.hart.cpu_mut(), &mut self.env, left) {
+            match emu_interp::run_limited(code, self.hart.cpu_mut(), &mut self.env, left) {
                 Exit::Next | Exit::Budget => {}
                 other => return other,
             }
@@ -314,8 +317,8 @@ impl Pair {
 }
 
 /// Does the block begin with a branch and its delay slot?
-fn has_slot(block: &Block) -> bool {
-    matches!(block.marks[..], [branch, slot, ..] if branch.pc == slot.pc)
+fn has_slot(entry: &Entry) -> bool {
+    entry.block().is_some_and(|block| matches!(block.marks[..], [branch, slot, ..] if branch.pc == slot.pc))
 }
 
 /// Is what compiled code saw the fault that the interpreter found? Code that notes what it overwrites reads before it writes:

@@ -2,7 +2,7 @@
 
 use super::Lockstep;
 use crate::engine::Engine;
-use crate::engine::blocks::{Entry, WatchedFetch, translate};
+use crate::engine::blocks::{Entry, Extent, WatchedFetch, translate};
 use emu_backend_jit::{BlockSource, Region};
 use emu_ir::{Block, BlockKey, IndirectKind, Terminator};
 use std::collections::HashMap;
@@ -58,13 +58,13 @@ impl Lockstep {
 impl Engine {
     /// Has the block compiled as its shape says, if it is known; is there code for it now?
     pub(super) fn compile_known(&self, entry: &Entry, known: &HashMap<BlockKey, RegionShape>) -> bool {
-        let key = entry.block.key;
+        let key = entry.key;
         match known.get(&key) {
             None => false,
             Some(shape) if shape.quick => {
                 let generation = self.code().generation();
                 let block = Source { engine: self, shape }.block(key, usize::MAX);
-                block.is_some_and(|block| self.put_quick(entry, &block, generation))
+                block.is_some_and(|block| self.put_quick(entry, &block, generation).unwrap_or(false))
             }
             Some(_) => self.compile_entry(entry),
         }
@@ -81,7 +81,8 @@ impl BlockSource for Source<'_> {
     fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>> {
         let (_, insns) = *self.shape.blocks.iter().find(|(pc, _)| *pc == key.pc)?;
         let mut fetch = WatchedFetch::new(&self.engine.mem);
-        translate(key, &*self.engine.guest, &mut fetch, insns.min(max_insns)).ok().map(Arc::new)
+        let extent = if self.shape.quick { Extent::Run } else { Extent::Block };
+        translate(key, &*self.engine.guest, &mut fetch, insns.min(max_insns), extent).ok().map(Arc::new)
     }
 
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {

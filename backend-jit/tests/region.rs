@@ -1,0 +1,45 @@
+//! What a region is made of.
+
+use emu_backend_jit::{BlockSource, Region};
+use emu_ir::text::{Names, parse};
+use emu_ir::{Block, BlockKey};
+use std::sync::Arc;
+
+/// Blocks by their text, and where their indirect jumps have gone.
+struct Source {
+    blocks: Vec<Arc<Block>>,
+    targets: Vec<(u64, u64)>,
+}
+
+impl BlockSource for Source {
+    fn block(&mut self, key: BlockKey, _: usize) -> Option<Arc<Block>> {
+        self.blocks.iter().find(|block| block.key == key).cloned()
+    }
+
+    fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
+        self.targets.iter().filter(|(from, _)| *from == key.pc).map(|(_, to)| *to).collect()
+    }
+}
+
+/// A block of one instruction with this end.
+fn block(pc: u64, end: &str) -> Arc<Block> {
+    let text = format!("block {pc:#x} mode 0x0\ninsn {pc:#x} len 4\n  v0 = get.i64 slot5\n  {end}\n");
+    Arc::new(parse(&text, Names::default()).expect("a block"))
+}
+
+#[test]
+fn a_function_returns_behind_its_jump_table() {
+    let blocks = vec![
+        block(0x10, "call 0x40 ret 0x14"),
+        block(0x14, "jump 0x10"),
+        // A switch, whose only case that was seen ends the function.
+        block(0x40, "jump v0"),
+        block(0x60, "return v0"),
+    ];
+    let mut source = Source { blocks, targets: vec![(0x40, 0x60)] };
+    let region = Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region");
+    let at = |pc| region.blocks.iter().position(|b| b.block.key.pc == pc).expect("in the region");
+    assert_eq!(region.blocks[at(0x40)].known_targets, [at(0x60)]);
+    assert_eq!(region.blocks[at(0x60)].known_targets, [at(0x14)]);
+    assert!(region.blocks[at(0x10)].loop_header);
+}
