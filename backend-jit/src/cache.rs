@@ -20,6 +20,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Bytes of code, at most: jumps of quick code reach from one end to the other.
+const MAX_SIZE: usize = 1 << 30;
 /// Alignment of regions in bytes: a line of the host's cache.
 const REGION_ALIGN: usize = 64;
 /// Alignment of quick code, of which there is much.
@@ -77,12 +79,12 @@ pub(crate) enum FaultPoint {
 }
 
 impl CodeCache {
-    /// An empty cache with room for `size` bytes of code.
+    /// An empty cache with room for `size` bytes of code, up to 1 GiB.
     ///
     /// # Errors
     /// If the host refuses the memory or is not supported.
     pub fn new(size: usize) -> Result<CodeCache, JitError> {
-        let arena = Arena::new(size.next_multiple_of(PAGE as usize))?;
+        let arena = Arena::new(size.next_multiple_of(PAGE as usize).min(MAX_SIZE))?;
         Ok(CodeCache {
             arena_range: arena.range(),
             inner: Mutex::new(Inner {

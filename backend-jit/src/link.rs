@@ -111,7 +111,7 @@ impl Link {
 
     fn jump_to(self, arena: &mut Arena, target: u64) {
         let operand = self.operand(arena);
-        // The arena is smaller than 2 GiB.
+        // The arena is much smaller than 2 GiB.
         arena.set_distance(operand, target.wrapping_sub(operand + 4) as i32);
     }
 }

@@ -7,8 +7,8 @@
 //! - `asm`: the instructions; `regs`: where values are; `lower`: integers, memory, control; `atomic`; `float`.
 //!
 //! A guest register is written to its slot where the IR sets it, so that at any fault the registers are exact and
-//! the interpreter can run the instruction again. What leaves is put elsewhere ([`CompiledRegion::cold`]). What an op means is `emu_ir::eval`'s to say; rare ones are calls of it
-//! ([`HelperCall`]).
+//! the interpreter can run the instruction again. What leaves is put elsewhere ([`CompiledRegion::cold`]). What an op means
+//! is `emu_ir::eval`'s to say; rare ones are calls of it ([`HelperCall`]).
 
 mod asm;
 mod atomic;

@@ -26,6 +26,8 @@ pub struct Entry {
     pub runs: AtomicU32,
     /// Is there compiled code for it, as far as known?
     state: AtomicU8,
+    /// How often its region has not been worth compiling yet.
+    deferrals: AtomicU8,
     /// It became hot while it was part of a region.
     put_off: AtomicBool,
     /// The quick compiler does not have some op of it.
@@ -55,6 +57,7 @@ impl Entry {
             code: OnceLock::new(),
             runs: AtomicU32::new(0),
             state: AtomicU8::new(FRESH),
+            deferrals: AtomicU8::new(0),
             put_off: AtomicBool::new(false),
             quick_refused: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
@@ -110,15 +113,22 @@ impl Entry {
         list
     }
 
-    /// Counts `more` executions; has the block reached `threshold` by them?
+    /// Counts `more` executions; has the block reached `threshold` by them, or twice that for each time that its region was deferred?
     ///
     /// Not a read-modify-write: a count lost between threads does no harm, a locked instruction here would.
     #[inline]
     pub(super) fn count_runs(&self, more: u32, threshold: u32) -> bool {
+        let threshold = threshold.saturating_mul(1 << self.deferrals.load(Ordering::Relaxed));
         let before = self.runs.load(Ordering::Relaxed);
         let runs = before.saturating_add(more);
         self.runs.store(runs, Ordering::Relaxed);
         before < threshold && runs >= threshold
+    }
+
+    /// Its region is not worth compiling before it has run twice as often.
+    pub(super) fn defer(&self) {
+        let deferrals = self.deferrals.load(Ordering::Relaxed);
+        self.deferrals.store((deferrals + 1).min(MAX_DEFERRALS), Ordering::Relaxed);
     }
 
     pub(super) fn is_compiled(&self) -> bool {
@@ -173,6 +183,9 @@ impl Entry {
         self.runs.store(0, Ordering::Relaxed);
     }
 }
+
+/// By then the region has been compiled: its entry alone has run often enough.
+const MAX_DEFERRALS: u8 = 12;
 
 /// Instructions of a run ([`Extent::Run`]) after which no other block is appended.
 const RUN_INSNS: usize = 24;

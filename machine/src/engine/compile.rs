@@ -227,7 +227,7 @@ impl Engine {
     }
 
     /// Has the region's code run so often that to compile it will cost less than it gains, if the program runs as long again?
-    /// Otherwise its entry has to run half as often again.
+    /// Otherwise its entry has to run twice as often.
     fn pays(&self, region: &Region) -> bool {
         if self.lockstep.is_some() || self.config.quick.is_none() {
             return true;
@@ -244,7 +244,7 @@ impl Engine {
         let done: u64 = region.blocks.iter().map(|b| work(&b.block)).sum();
         let pays = done >= u64::from(threshold / WORTH_SHARE) * region.insn_count() as u64;
         if !pays && let Some(entry) = self.blocks.get(BlockKey { pc: region.entry_pc(), mode: region.mode }) {
-            entry.runs.store(threshold / 2, Ordering::Relaxed);
+            entry.defer();
         }
         pays
     }

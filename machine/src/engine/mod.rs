@@ -1,8 +1,8 @@
 //! Running guest code: translated blocks, tiers, and the run loop of a hart.
 //!
-//! A block is translated when it is first reached and run by the interpreter. When it has been run often enough it is
-//! handed to a background thread, which compiles the region around it; from then on the hart enters compiled code
-//! there. Everything is indexed by guest page: a change of a page's bytes drops what was made from it.
+//! A block is translated when it is first reached, and quick code is made of it; what the quick compiler does not have the
+//! interpreter runs. When it has been run often enough it is handed to a background thread, which compiles the region around
+//! it; from then on the hart enters that. Everything is indexed by guest page: a change of a page's bytes drops what was made from it.
 
 mod blocks;
 mod compile;
@@ -222,7 +222,7 @@ impl Engine {
 
     /// What the interpreter runs.
     #[inline]
-    fn interpreted<'a>(&self, entry: &'a Entry) -> Result<&'a Code, Fault> {
+    fn interpreter_code<'a>(&self, entry: &'a Entry) -> Result<&'a Code, Fault> {
         entry.code(&*self.guest, |entry| self.ir(entry))
     }
 

@@ -74,7 +74,7 @@ pub(super) fn interpret(engine: &Arc<Engine>, entry: &Entry, cpu: &mut CpuState,
     if entry.count_runs(1, engine.config.threshold) && compiles {
         engine.request(entry.key);
     }
-    let exit = match engine.interpreted(entry) {
+    let exit = match engine.interpreter_code(entry) {
         Ok(code) => emu_interp::run(code, cpu, env),
         Err(fault) => Exit::Fault(fault),
     };
@@ -154,7 +154,7 @@ impl EngineVcpu {
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
             ExitCode::Interpret => {
                 let entry = self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key));
-                match entry.and_then(|entry| self.engine.interpreted(entry)) {
+                match entry.and_then(|entry| self.engine.interpreter_code(entry)) {
                     Ok(code) => emu_interp::run(code, self.hart.cpu_mut(), &mut self.env),
                     Err(fault) => Exit::Fault(fault),
                 }

@@ -152,7 +152,7 @@ impl Pair {
         let before = self.hart.cpu().insn_count;
         let plain = &self.engine.lockstep().plain;
         let entry = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key));
-        let exit = match entry.and_then(|entry| Ok((entry, self.engine.interpreted(entry)?))) {
+        let exit = match entry.and_then(|entry| Ok((entry, self.engine.interpreter_code(entry)?))) {
             Ok((entry, code)) => {
                 // The instruction in a delay slot is run by its branch.
                 let insns = if refused { 1 + u32::from(has_slot(entry)) } else { u32::MAX };
@@ -303,7 +303,7 @@ impl Pair {
             }
             let plain = &self.engine.lockstep().plain;
             let entry = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key));
-            let code = match entry.and_then(|entry| self.engine.interpreted(entry)) {
+            let code = match entry.and_then(|entry| self.engine.interpreter_code(entry)) {
                 Ok(code) => code,
                 Err(fault) => return Exit::Fault(fault),
             };
