@@ -30,7 +30,7 @@ pub use cache::{CodeCache, ForkGuard};
 pub use compile::{CompiledRegion, Compiler};
 pub use context::{Context, ExitCode, HOT_PERIOD, LastFault, StoreNote};
 pub use hart::{CodeFault, Hart, HartShared};
-pub use link::{DirectExit, Spot};
+pub use link::{COLD_BASE, DirectExit, Spot};
 pub use lower::{InsnRef, PlantedFault};
 pub use region::{BlockSource, PAGE, PageList, Region, RegionBlock};
 

@@ -25,7 +25,7 @@ pub struct DirectExit {
 pub type Spot = u32;
 
 /// See [`Spot`].
-pub(crate) const COLD_BASE: Spot = 1 << 30;
+pub const COLD_BASE: Spot = 1 << 30;
 
 /// Where the two parts of a region's code have been put.
 #[derive(Clone, Copy, Debug)]
