@@ -1,6 +1,7 @@
 //! Memory for compiled code: shared memory mapped twice, once writable and once executable, so that no page is ever
-//! both. (It is anonymous memory and no memory file, since the host's perf looks into its map of code for anonymous memory only.) Code is only ever added, from the start what runs often, from the end what seldom runs, so that the one lies close
-//! together; the whole arena is emptied when it is full or stale.
+//! both. (It is anonymous memory and no memory file, since the host's perf looks into its map of code for anonymous memory
+//! only.) Code is only ever added, from the start what runs often, from the end what seldom runs, so that the one lies
+//! close together; the whole arena is emptied when it is full or stale.
 
 use crate::JitError;
 use std::io;
@@ -100,7 +101,7 @@ impl Arena {
     fn unmap_written(&self, windows: Range<usize>) {
         let (start, end) = (windows.start * WINDOW, (windows.end * WINDOW).min(self.size));
         if start < end {
-            // SAFETY: the range is inside the writable mapping, which is shared: the file keeps what was written. It comes back
+            // SAFETY: the range is inside the writable mapping, which is shared: its memory keeps what was written. It comes back
             // when it is accessed. A failure does no harm.
             unsafe { libc::madvise(self.rw.add(start).cast(), end - start, libc::MADV_DONTNEED) };
         }

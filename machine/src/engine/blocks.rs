@@ -180,6 +180,7 @@ impl Entry {
     /// There is no code after all: count anew.
     pub(super) fn forget_compiled(&self) {
         self.state.store(FRESH, Ordering::Relaxed);
+        self.is_run.store(false, Ordering::Relaxed);
         self.runs.store(0, Ordering::Relaxed);
     }
 }

@@ -120,8 +120,11 @@ impl Engine {
         }
         let code = self.code();
         let generation = code.generation();
-        if !self.is_current(entry) || self.config.run == 0 && entry.may_become_run(0) && self.compile_run(entry) {
-            return entry.is_compiled();
+        if !self.is_current(entry) {
+            return false;
+        }
+        if self.config.run == 0 && entry.may_become_run(0) && self.compile_run(entry) {
+            return true;
         }
         let Ok(block) = self.ir(entry) else { return false };
         match self.put_quick(entry, &block, generation) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The blocks of a region, and where its indirect jumps had gone when it was compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegionShape {
-    /// It is quick code of a single block instead.
+    /// It is quick code instead, of a block or a run that begins with it.
     pub quick: bool,
     /// Address and number of instructions of each block.
     pub blocks: Vec<(u64, usize)>,
