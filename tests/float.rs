@@ -14,7 +14,8 @@ use emu_frontend_riscv::disasm::operands;
 use emu_frontend_riscv::table::{InsnDef, table};
 use emu_ir::eval::float::{self, CANONICAL_NAN_F32, FpEnv};
 use emu_ir::{
-    CpuState, Exit, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Slot, Type,
+    CpuState, Exit, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Quietness, Round, Slot,
+    Type,
 };
 use emu_machine::mem::Prot;
 
@@ -68,9 +69,9 @@ fn evaluate(def: &InsnDef, word: u32, round: Round, registers: Operands) -> Opti
         "fsgnj" => (a & !sign | b & sign, FpFlags::NONE),
         "fsgnjn" => (a & !sign | !b & sign, FpFlags::NONE),
         "fsgnjx" => (a ^ b & sign, FpFlags::NONE),
-        "feq" => return Some(compare(FloatCond::Eq, false, ty, a, b)),
-        "flt" => return Some(compare(FloatCond::Lt, true, ty, a, b)),
-        "fle" => return Some(compare(FloatCond::Le, true, ty, a, b)),
+        "feq" => return Some(compare(FloatCond::Eq, Quietness::Quiet, ty, a, b)),
+        "flt" => return Some(compare(FloatCond::Lt, Quietness::Signaling, ty, a, b)),
+        "fle" => return Some(compare(FloatCond::Le, Quietness::Signaling, ty, a, b)),
         "fclass" => return Some((float::classify(ty, NanRule::Canonical, a), FpFlags::NONE)),
         _ if name.starts_with("fcvt") => return Some(convert(def.name, env, registers)),
         _ => return None,
@@ -78,8 +79,8 @@ fn evaluate(def: &InsnDef, word: u32, round: Round, registers: Operands) -> Opti
     Some((boxed(ty, bits), flags))
 }
 
-fn compare(cond: FloatCond, signaling: bool, ty: Type, a: u64, b: u64) -> (u64, FpFlags) {
-    let (holds, flags) = float::compare(cond, signaling, ty, NanRule::Canonical, a, b);
+fn compare(cond: FloatCond, quietness: Quietness, ty: Type, a: u64, b: u64) -> (u64, FpFlags) {
+    let (holds, flags) = float::compare(cond, quietness, ty, NanRule::Canonical, a, b);
     (holds.into(), flags)
 }
 
@@ -207,16 +208,24 @@ fn check(def: &InsnDef, machines: &mut [Machine], count: u64) {
     }
 }
 
-fn check_all(needs: E) {
+fn operand_count() -> u64 {
+    env_number("EMU_TEST_FLOATS").unwrap_or(DEFAULT_OPERANDS)
+}
+
+fn machines() -> [Machine; 6] {
     let guest = guest("rv64gc");
-    let mut machines = [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Jit, Way::Precise].map(|way| {
+    [Way::Plain, Way::Interp, Way::Quick, Way::Runs, Way::Jit, Way::Precise].map(|way| {
         let machine = Machine::new(way, &guest);
         map(&machine.memory, CODE, 0x1000, Prot::RX);
         map(&machine.memory, INPUT, ROOM, Prot::RW);
         map(&machine.memory, OUTPUT, ROOM, Prot::RW);
         machine
-    });
-    let count = env_number("EMU_TEST_FLOATS").unwrap_or(DEFAULT_OPERANDS);
+    })
+}
+
+fn check_all(needs: E) {
+    let mut machines = machines();
+    let count = operand_count();
     let computes = |def: &&InsnDef| evaluate(def, def.pattern.value, Round::NearestEven, [0; 3]).is_some();
     let list: Vec<_> = table().iter().filter(|d| d.needs == needs).filter(computes).collect();
     assert!(list.len() > 20);
@@ -233,6 +242,61 @@ fn single() {
 #[test]
 fn double() {
     check_all(E::D);
+}
+
+/// A loop around a comparison that keeps the flags, as compilers write a quiet one: before it the flags are those in the first
+/// operand's low bits and those of a sum.
+fn quiet_program(sum: u32, compare: u32) -> Vec<u32> {
+    vec![
+        fld(0, 0, S0),
+        fld(1, 8, S0),
+        fld(2, 16, S0),
+        ld(A1, 0, S0),
+        csrw(FFLAGS, A1),
+        sum,
+        csrr(A3, FFLAGS),
+        compare,
+        csrw(FFLAGS, A3),
+        csrr(A2, FFLAGS),
+        sd(A0, 0, S1),
+        sd(A2, 8, S1),
+        addi(S0, S0, 24),
+        addi(S1, S1, 16),
+        addi(T0, T0, -1),
+        bne(T0, ZERO, -60),
+        ECALL,
+    ]
+}
+
+#[test]
+fn comparisons_that_keep_the_flags() {
+    let def = |name| table().iter().find(|d| d.name == name).expect("an instruction");
+    let mut machines = machines();
+    for (compare, sum) in [
+        ("feq.s", "fadd.s"),
+        ("flt.s", "fadd.s"),
+        ("fle.s", "fadd.s"),
+        ("feq.d", "fadd.d"),
+        ("flt.d", "fadd.d"),
+        ("fle.d", "fadd.d"),
+    ] {
+        let (compare, sum) = (def(compare), def(sum));
+        // Into ft3, dynamically rounded.
+        let (compare_word, sum_word) = (encoding(compare, 0), encoding(sum, 7));
+        let mut random = Random::new(compare_word.into());
+        let inputs = random_operands(&mut random, compare, compare_word, operand_count() / 10);
+        let code = quiet_program(sum_word, compare_word);
+        for machine in &mut machines {
+            let found = run(machine, &code, 0, &inputs);
+            for (registers, found) in inputs.iter().zip(found) {
+                let round = Round::NearestEven;
+                let (holds, _) = evaluate(compare, compare_word, round, *registers).expect("a comparison");
+                let (_, raised) = evaluate(sum, sum_word, round, *registers).expect("a sum");
+                let flags = FpFlags(registers[0] as u8 & 31) | raised;
+                assert_eq!(found, (holds, flags), "{:?}: {} of {registers:x?}", machine.way, compare.name);
+            }
+        }
+    }
 }
 
 #[test]

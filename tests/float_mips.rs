@@ -13,7 +13,8 @@ use emu_frontend_mips::table::{InsnDef, table};
 use emu_frontend_mips::{Config, Mips};
 use emu_ir::eval::float::{self, FpEnv};
 use emu_ir::{
-    CpuState, Exit, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Slot, Type,
+    CpuState, Exit, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Quietness, Round, Slot,
+    Type,
 };
 use emu_machine::mem::Prot;
 use std::sync::Arc;
@@ -86,7 +87,8 @@ impl Rules {
     }
 
     fn compare(self, ty: Type, condition: u32, a: u64, b: u64) -> (bool, FpFlags) {
-        let holds = |cond| float::compare(cond, condition & 8 != 0, ty, self.env.nan, a, b);
+        let quietness = if condition & 8 != 0 { Quietness::Signaling } else { Quietness::Quiet };
+        let holds = |cond| float::compare(cond, quietness, ty, self.env.nan, a, b);
         let (unordered, flags) = holds(FloatCond::Unordered);
         let bits = [unordered, holds(FloatCond::Eq).0, holds(FloatCond::Lt).0];
         ((0..3).any(|bit| condition >> bit & 1 == 1 && bits[bit]), flags)

@@ -165,6 +165,8 @@ pub struct Context {
     pub(crate) quiet_helper_entry: u64,
     /// The result of a helper called that way.
     pub(crate) helper_result: u64,
+    /// Address of what stores MXCSR.
+    pub(crate) store_mxcsr_entry: u64,
     /// A fault has left MXCSR with an invalid flag that is not the guest's.
     pub(crate) drop_invalid: bool,
     /// Addresses of what quick code calls to leave: through an exit that is not joined, and to the machine.
@@ -231,6 +233,7 @@ pub(crate) mod offset {
     cpu!(RESERVATION_ADDR, reservation_addr);
     cpu!(RESERVATION_VALUE, reservation_value);
     cpu!(INSN_COUNT, insn_count);
+    cpu!(FP_FLAGS, fp_flags);
     cpu!(FP_ROUND, fp_round);
     cpu!(INTERRUPT, interrupt);
     own!(MEM_BASE, mem_base);
@@ -242,6 +245,7 @@ pub(crate) mod offset {
     own!(INSN_LIMIT, insn_limit);
     own!(HELPER_ENTRY, helper_entry);
     own!(QUIET_HELPER_ENTRY, quiet_helper_entry);
+    own!(STORE_MXCSR_ENTRY, store_mxcsr_entry);
     own!(HELPER_RESULT, helper_result);
     own!(INDIRECT_STUB, indirect_stub);
     own!(HELPER_TRAPPED, helper_trapped);
@@ -310,13 +314,26 @@ impl Context {
             self.mxcsr &= !1;
         }
         self.cpu.fp_flags |= flags_of_mxcsr(self.mxcsr);
-        self.mxcsr &= !0x3f;
+        self.mxcsr &= !STICKY;
     }
 }
 
-/// IE, ZE, OE, UE, PE as NV, DZ, OF, UF, NX (DE has no counterpart).
+/// MXCSR's sticky flags.
+pub(crate) const STICKY: u32 = 0x3f;
+
+/// The guest's flags for each combination of them: IE, ZE, OE, UE, PE are NV, DZ, OF, UF, NX (DE has no counterpart).
+pub(crate) static FLAGS_OF_STICKY: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut m = 0;
+    while m < table.len() {
+        table[m] = ((m & 1) << 4 | (m & 4) << 1 | (m & 8) >> 1 | (m & 0x10) >> 3 | (m & 0x20) >> 5) as u8;
+        m += 1;
+    }
+    table
+};
+
 pub(crate) fn flags_of_mxcsr(mxcsr: u32) -> u32 {
-    (mxcsr & 1) << 4 | (mxcsr & 4) << 1 | (mxcsr & 8) >> 1 | (mxcsr & 0x10) >> 3 | (mxcsr & 0x20) >> 5
+    FLAGS_OF_STICKY[(mxcsr & STICKY) as usize].into()
 }
 
 #[cfg(test)]

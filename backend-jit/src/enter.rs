@@ -141,7 +141,13 @@ pub(crate) unsafe extern "sysv64" fn helper_entry(ctx: *mut Context, descriptor:
     )
 }
 
-/// The same for calls out of the way: keeps all registers, so that the code around need not, and leaves the result in
+/// Stores MXCSR, which Cranelift cannot, to [`Context::mxcsr`]. Changes no register.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn store_mxcsr_entry(ctx: *mut Context) {
+    naked_asm!("stmxcsr [rdi + {mxcsr}]", "ret", mxcsr = const offset::MXCSR)
+}
+
+/// As [`helper_entry`], for calls out of the way: keeps all registers, so that the code around need not, and leaves the result in
 /// `Context::helper_result`. (Compiled code uses the lower halves of the vector registers only.)
 #[unsafe(naked)]
 pub(crate) unsafe extern "sysv64" fn quiet_helper_entry(ctx: *mut Context, descriptor: u64, a: u64, b: u64, c: u64) {

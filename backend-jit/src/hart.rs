@@ -84,6 +84,7 @@ impl Hart {
             host_sp: 0,
             helper_entry: enter::helper_entry as *const () as u64,
             quiet_helper_entry: enter::quiet_helper_entry as *const () as u64,
+            store_mxcsr_entry: enter::store_mxcsr_entry as *const () as u64,
             helper_result: 0,
             drop_invalid: false,
             exit_stub: enter::quick_exit as *const () as u64,

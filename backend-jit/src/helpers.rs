@@ -1,10 +1,11 @@
 //! Rust functions that compiled code calls for what it does not do inline. The meaning is always that of
 //! `ir::eval`; nothing is defined here.
 
-use crate::context::{Context, flags_of_mxcsr};
+use crate::context::{Context, STICKY};
 use emu_ir::eval::float::{self, FpEnv};
 use emu_ir::{
-    AccessKind, BinaryOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round, Type, eval,
+    AccessKind, BinaryOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Quietness, Round,
+    Type, eval,
 };
 use std::cell::RefCell;
 
@@ -14,11 +15,10 @@ pub(crate) enum HelperCall {
     FloatUnary { op: FloatUnaryOp, ty: Type, round: Round, nan: NanRule },
     FloatBinary { op: FloatBinaryOp, ty: Type, round: Round, nan: NanRule },
     Fma { ty: Type, round: Round, nan: NanRule },
-    FloatCompare { cond: FloatCond, signaling: bool, ty: Type, nan: NanRule },
+    FloatCompare { cond: FloatCond, quietness: Quietness, ty: Type, nan: NanRule },
     Classify { ty: Type, nan: NanRule },
     FloatConvert { op: FloatConvertOp, from: Type, to: Type, round: Round, nan: NanRule },
     Integer { op: BinaryOp, ty: Type },
-    ReadFlags,
     WriteFlags,
     Guest { index: u16 },
     Announce { access: AccessKind, bytes: u8 },
@@ -35,7 +35,6 @@ impl HelperCall {
             | HelperCall::Classify { nan, .. }
             | HelperCall::FloatConvert { nan, .. } => Some(nan),
             HelperCall::Integer { .. }
-            | HelperCall::ReadFlags
             | HelperCall::WriteFlags
             | HelperCall::Guest { .. }
             | HelperCall::Announce { .. } => None,
@@ -68,9 +67,8 @@ pub(crate) unsafe extern "sysv64" fn dispatch(ctx: *mut Context, descriptor: u64
     // SAFETY: by the contract above; compiled code holds no reference into the context.
     let (ctx, call) = unsafe { (&mut *ctx, &*(descriptor as *const HelperCall)) };
     match *call {
-        HelperCall::ReadFlags => u64::from(ctx.cpu.fp_flags | flags_of_mxcsr(ctx.mxcsr)),
         HelperCall::WriteFlags => {
-            ctx.mxcsr &= !0x3f;
+            ctx.mxcsr &= !STICKY;
             ctx.cpu.fp_flags = a as u32 & 0x1f;
             0
         }
@@ -100,14 +98,13 @@ fn float_call(call: &HelperCall, dynamic: u32, [a, b, c]: [u64; 3]) -> (u64, FpF
         HelperCall::FloatUnary { op, ty, round, nan } => float::unary(op, ty, env(round, nan), a),
         HelperCall::FloatBinary { op, ty, round, nan } => float::binary(op, ty, env(round, nan), a, b),
         HelperCall::Fma { ty, round, nan } => float::fma(ty, env(round, nan), a, b, c),
-        HelperCall::FloatCompare { cond, signaling, ty, nan } => {
-            let (holds, flags) = float::compare(cond, signaling, ty, nan, a, b);
+        HelperCall::FloatCompare { cond, quietness, ty, nan } => {
+            let (holds, flags) = float::compare(cond, quietness, ty, nan, a, b);
             (holds.into(), flags)
         }
         HelperCall::Classify { ty, nan } => (float::classify(ty, nan, a), FpFlags::NONE),
         HelperCall::FloatConvert { op, from, to, round, nan } => float::convert(op, from, to, env(round, nan), a),
         HelperCall::Integer { .. }
-        | HelperCall::ReadFlags
         | HelperCall::WriteFlags
         | HelperCall::Guest { .. }
         | HelperCall::Announce { .. } => {
@@ -130,4 +127,9 @@ fn guest_helper(ctx: &mut Context, index: u16, args: [u64; 3]) -> u64 {
             0
         }
     }
+}
+
+/// The bits of positive infinity.
+pub(crate) fn infinity(ty: Type) -> u64 {
+    if ty == Type::F32 { 0x7f80_0000 } else { 0x7ff0_0000_0000_0000 }
 }

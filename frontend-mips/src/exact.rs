@@ -305,9 +305,9 @@ impl Evaluation<'_> {
                 let found = float::convert(op, self.block.ty(arg), ty, self.env(round), self.operand(arg));
                 self.result(ty, found)
             }
-            Inst::FloatCompare { cond, signaling, ty, args: [a, b] } => {
+            Inst::FloatCompare { cond, quietness, ty, args: [a, b] } => {
                 let (a, b) = (self.operand(a), self.operand(b));
-                let (holds, flags) = float::compare(cond, signaling, ty, self.block.nan, a, b);
+                let (holds, flags) = float::compare(cond, quietness, ty, self.block.nan, a, b);
                 self.raised = self.raised | flags;
                 holds.into()
             }

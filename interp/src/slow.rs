@@ -32,8 +32,8 @@ impl SlowOp {
             Inst::FloatUnary { op, ty, round, .. } => accrue(cpu, float::unary(op, ty, self.fp_env(cpu, round), a)),
             Inst::FloatBinary { .. } => self.float_binary(cpu, a, b),
             Inst::FloatFma { ty, round, .. } => accrue(cpu, float::fma(ty, self.fp_env(cpu, round), a, b, c)),
-            Inst::FloatCompare { cond, signaling, ty, .. } => {
-                let (holds, flags) = float::compare(cond, signaling, ty, self.nan, a, b);
+            Inst::FloatCompare { cond, quietness, ty, .. } => {
+                let (holds, flags) = float::compare(cond, quietness, ty, self.nan, a, b);
                 accrue(cpu, (holds.into(), flags))
             }
             Inst::FloatClass { ty, .. } => float::classify(ty, self.nan, a),

@@ -94,11 +94,10 @@ pub enum Inst {
         round: Round,
         args: [Value; 3],
     },
-    /// 1 if the condition holds. A signalling comparison raises invalid on any NaN, a quiet one on a
-    /// signalling NaN only.
+    /// 1 if the condition holds.
     FloatCompare {
         cond: FloatCond,
-        signaling: bool,
+        quietness: Quietness,
         ty: Type,
         args: [Value; 2],
     },
@@ -322,6 +321,7 @@ impl Inst {
             | ReadFpRound => true,
             FloatUnary { op, .. } => matches!(op, FloatUnaryOp::Neg | FloatUnaryOp::Abs),
             FloatBinary { op, .. } => matches!(op, FloatBinaryOp::CopySign),
+            FloatCompare { quietness, .. } => *quietness == Quietness::Silent,
             _ => false,
         }
     }

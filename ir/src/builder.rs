@@ -164,9 +164,9 @@ impl Builder {
     }
 
     /// A floating-point comparison; the result is an `i8`.
-    pub fn float_compare(&mut self, cond: FloatCond, signaling: bool, a: Value, b: Value) -> Value {
+    pub fn float_compare(&mut self, cond: FloatCond, quietness: Quietness, a: Value, b: Value) -> Value {
         let ty = self.ty(a);
-        self.push(Inst::FloatCompare { cond, signaling, ty, args: [a, b] })
+        self.push(Inst::FloatCompare { cond, quietness, ty, args: [a, b] })
     }
 
     /// A rounding conversion to `ty`.

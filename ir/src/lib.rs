@@ -44,7 +44,7 @@ pub use builder::Builder;
 pub use guest::{AccessKind, Counter, Env, Exit, Fault, FaultCause, Fetch, Guest, HelperDef, Trap, TrapKind};
 pub use op::{
     Access, AtomicOp, BinaryOp, Cond, ConvertOp, ExitKind, FenceKind, FloatBinaryOp, FloatCond, FloatConvertOp,
-    FloatUnaryOp, FpFlags, HelperId, NanRule, Round, UnaryOp,
+    FloatUnaryOp, FpFlags, HelperId, NanRule, Quietness, Round, UnaryOp,
 };
 pub use state::{CpuState, NO_RESERVATION, SLOTS, Slot, SlotInfo};
 pub use types::Type;

@@ -34,6 +34,7 @@ names! {
         Add "fadd", Sub "fsub", Mul "fmul", Div "fdiv", MinNum "fminnum", MaxNum "fmaxnum", CopySign "fcopysign",
     }
     FloatCond { Eq "eq", Lt "lt", Le "le", Unordered "un" }
+    Quietness { Silent "fcmpn", Quiet "fcmp", Signaling "fcmps" }
     FloatConvertOp {
         ToIntS "ftoints", ToIntU "ftointu", FromIntS "ffromints", FromIntU "ffromintu", Format "fformat",
     }

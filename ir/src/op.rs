@@ -215,6 +215,17 @@ pub enum FloatCond {
     Unordered,
 }
 
+/// Which NaNs make a comparison raise invalid (IEEE 754-2019, 5.6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Quietness {
+    /// None: a comparison whose flags are thrown away.
+    Silent,
+    /// Signalling ones.
+    Quiet,
+    /// Any.
+    Signaling,
+}
+
 /// Conversions that round and may raise exceptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FloatConvertOp {

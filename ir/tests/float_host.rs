@@ -9,7 +9,7 @@ mod operands;
 use std::arch::asm;
 
 use emu_ir::eval::float::{self, FpEnv};
-use emu_ir::op::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round};
+use emu_ir::op::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Quietness, Round};
 use emu_ir::types::Type;
 use operands::{F32, F64, Layout, Random};
 
@@ -298,33 +298,34 @@ fn comparisons() {
         return println!("skipped: the host has no AVX");
     }
     use FloatCond::{Eq, Le, Lt, Unordered};
-    let hosts: [(Type, FloatCond, bool, Host); 16] = [
-        (Type::F32, Eq, false, host!("vcmpss {a}, {a}, {b}, 0x00")),
-        (Type::F32, Lt, true, host!("vcmpss {a}, {a}, {b}, 0x01")),
-        (Type::F32, Le, true, host!("vcmpss {a}, {a}, {b}, 0x02")),
-        (Type::F32, Unordered, false, host!("vcmpss {a}, {a}, {b}, 0x03")),
-        (Type::F32, Eq, true, host!("vcmpss {a}, {a}, {b}, 0x10")),
-        (Type::F32, Lt, false, host!("vcmpss {a}, {a}, {b}, 0x11")),
-        (Type::F32, Le, false, host!("vcmpss {a}, {a}, {b}, 0x12")),
-        (Type::F32, Unordered, true, host!("vcmpss {a}, {a}, {b}, 0x13")),
-        (Type::F64, Eq, false, host!("vcmpsd {a}, {a}, {b}, 0x00")),
-        (Type::F64, Lt, true, host!("vcmpsd {a}, {a}, {b}, 0x01")),
-        (Type::F64, Le, true, host!("vcmpsd {a}, {a}, {b}, 0x02")),
-        (Type::F64, Unordered, false, host!("vcmpsd {a}, {a}, {b}, 0x03")),
-        (Type::F64, Eq, true, host!("vcmpsd {a}, {a}, {b}, 0x10")),
-        (Type::F64, Lt, false, host!("vcmpsd {a}, {a}, {b}, 0x11")),
-        (Type::F64, Le, false, host!("vcmpsd {a}, {a}, {b}, 0x12")),
-        (Type::F64, Unordered, true, host!("vcmpsd {a}, {a}, {b}, 0x13")),
+    use Quietness::{Quiet, Signaling};
+    let hosts: [(Type, FloatCond, Quietness, Host); 16] = [
+        (Type::F32, Eq, Quiet, host!("vcmpss {a}, {a}, {b}, 0x00")),
+        (Type::F32, Lt, Signaling, host!("vcmpss {a}, {a}, {b}, 0x01")),
+        (Type::F32, Le, Signaling, host!("vcmpss {a}, {a}, {b}, 0x02")),
+        (Type::F32, Unordered, Quiet, host!("vcmpss {a}, {a}, {b}, 0x03")),
+        (Type::F32, Eq, Signaling, host!("vcmpss {a}, {a}, {b}, 0x10")),
+        (Type::F32, Lt, Quiet, host!("vcmpss {a}, {a}, {b}, 0x11")),
+        (Type::F32, Le, Quiet, host!("vcmpss {a}, {a}, {b}, 0x12")),
+        (Type::F32, Unordered, Signaling, host!("vcmpss {a}, {a}, {b}, 0x13")),
+        (Type::F64, Eq, Quiet, host!("vcmpsd {a}, {a}, {b}, 0x00")),
+        (Type::F64, Lt, Signaling, host!("vcmpsd {a}, {a}, {b}, 0x01")),
+        (Type::F64, Le, Signaling, host!("vcmpsd {a}, {a}, {b}, 0x02")),
+        (Type::F64, Unordered, Quiet, host!("vcmpsd {a}, {a}, {b}, 0x03")),
+        (Type::F64, Eq, Signaling, host!("vcmpsd {a}, {a}, {b}, 0x10")),
+        (Type::F64, Lt, Quiet, host!("vcmpsd {a}, {a}, {b}, 0x11")),
+        (Type::F64, Le, Quiet, host!("vcmpsd {a}, {a}, {b}, 0x12")),
+        (Type::F64, Unordered, Signaling, host!("vcmpsd {a}, {a}, {b}, 0x13")),
     ];
-    for (ty, cond, signaling, host) in hosts {
+    for (ty, cond, quietness, host) in hosts {
         compare(
-            &format!("{cond:?} {ty}, signalling: {signaling}"),
+            &format!("{cond:?} {ty} {quietness:?}"),
             |random| {
                 let [a, b] = random.pair(layout_of(ty));
                 [a, b, 0]
             },
             |env, [a, b, _]| {
-                let (holds, flags) = float::compare(cond, signaling, ty, env.nan, a, b);
+                let (holds, flags) = float::compare(cond, quietness, ty, env.nan, a, b);
                 (holds.into(), flags)
             },
             |round, operands| {

@@ -5,7 +5,7 @@
 //! `.mips` and `.legacy` after the op choose the NaN rule; the default is RISC-V's.
 
 use emu_ir::eval::float::{self, FpEnv};
-use emu_ir::op::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Round};
+use emu_ir::op::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Quietness, Round};
 use emu_ir::types::Type;
 
 const MIN_MAX: &str = "
@@ -409,8 +409,8 @@ fn evaluate(input: &str) -> (u64, FpFlags) {
         (["fclass", ty], &[a]) => (float::classify(float_type(ty), nan, a), FpFlags::NONE),
         ([op, ty], &[a]) => float::unary(unary(op), float_type(ty), env, a),
         ([op, ty], &[a, b]) => match comparison(op) {
-            Some((cond, signaling)) => {
-                let (holds, flags) = float::compare(cond, signaling, float_type(ty), nan, a, b);
+            Some((cond, quietness)) => {
+                let (holds, flags) = float::compare(cond, quietness, float_type(ty), nan, a, b);
                 (holds.into(), flags)
             }
             None => float::binary(binary(op), float_type(ty), env, a, b),
@@ -503,14 +503,14 @@ fn binary(name: &str) -> FloatBinaryOp {
 }
 
 /// A condition and whether quiet NaNs raise invalid; the names with q and `funord` are Zfa's and ours.
-fn comparison(name: &str) -> Option<(FloatCond, bool)> {
+fn comparison(name: &str) -> Option<(FloatCond, Quietness)> {
     match name {
-        "feq" => Some((FloatCond::Eq, false)),
-        "flt" => Some((FloatCond::Lt, true)),
-        "fle" => Some((FloatCond::Le, true)),
-        "fltq" => Some((FloatCond::Lt, false)),
-        "fleq" => Some((FloatCond::Le, false)),
-        "funord" => Some((FloatCond::Unordered, false)),
+        "feq" => Some((FloatCond::Eq, Quietness::Quiet)),
+        "flt" => Some((FloatCond::Lt, Quietness::Signaling)),
+        "fle" => Some((FloatCond::Le, Quietness::Signaling)),
+        "fltq" => Some((FloatCond::Lt, Quietness::Quiet)),
+        "fleq" => Some((FloatCond::Le, Quietness::Quiet)),
+        "funord" => Some((FloatCond::Unordered, Quietness::Quiet)),
         _ => None,
     }
 }

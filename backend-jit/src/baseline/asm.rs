@@ -425,6 +425,11 @@ impl Asm {
         self.inst(prefix, false, false, &[0x0f, 0x2e], a, Rm::Reg(Reg(b)));
     }
 
+    /// Stores MXCSR.
+    pub(super) fn stmxcsr(&mut self, to: Mem) {
+        self.inst(0, false, false, &[0x0f, 0xae], 3, to.into());
+    }
+
     /// `cvtsi2sd`/`cvtsi2ss` of a 32- or 64-bit integer.
     pub(super) fn int_to_float(&mut self, double: bool, wide_int: bool, to: u8, from: Reg) {
         let prefix = if double { 0xf2 } else { 0xf3 };

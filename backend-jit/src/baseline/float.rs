@@ -2,10 +2,12 @@
 //! general-purpose registers, and NaNs are made canonical after each op.
 
 use super::asm::*;
+use super::regs::field;
 use super::{Lower, Unsupported};
-use crate::helpers::HelperCall;
+use crate::context::{FLAGS_OF_STICKY, STICKY, offset};
+use crate::helpers::{HelperCall, infinity};
 use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
-use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Round, Type, Value};
+use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
 
 fn canonical_nan(ty: Type) -> u64 {
     if ty == Type::F32 { CANONICAL_NAN_F32 } else { CANONICAL_NAN_F64 }
@@ -18,10 +20,10 @@ impl Lower<'_> {
             Inst::FloatUnary { op, ty, round, arg } => self.float_unary(at, op, ty, round, arg),
             Inst::FloatBinary { op, ty, round, args } => self.float_binary(at, op, ty, round, args),
             Inst::FloatFma { ty, round, args } => self.fused(at, ty, round, args),
-            Inst::FloatCompare { cond, signaling, ty, args } => self.float_compare(at, cond, signaling, ty, args),
+            Inst::FloatCompare { cond, quietness, ty, args } => self.float_compare(at, cond, quietness, ty, args),
             Inst::FloatClass { ty, arg } => self.float_call(at, HelperCall::Classify { ty, nan }, &[arg]),
             Inst::FloatConvert { op, ty, round, arg } => self.float_convert(at, op, ty, round, arg),
-            Inst::ReadFpFlags => self.float_call(at, HelperCall::ReadFlags, &[]),
+            Inst::ReadFpFlags => self.read_flags(at),
             Inst::WriteFpFlags { value } => {
                 self.helper(HelperCall::WriteFlags, &[value]);
                 self.done(value);
@@ -155,15 +157,23 @@ impl Lower<'_> {
         self.result_or_call(at, ty, call, &args);
     }
 
-    fn float_compare(&mut self, at: Value, cond: FloatCond, signaling: bool, ty: Type, args: [Value; 2]) {
-        let call = HelperCall::FloatCompare { cond, signaling, ty, nan: self.block.nan };
-        let legacy = self.block.nan == NanRule::Legacy;
+    fn float_compare(&mut self, at: Value, cond: FloatCond, quietness: Quietness, ty: Type, args: [Value; 2]) {
+        let call = HelperCall::FloatCompare { cond, quietness, ty, nan: self.block.nan };
+        let nan = match quietness {
+            Quietness::Silent => Some(self.jump_if_nan(cond, args)),
+            _ => None,
+        };
         self.load_xmm(&args);
         // `a < b` is "b above a", which is false for NaNs.
         let (a, b) = if matches!(cond, FloatCond::Lt | FloatCond::Le) { (1, 0) } else { (0, 1) };
         self.asm.ucomis(ty == Type::F64, a, b);
         // ucomis is quiet: on a NaN the helper raises what a signalling comparison raises. (And legacy NaNs are its own.)
-        let unordered = (signaling || legacy).then(|| self.asm.jcc(Cc::Parity));
+        let helps = match quietness {
+            Quietness::Silent => false,
+            Quietness::Quiet => self.block.nan == NanRule::Legacy,
+            Quietness::Signaling => true,
+        };
+        let unordered = helps.then(|| self.asm.jcc(Cc::Parity));
         match cond {
             FloatCond::Lt => self.asm.setcc(Cc::Above, RAX),
             FloatCond::Le => self.asm.setcc(Cc::AboveEqual, RAX),
@@ -180,7 +190,33 @@ impl Lower<'_> {
             self.helper(call, &args);
             self.asm.land(end);
         }
+        nan.into_iter().flatten().for_each(|jump| self.asm.land(jump));
         args.iter().for_each(|v| self.done(*v));
+        self.result_from(at, RAX);
+    }
+
+    /// Jumps where an operand is a NaN, with what the condition then is in rax. Raises nothing.
+    fn jump_if_nan(&mut self, cond: FloatCond, args: [Value; 2]) -> [Jump; 2] {
+        self.asm.mov_imm(RAX, u64::from(cond == FloatCond::Unordered));
+        args.map(|v| {
+            let wide = self.ty(v) == Type::F64;
+            self.copy(v, RCX);
+            // Without the sign.
+            self.asm.alu(Alu::Add, wide, RCX, RCX);
+            self.asm.mov_imm(RDX, 2 * infinity(self.ty(v)));
+            self.asm.alu(Alu::Cmp, wide, RCX, RDX);
+            self.asm.jcc(Cc::Above)
+        })
+    }
+
+    /// The accrued flags: those that are set aside and those in MXCSR.
+    fn read_flags(&mut self, at: Value) {
+        self.asm.stmxcsr(field(offset::MXCSR));
+        self.asm.load(4, false, false, RAX, field(offset::MXCSR));
+        self.asm.alu_imm(Alu::And, false, RAX, STICKY as i32);
+        self.asm.mov_imm(RCX, FLAGS_OF_STICKY.as_ptr() as u64);
+        self.asm.load(1, false, false, RAX, Mem { base: RCX, index: Some(RAX), disp: 0 });
+        self.asm.alu(Alu::Or, false, RAX, field(offset::FP_FLAGS));
         self.result_from(at, RAX);
     }
 

@@ -8,11 +8,17 @@
 //! invalid ends in such a call, which takes SSE's flag back (`helpers`).
 
 use super::{Lower, clif_type};
-use crate::helpers::HelperCall;
+use crate::context::{FLAGS_OF_STICKY, STICKY, offset};
+use crate::helpers::{HelperCall, infinity};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{BlockArg, InstBuilder, Type as ClifType, Value as ClifValue, types};
+use cranelift_codegen::ir::{
+    BlockArg, Endianness, InstBuilder, MemFlagsData, Type as ClifType, Value as ClifValue, types,
+};
 use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
-use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Round, Type, Value};
+use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
+
+/// How one vector type is seen as another: in memory's order.
+const LANES: MemFlagsData = MemFlagsData::new().with_endianness(Endianness::Little);
 
 impl Lower<'_> {
     /// Is the op done by an SSE instruction (so that a NaN it makes is x86's)?
@@ -64,25 +70,36 @@ impl Lower<'_> {
         self.b.ins().select(is_nan, nan, value)
     }
 
+    /// A single as the lower half of a register, under ones. (A scalar is the first lane of a vector as it is.)
     pub(super) fn nan_box(&mut self, arg: Value) -> ClifValue {
         let a = self.clean(arg);
-        let bits = self.bitcast(Type::I32, a);
-        let wide = self.b.ins().uextend(types::I64, bits);
-        let ones = self.b.ins().iconst(types::I64, 0xffff_ffff_0000_0000_u64 as i64);
-        let boxed = self.b.ins().bor(wide, ones);
-        self.bitcast(Type::F64, boxed)
+        let lanes = self.b.ins().scalar_to_vector(types::F32X4, a);
+        let lanes = self.b.ins().bitcast(types::I32X4, LANES, lanes);
+        let ones = [0u32, !0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
+        let ones = self.b.func.dfg.constants.insert(ones.into());
+        let ones = self.b.ins().vconst(types::I32X4, ones);
+        let boxed = self.b.ins().bor(lanes, ones);
+        let boxed = self.b.ins().bitcast(types::F64X2, LANES, boxed);
+        self.b.ins().extractlane(boxed, 0)
     }
 
     pub(super) fn nan_unbox(&mut self, arg: Value) -> ClifValue {
         let a = self.clean(arg);
         let bits = self.bitcast(Type::I64, a);
         let high = self.b.ins().ushr_imm_u(bits, 32);
-        let ones = self.b.ins().iconst(types::I64, 0xffff_ffff);
-        let boxed = self.b.ins().icmp(IntCC::Equal, high, ones);
-        let low = self.b.ins().ireduce(types::I32, bits);
-        let nan = self.b.ins().iconst(types::I32, CANONICAL_NAN_F32 as i64);
-        let chosen = self.b.ins().select(boxed, low, nan);
-        self.bitcast(Type::F32, chosen)
+        let high = self.b.ins().ireduce(types::I32, high);
+        let boxed = self.b.ins().icmp_imm_s(IntCC::Equal, high, -1);
+        // Who computes with the single need not wait for the comparison.
+        self.hot_or_call(
+            boxed,
+            types::F32,
+            |l| {
+                let lanes = l.b.ins().scalar_to_vector(types::F64X2, a);
+                let lanes = l.b.ins().bitcast(types::F32X4, LANES, lanes);
+                l.b.ins().extractlane(lanes, 0)
+            },
+            |l| l.constant(Type::F32, CANONICAL_NAN_F32),
+        )
     }
 
     pub(super) fn call(&mut self, call: HelperCall, ty: Type, args: &[Value]) -> ClifValue {
@@ -180,8 +197,14 @@ impl Lower<'_> {
         self.hot_or_call(number, clif_type(ty), |_| result, |l| l.call(call, ty, &args))
     }
 
-    pub(super) fn float_compare(&mut self, cond: FloatCond, signaling: bool, ty: Type, args: [Value; 2]) -> ClifValue {
-        let call = HelperCall::FloatCompare { cond, signaling, ty, nan: self.cur.nan };
+    pub(super) fn float_compare(
+        &mut self,
+        cond: FloatCond,
+        quietness: Quietness,
+        ty: Type,
+        args: [Value; 2],
+    ) -> ClifValue {
+        let call = HelperCall::FloatCompare { cond, quietness, ty, nan: self.cur.nan };
         let (a, b) = (self.value(args[0]), self.value(args[1]));
         let cc = match cond {
             FloatCond::Eq => FloatCC::Equal,
@@ -189,7 +212,12 @@ impl Lower<'_> {
             FloatCond::Le => FloatCC::LessThanOrEqual,
             FloatCond::Unordered => FloatCC::Unordered,
         };
-        if !signaling && self.cur.nan != NanRule::Legacy {
+        if quietness == Quietness::Silent {
+            let number = self.are_numbers(args);
+            let unordered = |l: &mut Self| l.b.ins().iconst(types::I8, i64::from(cond == FloatCond::Unordered));
+            return self.hot_or_call(number, types::I8, |l| l.b.ins().fcmp(cc, a, b), unordered);
+        }
+        if quietness == Quietness::Quiet && self.cur.nan != NanRule::Legacy {
             return self.b.ins().fcmp(cc, a, b);
         }
         // ucomisd is quiet: on a NaN the helper raises what a signalling comparison raises. (And legacy NaNs are its own.)
@@ -197,19 +225,44 @@ impl Lower<'_> {
         self.hot_or_call(ordered, types::I8, |l| l.b.ins().fcmp(cc, a, b), |l| l.call(call, Type::I8, &args))
     }
 
+    /// Is neither of them a NaN? By integer operations, which raise nothing.
+    fn are_numbers(&mut self, args: [Value; 2]) -> ClifValue {
+        let [a, b] = args.map(|v| {
+            let value = self.value(v);
+            let bits = self.bitcast(self.ty(v).as_int(), value);
+            // Without the sign.
+            let magnitude = self.b.ins().iadd(bits, bits);
+            let infinity = 2 * infinity(self.ty(v)) as i64;
+            self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity)
+        });
+        self.b.ins().band(a, b)
+    }
+
+    /// The accrued flags: those that are set aside and those in MXCSR.
+    pub(super) fn read_flags(&mut self) -> ClifValue {
+        let entry = self.load_ctx(types::I64, offset::STORE_MXCSR_ENTRY);
+        self.b.ins().call_indirect(self.store_mxcsr_sig, entry, &[self.ctx]);
+        let mxcsr = self.load_ctx(types::I32, offset::MXCSR);
+        let sticky = self.b.ins().band_imm_u(mxcsr, i64::from(STICKY));
+        let sticky = self.b.ins().uextend(types::I64, sticky);
+        let table = self.b.ins().iconst(types::I64, FLAGS_OF_STICKY.as_ptr() as i64);
+        let at = self.b.ins().iadd(table, sticky);
+        let raised = self.b.ins().uload8(types::I32, MemFlagsData::trusted(), at, 0);
+        let accrued = self.load_ctx(types::I32, offset::FP_FLAGS);
+        self.b.ins().bor(accrued, raised)
+    }
+
     /// As `emu_ir::eval::float::classify`; what a NaN is the call tells.
     pub(super) fn classify(&mut self, ty: Type, arg: Value) -> ClifValue {
         let call = HelperCall::Classify { ty, nan: self.cur.nan };
-        let (int, infinity, normal) = match ty {
-            Type::F32 => (types::I32, 0x7f80_0000, 0x0080_0000),
-            _ => (types::I64, 0x7ff0_0000_0000_0000, 0x0010_0000_0000_0000),
-        };
+        let (int, infinity) = (clif_type(ty.as_int()), infinity(ty) as i64);
+        let normal = if ty == Type::F32 { 0x0080_0000 } else { 0x0010_0000_0000_0000 };
         let value = self.clean(arg);
         let bits = self.bitcast(ty.as_int(), value);
         let sign = self.b.ins().iconst(int, 1 << (ty.bits() - 1));
         let magnitude = self.b.ins().band_not(bits, sign);
-        let number = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity);
-        let hot = |l: &mut Self| {
+        let negative = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, bits, 0);
+        let number = |l: &mut Self| {
             // Zero, subnormal, normal, infinity: mirrored around zero.
             let steps = [1, normal, infinity].map(|least| {
                 let reached = l.b.ins().icmp_imm_u(IntCC::UnsignedGreaterThanOrEqual, magnitude, least);
@@ -217,14 +270,23 @@ impl Lower<'_> {
             });
             let some = l.b.ins().iadd(steps[0], steps[1]);
             let from_zero = l.b.ins().iadd(some, steps[2]);
-            let negative = l.b.ins().icmp_imm_s(IntCC::SignedLessThan, bits, 0);
             let (three, one) = (l.b.ins().iconst(types::I32, 3), l.b.ins().iconst(types::I32, 1));
             let below = l.b.ins().isub(three, from_zero);
             let above = l.b.ins().iadd_imm_s(from_zero, 4);
             let class = l.b.ins().select(negative, below, above);
             l.b.ins().ishl(one, class)
         };
-        self.hot_or_call(number, types::I32, hot, |l| l.call(call, Type::I32, &[arg]))
+        let other = |l: &mut Self| {
+            let is_number = l.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity);
+            l.hot_or_call(is_number, types::I32, number, |l| l.call(call, Type::I32, &[arg]))
+        };
+        let above = self.b.ins().iadd_imm_s(magnitude, -normal);
+        let is_normal = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThan, above, infinity - normal);
+        let usual = |l: &mut Self| {
+            let (below, above) = (l.b.ins().iconst(types::I32, 1 << 1), l.b.ins().iconst(types::I32, 1 << 6));
+            l.b.ins().select(negative, below, above)
+        };
+        self.hot_or_call(is_normal, types::I32, usual, other)
     }
 
     pub(super) fn float_convert(&mut self, op: FloatConvertOp, to: Type, round: Round, arg: Value) -> ClifValue {

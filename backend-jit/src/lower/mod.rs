@@ -118,6 +118,7 @@ struct Lower<'a> {
     code_sig: clif::SigRef,
     helper_sig: clif::SigRef,
     quiet_helper_sig: clif::SigRef,
+    store_mxcsr_sig: clif::SigRef,
     cur: Current,
 }
 
@@ -166,6 +167,9 @@ impl<'a> Lower<'a> {
         let mut quiet = Signature::new(CallConv::PreserveAll);
         quiet.params.extend([AbiParam::new(types::I64); 5]);
         let quiet_helper_sig = b.import_signature(quiet);
+        let mut store_mxcsr = Signature::new(CallConv::PreserveAll);
+        store_mxcsr.params.push(AbiParam::new(types::I64));
+        let store_mxcsr_sig = b.import_signature(store_mxcsr);
         let mem_base = b.ins().load(types::I64, MemFlagsData::trusted(), ctx, offset::MEM_BASE);
         let blocks = region.blocks.iter().map(|_| b.create_block()).collect();
         Lower {
@@ -181,6 +185,7 @@ impl<'a> Lower<'a> {
             code_sig,
             helper_sig,
             quiet_helper_sig,
+            store_mxcsr_sig,
             cur: Current::default(),
         }
     }
@@ -321,7 +326,7 @@ impl<'a> Lower<'a> {
             Inst::FloatUnary { op, ty, round, arg } => self.float_unary(op, ty, round, arg),
             Inst::FloatBinary { op, ty, round, args } => self.float_binary(op, ty, round, args),
             Inst::FloatFma { ty, round, args } => self.fma(ty, round, args),
-            Inst::FloatCompare { cond, signaling, ty, args } => self.float_compare(cond, signaling, ty, args),
+            Inst::FloatCompare { cond, quietness, ty, args } => self.float_compare(cond, quietness, ty, args),
             Inst::FloatClass { ty, arg } => self.classify(ty, arg),
             Inst::FloatConvert { op, ty, round, arg } => self.float_convert(op, ty, round, arg),
             Inst::Load { ty, access, addr, offset } => self.load(at, ty, access, addr, offset),
@@ -331,10 +336,7 @@ impl<'a> Lower<'a> {
             Inst::LoadReserved { ty, addr } => self.load_reserved(ty, addr),
             Inst::StoreConditional { ty, addr, value } => self.store_conditional(ty, addr, value),
             Inst::Fence { kind } => return self.fence(kind),
-            Inst::ReadFpFlags => {
-                let flags = self.helper(HelperCall::ReadFlags, &[]);
-                self.b.ins().ireduce(types::I32, flags)
-            }
+            Inst::ReadFpFlags => self.read_flags(),
             Inst::WriteFpFlags { value } => {
                 let value = self.value(value);
                 let value = self.b.ins().uextend(types::I64, value);

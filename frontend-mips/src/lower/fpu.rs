@@ -8,7 +8,9 @@ use super::{Flow, Lower};
 use crate::fcsr;
 use crate::fields::Word;
 use crate::regs::fcc_slot;
-use emu_ir::{BinaryOp, Cond, ConvertOp, FloatBinaryOp, FloatCond, FloatUnaryOp, Inst, Round, Type, UnaryOp, Value};
+use emu_ir::{
+    BinaryOp, Cond, ConvertOp, FloatBinaryOp, FloatCond, FloatUnaryOp, Inst, Quietness, Round, Type, UnaryOp, Value,
+};
 
 /// The rounding mode of ops that do not round.
 pub(super) const EXACT: Round = Round::NearestEven;
@@ -271,8 +273,10 @@ pub fn max(t: &mut Lower, w: Word) -> Flow {
 fn by_magnitude(t: &mut Lower, w: Word, op: FloatBinaryOp) -> Flow {
     let (a, b) = (t.f(format(w), w.fs()), t.f(format(w), w.ft()));
     let (x, y) = (t.ir.float_unary(FloatUnaryOp::Abs, EXACT, a), t.ir.float_unary(FloatUnaryOp::Abs, EXACT, b));
-    let (less, greater) =
-        (t.ir.float_compare(FloatCond::Lt, false, x, y), t.ir.float_compare(FloatCond::Lt, false, y, x));
+    let (less, greater) = (
+        t.ir.float_compare(FloatCond::Lt, Quietness::Quiet, x, y),
+        t.ir.float_compare(FloatCond::Lt, Quietness::Quiet, y, x),
+    );
     let (first, second) = if op == FloatBinaryOp::MinNum { (less, greater) } else { (greater, less) };
     let other = t.ir.float_binary(op, EXACT, a, b);
     let value = t.ir.select(second, b, other);
@@ -293,8 +297,8 @@ pub fn maxa(t: &mut Lower, w: Word) -> Flow {
 
 /// What the four low bits of a condition ask for: unordered (1), equal (2), less (4); 8 makes a NaN raise invalid.
 pub(super) fn condition(t: &mut Lower, bits: u32, a: Value, b: Value) -> Value {
-    let signaling = bits & 8 != 0;
-    let mut compare = |cond, x, y| t.ir.float_compare(cond, signaling, x, y);
+    let quietness = if bits & 8 != 0 { Quietness::Signaling } else { Quietness::Quiet };
+    let mut compare = |cond, x, y| t.ir.float_compare(cond, quietness, x, y);
     match bits & 7 {
         // False, but it compares.
         0 => {

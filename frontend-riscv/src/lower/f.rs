@@ -6,7 +6,8 @@
 use super::{Flow, Lower};
 use crate::fields::{IMM_I, IMM_S, Word};
 use emu_ir::{
-    Access, BinaryOp, ConvertOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, Round, Type, Value,
+    Access, BinaryOp, ConvertOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, Quietness, Round, Type,
+    Value,
 };
 
 /// The rounding mode of ops that do not round.
@@ -163,26 +164,26 @@ fn xor_sign(t: &mut Lower, w: Word, a: Value) -> Value {
 }
 
 /// rd = 1 if rs1 and rs2 fulfil the condition, else 0.
-fn compare(t: &mut Lower, w: Word, cond: FloatCond, signaling: bool) -> Flow {
+fn compare(t: &mut Lower, w: Word, cond: FloatCond, quietness: Quietness) -> Flow {
     let (a, b) = (t.f(format(w), w.rs1()), t.f(format(w), w.rs2()));
-    let value = t.ir.float_compare(cond, signaling, a, b);
+    let value = t.ir.float_compare(cond, quietness, a, b);
     t.set_zext(w.rd(), value);
     Flow::Next
 }
 
 /// FEQ: quiet.
 pub fn feq(t: &mut Lower, w: Word) -> Flow {
-    compare(t, w, FloatCond::Eq, false)
+    compare(t, w, FloatCond::Eq, Quietness::Quiet)
 }
 
 /// FLT: signalling.
 pub fn flt(t: &mut Lower, w: Word) -> Flow {
-    compare(t, w, FloatCond::Lt, true)
+    compare(t, w, FloatCond::Lt, Quietness::Signaling)
 }
 
 /// FLE: signalling.
 pub fn fle(t: &mut Lower, w: Word) -> Flow {
-    compare(t, w, FloatCond::Le, true)
+    compare(t, w, FloatCond::Le, Quietness::Signaling)
 }
 
 /// FCLASS.

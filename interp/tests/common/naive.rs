@@ -82,8 +82,8 @@ fn step(
         Inst::FloatUnary { op, ty, round, arg } => raised(float::unary(op, ty, fp(cpu, round), v(arg))),
         Inst::FloatBinary { op, ty, round, args: [a, b] } => raised(float::binary(op, ty, fp(cpu, round), v(a), v(b))),
         Inst::FloatFma { ty, round, args: [a, b, c] } => raised(float::fma(ty, fp(cpu, round), v(a), v(b), v(c))),
-        Inst::FloatCompare { cond, signaling, ty, args: [a, b] } => {
-            let (holds, flags) = float::compare(cond, signaling, ty, block.nan, v(a), v(b));
+        Inst::FloatCompare { cond, quietness, ty, args: [a, b] } => {
+            let (holds, flags) = float::compare(cond, quietness, ty, block.nan, v(a), v(b));
             raised((holds.into(), flags))
         }
         Inst::FloatClass { ty, arg } => float::classify(ty, block.nan, v(arg)),

@@ -3,17 +3,19 @@
 //! [`optimize`] makes two passes, each linear in the length of the block:
 //!
 //! 1. Forwards (`Rewriter`): every instruction is simplified given the simplified ones before it: constants are folded
-//!    through [`crate::eval`], registers' values are forwarded, and the rules in `int`, `convert`, `compare` and `bits` apply.
+//!    through [`crate::eval`], registers' values are forwarded, and the rules in `int`, `convert`, `compare`, `bits` and `flags` apply.
 //!    `width` knows how many low bits of a value matter.
 //! 2. Backwards (`sweep`): register writes that nobody can see and pure instructions without users go away.
 //!
-//! Nothing that can fault, and no floating-point op that may raise a flag, is moved, added or dropped. Registers are exact
+//! Nothing that can fault, and no floating-point op that may raise a flag, is moved, added or dropped (but comparisons
+//! whose flags are taken back at once). Registers are exact
 //! at every instruction that can fault, after every guest instruction that cannot be repeated ([`Inst::is_unrepeatable`])
 //! and at the end, but no longer between any two guest instructions.
 
 mod bits;
 mod compare;
 mod convert;
+mod flags;
 mod int;
 pub mod liveness;
 mod sweep;
@@ -114,6 +116,7 @@ impl Rewriter {
                 self.known = [NO_VALUE; GUEST_SLOTS];
                 Some(self.push(inst))
             }
+            Inst::WriteFpFlags { value } if self.silences(value) => None,
             Inst::TrapIf { cond, .. } | Inst::LeaveIf { cond, .. } if self.constant(cond) == Some(0) => None,
             _ if inst.result().is_some() => Some(self.emit(inst)),
             _ => {

@@ -64,6 +64,7 @@ impl Width {
                 Width::below(1, Type::I8)
             }
             Inst::FloatClass { .. } => Width::below(10, Type::I32),
+            Inst::ReadFpFlags => Width::below(5, Type::I32),
             _ => Width::any(inst.result().unwrap_or(Type::I64)),
         }
     }

@@ -344,10 +344,10 @@ impl Parser<'_> {
     }
 
     fn float(&self, op: &mut Opcode<'_>, c: &mut Cursor<'_>) -> Parsed<Inst> {
-        if matches!(op.head, "fcmp" | "fcmps") {
+        if let Some(quietness) = named(&Quietness::ALL, Quietness::name, op.head) {
             let cond = op.suffix("a condition", |s| named(&FloatCond::ALL, FloatCond::name, s))?;
             let (ty, args) = (op.ty()?, self.values(c)?);
-            return Ok(Inst::FloatCompare { cond, signaling: op.head == "fcmps", ty, args });
+            return Ok(Inst::FloatCompare { cond, quietness, ty, args });
         }
         if op.head == "fclass" {
             return Ok(Inst::FloatClass { ty: op.ty()?, arg: self.value(c)? });

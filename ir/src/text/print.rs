@@ -122,8 +122,8 @@ impl Display for Opcode<'_> {
             Inst::FloatUnary { op, ty, round, .. } => write!(f, "{}.{ty}.{}", op.name(), round.name()),
             Inst::FloatBinary { op, ty, round, .. } => write!(f, "{}.{ty}.{}", op.name(), round.name()),
             Inst::FloatFma { ty, round, .. } => write!(f, "fma.{ty}.{}", round.name()),
-            Inst::FloatCompare { cond, signaling, ty, .. } => {
-                write!(f, "{}.{}.{ty}", if signaling { "fcmps" } else { "fcmp" }, cond.name())
+            Inst::FloatCompare { cond, quietness, ty, .. } => {
+                write!(f, "{}.{}.{ty}", quietness.name(), cond.name())
             }
             Inst::FloatClass { ty, .. } => write!(f, "fclass.{ty}"),
             Inst::FloatConvert { op, ty, round, .. } => write!(f, "{}.{ty}.{}", op.name(), round.name()),

@@ -159,7 +159,7 @@ impl Generator<'_> {
     fn bool(&mut self) -> Value {
         if self.floats && self.c.below(4) == 0 {
             let [a, b] = self.values2(Type::F64);
-            return self.b.float_compare(self.c.of(&FloatCond::ALL), self.c.flag(), a, b);
+            return self.b.float_compare(self.c.of(&FloatCond::ALL), self.c.of(&Quietness::ALL), a, b);
         }
         let (cond, ty) = (self.c.of(&Cond::ALL), self.int());
         let [a, b] = self.values2(ty);
@@ -339,7 +339,7 @@ impl Generator<'_> {
                 let c = self.value(ty);
                 self.b.fma(round, a, b, c)
             }
-            4 => self.b.float_compare(self.c.of(&FloatCond::ALL), self.c.flag(), a, b),
+            4 => self.b.float_compare(self.c.of(&FloatCond::ALL), self.c.of(&Quietness::ALL), a, b),
             5 => self.b.push(Inst::FloatClass { ty, arg: a }),
             6 => self.float_convert(ty, round, a),
             7 => self.b.convert(ConvertOp::Bitcast, ty.as_int(), a),

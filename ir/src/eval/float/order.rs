@@ -2,15 +2,19 @@
 
 use super::nan;
 use super::value::Format;
-use crate::op::{FloatCond, FpFlags, NanRule};
+use crate::op::{FloatCond, FpFlags, NanRule, Quietness};
 use crate::types::Type;
 
-/// A comparison on type `ty`. A NaN raises invalid if the comparison or the NaN is signalling.
+/// A comparison on type `ty`.
 #[inline]
-pub fn compare(cond: FloatCond, signaling: bool, ty: Type, nan: NanRule, a: u64, b: u64) -> (bool, FpFlags) {
+pub fn compare(cond: FloatCond, quietness: Quietness, ty: Type, nan: NanRule, a: u64, b: u64) -> (bool, FpFlags) {
     let format = Format::of(ty);
     if format.is_nan(a) || format.is_nan(b) {
-        let invalid = signaling || nan::is_signaling(format, nan, a) || nan::is_signaling(format, nan, b);
+        let invalid = match quietness {
+            Quietness::Silent => false,
+            Quietness::Quiet => nan::is_signaling(format, nan, a) || nan::is_signaling(format, nan, b),
+            Quietness::Signaling => true,
+        };
         return (cond == FloatCond::Unordered, if invalid { FpFlags::NV } else { FpFlags::NONE });
     }
     let (a, b) = (host(ty, a), host(ty, b));
