@@ -19,6 +19,8 @@ pub(crate) struct Arena {
     used: usize,
     /// ... and from here on.
     cold: usize,
+    /// Memory from here to there has not been asked for.
+    fresh: Range<usize>,
 }
 
 /// Alignment of cold code.
@@ -30,6 +32,9 @@ const HOST_PAGE: usize = 4096;
 /// Bytes after which what has been filled is no longer mapped twice.
 const WINDOW: usize = 1 << 18;
 
+/// Bytes that are asked of the host at once, as a fault for each page would take longer.
+const STRIDE: usize = 1 << 16;
+
 // SAFETY: the pointers are to mappings that the arena owns for its whole life; writes go through `&mut self`, or
 // through atomics (`set_slot`).
 unsafe impl Send for Arena {}
@@ -39,7 +44,7 @@ unsafe impl Sync for Arena {}
 impl Arena {
     pub(crate) fn new(size: usize) -> Result<Arena, JitError> {
         let rw = map(size)?;
-        let mut arena = Arena { rw, rx: ptr::null(), size, used: 0, cold: size };
+        let mut arena = Arena { rw, rx: ptr::null(), size, used: 0, cold: size, fresh: 0..size };
         arena.rx = map_again(rw, size)?;
         Ok(arena)
     }
@@ -62,6 +67,7 @@ impl Arena {
 
     /// In the child: puts the copy in place of the parent's memory, at the same addresses.
     pub(crate) fn adopt(&mut self, mut copy: Arena) -> Result<(), JitError> {
+        self.fresh = self.used..self.cold;
         move_to(std::mem::replace(&mut copy.rw, ptr::null_mut()), self.rw, self.size)?;
         move_to(std::mem::replace(&mut copy.rx, ptr::null()).cast_mut(), self.rx.cast_mut(), self.size)
     }
@@ -69,6 +75,11 @@ impl Arena {
     /// Host addresses that belong to code.
     pub(crate) fn range(&self) -> (u64, u64) {
         (self.rx as u64, self.rx as u64 + self.size as u64)
+    }
+
+    /// The distance of an executable address from the start.
+    pub(crate) fn offset(&self, addr: u64) -> u32 {
+        (addr - self.rx as u64) as u32
     }
 
     /// Bytes in use.
@@ -84,6 +95,7 @@ impl Arena {
         if start.checked_add(code.len())? > cold_start {
             return None;
         }
+        self.bring_in(start + code.len(), cold_start);
         // SAFETY: both are inside the writable mapping (just checked); nothing executes there yet.
         unsafe {
             ptr::copy_nonoverlapping(code.as_ptr(), self.rw.add(start), code.len());
@@ -94,6 +106,19 @@ impl Arena {
         self.unmap_written(before.0 / WINDOW..self.used / WINDOW);
         self.unmap_written(self.cold.div_ceil(WINDOW)..before.1.div_ceil(WINDOW));
         Some((self.rx as u64 + start as u64, self.rx as u64 + cold_start as u64))
+    }
+
+    /// Brings memory in that is about to be written, up to `used` and from `cold` on.
+    fn bring_in(&mut self, used: usize, cold: usize) {
+        let start = used.next_multiple_of(STRIDE).clamp(self.fresh.start, self.size);
+        let end = (cold / STRIDE * STRIDE).min(self.fresh.end);
+        for part in [self.fresh.start..start, end..self.fresh.end] {
+            if !part.is_empty() {
+                // SAFETY: the part lies in the writable mapping. Where the host cannot do this, each page comes with a fault.
+                unsafe { libc::madvise(self.rw.add(part.start).cast(), part.len(), libc::MADV_POPULATE_WRITE) };
+            }
+        }
+        self.fresh = start..end.max(start);
     }
 
     /// Takes windows that have been filled out of the host's page tables, as far as they are there to be written: the memory is

@@ -38,11 +38,16 @@ pub struct CodeCache {
     generation: AtomicU64,
 }
 
+/// Much code is that of a block with a handful of instructions: tables are shared by all, and nothing has memory of its own.
 #[derive(Debug)]
 struct Inner {
     arena: Arena,
     /// By ascending code address: the arena gives out no other.
     regions: Vec<Placed>,
+    /// Host instructions that access guest memory: address from the arena's start, ascending, and index into `insns`.
+    traps: Vec<(u32, u32)>,
+    insns: Vec<InsnRef>,
+    incoming: LinkLists,
     /// Indices into `regions`.
     by_key: FxHashMap<BlockKey, u32>,
     /// The same, with those that have been dropped by way of another page.
@@ -56,14 +61,37 @@ struct Placed {
     key: BlockKey,
     start: u64,
     len: u32,
-    traps: Box<[(u32, u32)]>,
-    insns: Box<[InsnRef]>,
+    /// Where its instructions begin in [`Inner::insns`].
+    first_insn: u32,
+    /// Exits that lead here.
+    incoming: LinkList,
     precise: bool,
     legacy_nan: bool,
     counted: bool,
     quick: bool,
-    /// Exits that lead here.
-    incoming: Vec<Link>,
+}
+
+/// Lists of links, in one memory. What is taken from a list is not used again before all is cleared, as the code is not.
+#[derive(Debug, Default)]
+struct LinkLists {
+    /// A link, and the rest of its list.
+    cells: Vec<(Link, LinkList)>,
+}
+
+/// A list of [`LinkLists`]: the index of its first cell, plus one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LinkList(u32);
+
+impl LinkLists {
+    fn push(&mut self, list: &mut LinkList, link: Link) {
+        self.cells.push((link, *list));
+        *list = LinkList(self.cells.len() as u32);
+    }
+
+    fn iter(&self, list: LinkList) -> impl Iterator<Item = Link> {
+        let cell = |list: LinkList| (list.0 as usize).checked_sub(1).map(|index| self.cells[index]);
+        std::iter::successors(cell(list), move |(_, rest)| cell(*rest)).map(|(link, _)| link)
+    }
 }
 
 /// What a fault in compiled code means to the guest.
@@ -90,6 +118,9 @@ impl CodeCache {
             inner: Mutex::new(Inner {
                 arena,
                 regions: Vec::new(),
+                traps: Vec::new(),
+                insns: Vec::new(),
+                incoming: LinkLists::default(),
                 by_key: FxHashMap::default(),
                 by_page: FxHashMap::default(),
                 stats: Stats::default(),
@@ -117,10 +148,17 @@ impl CodeCache {
         self.harts.lock().unwrap_or_else(PoisonError::into_inner).retain(|h| !Arc::ptr_eq(h, hart));
     }
 
-    /// The address of the code for `key`.
-    pub(crate) fn lookup(&self, key: BlockKey) -> Option<u64> {
-        let inner = self.lock();
-        inner.by_key.get(&key).map(|index| inner.regions[*index as usize].start)
+    /// The address of the code for `key`. From now on the exit `link`, if there is one, leads straight to it.
+    pub(crate) fn enter(&self, key: BlockKey, link: Option<Link>) -> Option<u64> {
+        let inner = &mut *self.lock();
+        let target = &mut inner.regions[*inner.by_key.get(&key)? as usize];
+        // The exit's own code is in place: only `Inner::clear` moves other code there, and the generation changes.
+        if let Some(link) = link {
+            link.join(&mut inner.arena, target.start, target.quick);
+            inner.incoming.push(&mut target.incoming, link);
+            inner.stats.links += 1;
+        }
+        Some(target.start)
     }
 
     /// Is there a region for `key`? Quick code does not count.
@@ -148,9 +186,8 @@ impl CodeCache {
         let align = if region.quick { QUICK_ALIGN } else { REGION_ALIGN };
         let (start, cold) = match inner.arena.add(&region.bytes, align, &region.cold) {
             Some(places) => places,
-            None if self.all_outside() => {
+            None if self.keep_outside() => {
                 inner.clear();
-                self.generation.fetch_add(1, Ordering::SeqCst);
                 inner.stats.flushes += 1;
                 inner.arena.add(&region.bytes, align, &region.cold)?
             }
@@ -164,19 +201,6 @@ impl CodeCache {
         inner.link_exits(Placement { start, cold }, &region, self.stubs.exit);
         inner.place(start, region);
         Some(start)
-    }
-
-    /// Lets the exit that a hart left through lead straight to the code for `key` from now on.
-    pub(crate) fn link(&self, link: Link, key: BlockKey, code: u64) {
-        let inner = &mut *self.lock();
-        // The exit's own region, or the target, may be gone by now.
-        let from = inner.at(link.source(&inner.arena)).is_some();
-        let target = inner.by_key.get(&key).map(|index| &mut inner.regions[*index as usize]);
-        if let Some(target) = target.filter(|target| from && target.start == code) {
-            link.join(&mut inner.arena, code, target.quick);
-            target.incoming.push(link);
-            inner.stats.links += 1;
-        }
     }
 
     /// Drops all code made from guest addresses in `range`. When it returns, no other hart runs any of it.
@@ -221,7 +245,10 @@ impl CodeCache {
         self.harts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn all_outside(&self) -> bool {
+    /// Is no hart in compiled code? One that comes in from now on waits for the lock that the caller holds: it sees the new
+    /// generation, and has to look code up.
+    fn keep_outside(&self) -> bool {
+        self.generation.fetch_add(1, Ordering::SeqCst);
         self.hart_list().iter().all(|h| h.is_outside())
     }
 
@@ -244,36 +271,36 @@ impl CodeCache {
     pub(crate) fn fault_point(&self, rip: u64, ctx: &Context) -> Option<FaultPoint> {
         let inner = self.lock();
         let region = inner.at(rip)?;
-        let offset = (rip - region.start) as u32;
-        let at = region.traps.binary_search_by_key(&offset, |t| t.0).ok()?;
-        let faulting = region.traps[at].1;
+        let at = inner.traps.binary_search_by_key(&inner.arena.offset(rip), |t| t.0).ok()?;
+        let index = inner.traps[at].1;
+        let faulting = inner.insns[index as usize];
         if !region.precise {
-            return Some(FaultPoint::Imprecise { pc: region.insns[faulting as usize].pc });
+            return Some(FaultPoint::Imprecise { pc: faulting.pc });
         }
         let replay = |pc, since: u64| FaultPoint::Replay {
             pc,
             retired: region.counted.then_some(ctx.checkpoint_count + since),
-            faulting: region.insns[faulting as usize].pc,
+            faulting: faulting.pc,
             legacy_nan: region.legacy_nan,
         };
         if region.quick {
             // Registers are written when they change, and nothing changes before the instruction's last fault.
             return Some(FaultPoint::Replay {
-                pc: region.insns[faulting as usize].pc,
+                pc: faulting.pc,
                 // All of the block were counted at its start.
-                retired: region.counted.then(|| ctx.cpu.insn_count - u64::from(region.insns[faulting as usize].left)),
-                faulting: region.insns[faulting as usize].pc,
+                retired: region.counted.then(|| ctx.cpu.insn_count - u64::from(faulting.left)),
+                faulting: faulting.pc,
                 legacy_nan: region.legacy_nan,
             });
         }
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
             return Some(replay(region.key.pc, 0));
         }
-        let (index, resume) = (ctx.checkpoint >> 2, Resume::from_bits(ctx.checkpoint & 3));
-        let insn = region.insns[index as usize];
+        let (checkpoint, resume) = (ctx.checkpoint >> 2, Resume::from_bits(ctx.checkpoint & 3));
+        let insn = inner.insns[(region.first_insn + checkpoint) as usize];
         // The checkpoint is taken just before the instruction has its effect. If another one faults, it had it.
         let done = match resume {
-            Resume::Effect => index != faulting,
+            Resume::Effect => region.first_insn + checkpoint != index,
             Resume::Completed => true,
             Resume::Start => false,
         };
@@ -330,7 +357,7 @@ impl Inner {
                 Some(index) => {
                     let target = &mut self.regions[*index as usize];
                     link.join(&mut self.arena, target.start, target.quick);
-                    target.incoming.push(link);
+                    self.incoming.push(&mut target.incoming, link);
                 }
                 None => link.part(&mut self.arena, exit),
             }
@@ -349,23 +376,25 @@ impl Inner {
         let index = self.regions.len() as u32;
         let before = self.by_key.insert(region.key, index).map(|old| &mut self.regions[old as usize]);
         let incoming = before.map(|old| std::mem::take(&mut old.incoming)).unwrap_or_default();
-        for link in &incoming {
+        for link in self.incoming.iter(incoming) {
             link.join(&mut self.arena, start, region.quick);
         }
         for page in region.pages.iter() {
             self.by_page.entry(page).or_default().push(index);
         }
+        let (offset, first_insn) = (self.arena.offset(start), self.insns.len() as u32);
+        self.traps.extend(region.traps.iter().map(|(at, insn)| (offset + at, first_insn + insn)));
+        self.insns.extend(region.insns);
         let placed = Placed {
             key: region.key,
             start,
             len: region.bytes.len() as u32,
-            traps: region.traps.into(),
-            insns: region.insns.into(),
+            first_insn,
+            incoming,
             precise: region.precise,
             legacy_nan: region.legacy_nan,
             counted: region.counted,
             quick: region.quick,
-            incoming,
         };
         self.regions.push(placed);
     }
@@ -374,7 +403,7 @@ impl Inner {
         for index in self.by_page.remove(&page).unwrap_or_default() {
             // The region stays: a hart may still fault in it before it leaves.
             let region = &mut self.regions[index as usize];
-            for link in std::mem::take(&mut region.incoming) {
+            for link in self.incoming.iter(std::mem::take(&mut region.incoming)) {
                 link.part(&mut self.arena, exit);
             }
             if self.by_key.get(&region.key) == Some(&index) {
@@ -386,6 +415,9 @@ impl Inner {
     fn clear(&mut self) {
         self.arena.clear();
         self.regions.clear();
+        self.traps.clear();
+        self.insns.clear();
+        self.incoming.cells.clear();
         self.by_key.clear();
         self.by_page.clear();
     }

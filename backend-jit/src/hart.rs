@@ -178,16 +178,16 @@ impl Hart {
         let ctx = self.context();
         let code = match ctx.recall(key.pc) {
             Some(code) if ctx.link == 0 => code,
-            _ => self.cache.lookup(key)?,
+            _ => {
+                // The interpreter may have run since the hart left through the exit, and gone elsewhere.
+                let link = Link::from_context(ctx.link).filter(|_| self.link_target == key.pc);
+                self.cache.enter(key, link)?
+            }
         };
         let ctx = self.context();
+        ctx.link = 0;
         ctx.remember(key.pc, code);
         ctx.helper_trapped = 0;
-        let link = Link::from_context(std::mem::take(&mut ctx.link));
-        // The interpreter may have run since the hart left through the exit, and gone elsewhere.
-        if let Some(link) = link.filter(|_| self.link_target == key.pc) {
-            self.cache.link(link, key, code);
-        }
         let before = RUNNING.replace(self);
         // SAFETY: `code` is in place until this hart has left (the cache waits for that), and the context was made
         // by `new` for this cache.

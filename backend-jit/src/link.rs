@@ -80,11 +80,6 @@ impl Link {
         self.0 & !(1 << RECORD_BIT)
     }
 
-    /// An address within the code that it is an exit of.
-    pub(crate) fn source(self, arena: &Arena) -> u64 {
-        if self.is_record() { self.operand(arena) } else { self.addr() }
-    }
-
     /// Where the distance of a record's jump is.
     fn operand(self, arena: &Arena) -> u64 {
         self.addr() - u64::from(arena.read_u32(self.addr() + RECORD_BACK as u64))

@@ -122,9 +122,6 @@ impl<'a> Lower<'a> {
             self.inst(at, inst)?;
             self.spoil(at, inst);
             self.end_inst(at);
-            if matches!(inst, Inst::LeaveIf { .. }) && block.is_joint(self.insn) {
-                self.count_run(block.marks[self.insn].pc, self.not_run());
-            }
         }
         self.insn = block.marks.len() - 1;
         self.terminator();
@@ -140,14 +137,10 @@ impl<'a> Lower<'a> {
             self.asm.alu_imm(Alu::Cmp, false, field(offset::INTERRUPT), 0);
             self.leave_if(Cc::NotEqual, out, 0);
         }
-        self.count_run(self.block.key.pc, 0);
+        let counter = field(offset::HOT + 4 * hot_index(self.block.key.pc) as i32);
+        self.asm.alu_imm(Alu::Sub, false, counter, 1);
+        self.leave_if(Cc::Sign, out, 0);
         self.count_insns();
-    }
-
-    /// Counts a run of the block at `pc`; if the period is over leaves before it.
-    fn count_run(&mut self, pc: u64, uncount: u32) {
-        self.asm.alu_imm(Alu::Sub, false, field(offset::HOT + 4 * hot_index(pc) as i32), 1);
-        self.leave_if(Cc::Sign, WayOut::Machine(ExitCode::Hot, pc), uncount);
     }
 
     /// Does the block lead back, or where only the run tells? Each loop has such a block (or a region, which polls itself).

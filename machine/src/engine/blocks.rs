@@ -36,6 +36,8 @@ pub struct Entry {
     is_run: AtomicBool,
     /// Where the indirect jump that ends it has gone, once it has.
     targets: OnceLock<Box<Targets>>,
+    /// Addresses of the blocks that follow it in its run.
+    joints: OnceLock<Box<[u64]>>,
 }
 
 /// Addresses of code; [`NO_TARGET`] where nothing is noted.
@@ -62,6 +64,7 @@ impl Entry {
             quick_refused: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
             targets: OnceLock::new(),
+            joints: OnceLock::new(),
         }
     }
 
@@ -111,6 +114,11 @@ impl Entry {
         list.sort_unstable();
         list.dedup();
         list
+    }
+
+    /// Counts `more` executions that are not to make anything happen.
+    pub(super) fn add_runs(&self, more: u32) {
+        self.runs.store(self.runs.load(Ordering::Relaxed).saturating_add(more), Ordering::Relaxed);
     }
 
     /// Counts `more` executions; has the block reached `threshold` by them, or twice that for each time that its region was deferred?
@@ -165,6 +173,17 @@ impl Entry {
     /// Has it run so often that its quick code is to be made anew as that of a run? This is said once.
     pub(super) fn may_become_run(&self, threshold: u32) -> bool {
         self.runs.load(Ordering::Relaxed) >= threshold && self.is_followed && !self.is_run.swap(true, Ordering::Relaxed)
+    }
+
+    /// Its quick code is that of the run.
+    pub(super) fn note_joints(&self, run: &Block) {
+        let joints = (0..run.marks.len()).filter(|mark| run.is_joint(*mark)).map(|mark| run.marks[mark].pc);
+        let _ = self.joints.set(joints.collect());
+    }
+
+    /// The blocks that run with it, unless a branch is taken on the way.
+    pub(super) fn joints(&self) -> impl Iterator<Item = BlockKey> {
+        self.joints.get().into_iter().flatten().map(|pc| BlockKey { pc: *pc, ..self.key })
     }
 
     /// Notes how an attempt to compile ended: `None` if it may be tried again.

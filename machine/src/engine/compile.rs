@@ -104,23 +104,19 @@ impl Engine {
     }
 
     /// Compiles a block that has not been: is there code for it now?
-    pub(super) fn compile_at_once(&self, entry: &Entry) -> bool {
-        self.config.quick.is_some() && self.compile_quick(entry) || self.compile_entry(entry)
+    pub(super) fn compile_at_once(&self, entry: &Entry, generation: u64) -> bool {
+        self.config.quick.is_some() && self.compile_quick(entry, generation) || self.compile_entry(entry)
     }
 
     /// Makes quick code of a block that has run often enough; is there any now?
-    pub(super) fn compile_warm(&self, entry: &Entry) -> bool {
+    pub(super) fn compile_warm(&self, entry: &Entry, generation: u64) -> bool {
         let warm = self.config.quick.is_some_and(|runs| entry.runs.load(Ordering::Relaxed) >= runs);
-        warm && self.compile_quick(entry)
+        warm && self.compile_quick(entry, generation)
     }
 
-    fn compile_quick(&self, entry: &Entry) -> bool {
+    /// Makes quick code of a block that was what is there after the code cache had the generation.
+    fn compile_quick(&self, entry: &Entry, generation: u64) -> bool {
         if entry.is_quick_refused() {
-            return false;
-        }
-        let code = self.code();
-        let generation = code.generation();
-        if !self.is_current(entry) {
             return false;
         }
         if self.config.run == 0 && entry.may_become_run(0) && self.compile_run(entry) {
@@ -143,19 +139,23 @@ impl Engine {
     /// Makes the quick code of a block anew, with what follows it: code that runs often is worth a second translation.
     /// False if what there is stays.
     pub(super) fn compile_run(&self, entry: &Entry) -> bool {
-        let generation = self.code().generation();
-        if !self.is_current(entry) {
-            return false;
-        }
+        let Some(generation) = self.generation_of(entry) else { return false };
         let mut fetch = WatchedFetch::new(&self.mem);
         let run = translate(entry.key, &*self.guest, &mut fetch, super::BLOCK_INSNS, Extent::Run);
         let run = run.ok().filter(|_| fetch.all_watched);
-        run.is_some_and(|run| self.put_quick(entry, &run, generation).unwrap_or(false))
+        let Some(run) = run else { return false };
+        let installed = self.put_quick(entry, &run, generation).unwrap_or(false);
+        if installed {
+            entry.note_joints(&run);
+        }
+        installed
     }
 
-    /// Is the entry still what is there? If it changes from now on, the code's generation does, too.
-    fn is_current(&self, entry: &Entry) -> bool {
-        self.blocks.get(entry.key).is_some_and(|current| std::ptr::eq(&*current, entry))
+    /// The code cache's generation, if the entry is still what is there: if it changes from now on, the generation does, too.
+    pub(super) fn generation_of(&self, entry: &Entry) -> Option<u64> {
+        let generation = self.code().generation();
+        let current = self.blocks.get(entry.key)?;
+        std::ptr::eq(&*current, entry).then_some(generation)
     }
 
     /// Makes quick code of `block`, which is what is there at the entry's address, or the beginning of it.

@@ -120,28 +120,52 @@ impl EngineVcpu {
             self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
             return Exit::Interrupted;
         }
-        let entry = match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
-            Ok(entry) => entry,
-            Err(fault) => return Exit::Fault(fault),
-        };
-        let compiled = match self.engine.config.tier {
-            Tier::Interp => false,
-            Tier::Jit => entry.is_compiled() || self.engine.compile_at_once(entry),
-            Tier::Tiered => entry.is_compiled() || self.engine.compile_warm(entry),
-        };
-        if !compiled {
-            return interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env);
+        if self.engine.config.tier == Tier::Interp {
+            return self.interpret();
         }
-        let (hart, env) = (&mut self.hart, &mut self.env);
-        match fault::with_engine(&self.engine, || hart.run(env)) {
+        let exit = match self.run_code() {
+            None => match self.compile() {
+                Ok(true) => self.run_code(),
+                Ok(false) => None,
+                Err(fault) => return Exit::Fault(fault),
+            },
+            exit => exit,
+        };
+        match exit {
             Some(exit) => {
                 self.exits.count(exit, self.hart.leaves_link());
                 self.after_code(exit)
             }
-            None => {
-                entry.forget_compiled();
-                interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env)
-            }
+            None => self.interpret(),
+        }
+    }
+
+    /// Runs compiled code, if there is some for the pc.
+    fn run_code(&mut self) -> Option<ExitCode> {
+        let (hart, env) = (&mut self.hart, &mut self.env);
+        fault::with_engine(&self.engine, || hart.run(env))
+    }
+
+    /// Has code made for the pc, for which there is none; is there some now?
+    fn compile(&mut self) -> Result<bool, Fault> {
+        let cpu = self.hart.cpu();
+        // Before the block is known to be what is there: if it changes, this does.
+        let generation = self.engine.code().generation();
+        let entry = self.engine.block(BlockKey { pc: cpu.pc, mode: cpu.mode })?;
+        if entry.is_compiled() {
+            entry.forget_compiled();
+        }
+        Ok(match self.engine.config.tier {
+            Tier::Interp => false,
+            Tier::Jit => self.engine.compile_at_once(&entry, generation),
+            Tier::Tiered => self.engine.compile_warm(&entry, generation),
+        })
+    }
+
+    fn interpret(&mut self) -> Exit {
+        match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+            Ok(entry) => interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env),
+            Err(fault) => Exit::Fault(fault),
         }
     }
 
@@ -176,6 +200,7 @@ impl EngineVcpu {
         }
         match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
             Ok(entry) => {
+                entry.joints().filter_map(|key| self.engine.blocks.get(key)).for_each(|e| e.add_runs(HOT_PERIOD));
                 if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
                     self.engine.request(entry.key);
                 } else if entry.may_become_run(self.engine.config.run) {

@@ -179,10 +179,13 @@ impl Engine {
             return self.compile_known(entry, known);
         }
         let hot = entry.runs.load(Ordering::Relaxed) >= self.config.threshold;
+        if hot && self.compile_entry(entry) {
+            return true;
+        }
+        let Some(generation) = self.generation_of(entry) else { return false };
         match self.config.tier {
-            _ if hot && self.compile_entry(entry) => true,
-            Tier::Jit => self.compile_at_once(entry),
-            Tier::Tiered | Tier::Interp => self.compile_warm(entry),
+            Tier::Jit => self.compile_at_once(entry, generation),
+            Tier::Tiered | Tier::Interp => self.compile_warm(entry, generation),
         }
     }
 
