@@ -174,7 +174,7 @@ impl CodeCache {
 
     /// Puts a region in place, unless code was invalidated since `generation`. When the arena is full everything in
     /// it is dropped first, if no hart runs code; otherwise the region is not installed now. Returns its host address.
-    pub fn install(&self, region: CompiledRegion, generation: u64) -> Option<u64> {
+    pub fn install(&self, region: &CompiledRegion, generation: u64) -> Option<u64> {
         let mut inner = self.lock();
         if self.generation() != generation {
             inner.stats.stale_regions += 1;
@@ -198,7 +198,7 @@ impl CodeCache {
                 return None;
             }
         };
-        inner.link_exits(Placement { start, cold }, &region, self.stubs.exit);
+        inner.link_exits(Placement { start, cold }, region, self.stubs.exit);
         inner.place(start, region);
         Some(start)
     }
@@ -364,7 +364,7 @@ impl Inner {
         }
     }
 
-    fn place(&mut self, start: u64, region: CompiledRegion) {
+    fn place(&mut self, start: u64, region: &CompiledRegion) {
         if region.quick {
             self.stats.quick_blocks += 1;
             self.stats.quick_insns += u64::from(region.insn_count);
@@ -384,7 +384,7 @@ impl Inner {
         }
         let (offset, first_insn) = (self.arena.offset(start), self.insns.len() as u32);
         self.traps.extend(region.traps.iter().map(|(at, insn)| (offset + at, first_insn + insn)));
-        self.insns.extend(region.insns);
+        self.insns.extend_from_slice(&region.insns);
         let placed = Placed {
             key: region.key,
             start,

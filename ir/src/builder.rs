@@ -3,6 +3,7 @@
 use crate::block::{Block, BlockKey, InsnMark, Inst, Terminator, Value};
 use crate::guest::TrapKind;
 use crate::op::*;
+use crate::spare::{INSTS, MARKS, Spare};
 use crate::state::Slot;
 use crate::types::Type;
 
@@ -20,7 +21,10 @@ pub struct Builder {
 impl Builder {
     /// An empty block.
     pub fn new(key: BlockKey) -> Builder {
-        Builder { key, nan: NanRule::Canonical, insts: Vec::with_capacity(64), marks: Vec::with_capacity(16) }
+        let (mut insts, mut marks) = (INSTS.with(Spare::take), MARKS.with(Spare::take));
+        insts.reserve(64);
+        marks.reserve(16);
+        Builder { key, nan: NanRule::Canonical, insts, marks }
     }
 
     /// How floating-point ops treat NaNs ([`NanRule::Canonical`] unless told).

@@ -34,6 +34,7 @@ mod names;
 pub mod op;
 pub mod opt;
 pub mod pattern;
+pub mod spare;
 pub mod state;
 pub mod text;
 pub mod types;

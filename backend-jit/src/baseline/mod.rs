@@ -25,6 +25,7 @@ use crate::lower::InsnRef;
 use crate::region::PageList;
 use crate::{CompileOptions, JitError};
 use asm::*;
+use emu_ir::spare::Spare;
 use emu_ir::{Block, ExitKind, IndirectKind, Inst, NanRule, Terminator, Type, Value};
 use regs::{Places, field};
 use std::sync::OnceLock;
@@ -75,6 +76,29 @@ enum WayOut {
     Elsewhere,
 }
 
+thread_local! {
+    static BYTES: Spare<u8> = const { Spare::new() };
+    static TRAPS: Spare<(u32, u32)> = const { Spare::new() };
+    static INSNS: Spare<InsnRef> = const { Spare::new() };
+    static OUTS: Spare<(Jump, WayOut)> = const { Spare::new() };
+    static EXITS: Spare<DirectExit> = const { Spare::new() };
+    static JUMPS: Spare<(Spot, Spot)> = const { Spare::new() };
+}
+
+impl CompiledRegion {
+    /// Gives the memory to the thread's next quick code.
+    pub fn recycle(self) {
+        BYTES.with(|spare| {
+            spare.give(self.bytes);
+            spare.give(self.cold);
+        });
+        TRAPS.with(|spare| spare.give(self.traps));
+        INSNS.with(|spare| spare.give(self.insns));
+        EXITS.with(|spare| spare.give(self.exits));
+        JUMPS.with(|spare| spare.give(self.cold_jumps));
+    }
+}
+
 /// State while a block is lowered.
 struct Lower<'a> {
     asm: Asm,
@@ -93,17 +117,16 @@ struct Lower<'a> {
 
 impl<'a> Lower<'a> {
     fn new(block: &'a Block, options: &'a CompileOptions) -> Lower<'a> {
-        let accesses = block.insts.iter().filter(|inst| inst.can_fault()).count();
         Lower {
-            asm: Asm { code: Vec::with_capacity(64 + 12 * block.insts.len()), ..Asm::default() },
+            asm: Asm { code: BYTES.with(Spare::take), ..Asm::default() },
             block,
             options,
             places: Places::new(&block.insts, block.term.arg()),
             insn: 0,
-            traps: Vec::with_capacity(accesses),
-            insns: Vec::with_capacity(accesses),
+            traps: TRAPS.with(Spare::take),
+            insns: INSNS.with(Spare::take),
             cold: Vec::new(),
-            outs: Vec::with_capacity(4),
+            outs: OUTS.with(Spare::take),
         }
     }
 
@@ -218,9 +241,10 @@ impl<'a> Lower<'a> {
 
     /// The calls of stubs ([`crate::link`]); those that follow each other and are the same to the machine are one.
     fn ways_out(&mut self) -> Vec<DirectExit> {
-        let mut exits = Vec::with_capacity(self.outs.len());
+        let mut exits = EXITS.with(Spare::take);
         let mut made: Option<(WayOut, Spot)> = None;
-        for (from, way) in std::mem::take(&mut self.outs) {
+        let outs = std::mem::take(&mut self.outs);
+        for &(from, way) in &outs {
             let known = made.filter(|(known, _)| *known == way).map(|(_, at)| at);
             self.asm.land_at(from, known.unwrap_or(self.asm.here()));
             match way {
@@ -245,6 +269,7 @@ impl<'a> Lower<'a> {
                 }
             }
         }
+        OUTS.with(|spare| spare.give(outs));
         exits
     }
 
@@ -367,10 +392,11 @@ impl<'a> Lower<'a> {
 
     fn finish(mut self) -> CompiledRegion {
         let block = self.block;
-        let cold = Asm { code: Vec::with_capacity(32 * self.outs.len()), base: COLD_BASE, far: Vec::with_capacity(4) };
+        let cold = Asm { code: BYTES.with(Spare::take), base: COLD_BASE, far: JUMPS.with(Spare::take) };
         let bytes = std::mem::replace(&mut self.asm, cold).code;
         self.cold_code();
         let exits = self.ways_out();
+        self.places.recycle();
         let last = block.end().saturating_sub(1).max(block.key.pc);
         CompiledRegion {
             key: block.key,

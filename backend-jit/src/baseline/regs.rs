@@ -7,6 +7,7 @@
 use super::Lower;
 use super::asm::*;
 use crate::context::offset;
+use emu_ir::spare::Spare;
 use emu_ir::{Inst, SLOTS, Slot, Type, Value};
 
 /// Registers that values live in. rax, rcx and rdx are free within an instruction; rdi holds the context, r15 the host
@@ -47,6 +48,11 @@ struct Place {
     home: Option<i32>,
 }
 
+thread_local! {
+    static PLACES: Spare<Place> = const { Spare::new() };
+    static VALUES: Spare<Value> = const { Spare::new() };
+}
+
 /// State of the allocator.
 #[derive(Debug, Default)]
 pub(super) struct Places {
@@ -64,9 +70,16 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new(insts: &[Inst], last: Option<Value>) -> Places {
-        let mut values = vec![Place { uses: 0, loc: Loc::Nowhere, home: None }; insts.len()];
+        let mut values = PLACES.with(Spare::take);
+        values.resize(insts.len(), Place { uses: 0, loc: Loc::Nowhere, home: None });
         insts.iter().flat_map(Inst::args).chain(last).for_each(|v| values[v.index()].uses += 1);
-        Places { values, ..Places::default() }
+        Places { values, housed: VALUES.with(Spare::take), ..Places::default() }
+    }
+
+    /// Gives the memory to the thread's next block.
+    pub(super) fn recycle(&mut self) {
+        PLACES.with(|spare| spare.give(std::mem::take(&mut self.values)));
+        VALUES.with(|spare| spare.give(std::mem::take(&mut self.housed)));
     }
 }
 

@@ -24,6 +24,7 @@ mod width;
 use crate::block::{Block, InsnMark, Inst, Terminator, Value};
 use crate::eval;
 use crate::op::{BinaryOp, ConvertOp, FloatBinaryOp};
+use crate::spare::{INSTS, Spare};
 use crate::state::{SLOTS, Slot};
 use crate::types::Type;
 use width::Width;
@@ -52,6 +53,11 @@ struct Fact {
     uses: u32,
 }
 
+thread_local! {
+    static FACTS: Spare<Fact> = const { Spare::new() };
+    static VALUES: Spare<Value> = const { Spare::new() };
+}
+
 /// A guest has no slots from here on.
 const GUEST_SLOTS: usize = SLOTS / 2;
 
@@ -61,15 +67,18 @@ const NO_VALUE: Value = Value(u32::MAX);
 impl Rewriter {
     fn new(block: &mut Block) -> Rewriter {
         let n = block.insts.len();
-        let mut uses = vec![Value(0); n];
+        let mut uses = VALUES.with(Spare::take);
+        uses.resize(n, Value(0));
         for inst in &mut block.insts {
             inst.for_each_arg(|arg| uses[arg.index()].0 += 1);
         }
         if let Some(value) = block.term.arg() {
             uses[value.index()].0 += 1;
         }
-        let facts = Vec::with_capacity(n + n / 4);
-        Rewriter { out: Vec::with_capacity(n + n / 4), facts, map: uses, known: [NO_VALUE; GUEST_SLOTS] }
+        let (mut out, mut facts) = (INSTS.with(Spare::take), FACTS.with(Spare::take));
+        out.reserve(n + n / 4);
+        facts.reserve(n + n / 4);
+        Rewriter { out, facts, map: uses, known: [NO_VALUE; GUEST_SLOTS] }
     }
 
     fn run(mut self, block: &mut Block) {
@@ -89,7 +98,9 @@ impl Rewriter {
         let end = self.out.len() as u32;
         marks.for_each(|mark: &mut InsnMark| mark.first = end);
         block.term = self.terminator(block.term);
-        block.insts = self.out;
+        INSTS.with(|spare| spare.give(std::mem::replace(&mut block.insts, self.out)));
+        FACTS.with(|spare| spare.give(self.facts));
+        VALUES.with(|spare| spare.give(self.map));
     }
 
     /// Puts the instruction, simplified, at the end; its value if it has one.

@@ -1,6 +1,11 @@
 //! The backward pass: drops what nobody can see.
 
 use crate::block::{Block, Inst, Value};
+use crate::spare::Spare;
+
+thread_local! {
+    static NUMBERS: Spare<u32> = const { Spare::new() };
+}
 
 /// Drops register writes that are overwritten before anybody can look, and pure instructions without users.
 pub(super) fn sweep(block: &mut Block) {
@@ -18,12 +23,14 @@ pub(super) fn sweep(block: &mut Block) {
     if let Some(value) = block.term.arg_mut() {
         renumber(value);
     }
+    NUMBERS.with(|spare| spare.give(new_index));
 }
 
 /// 1 for each instruction that stays, else 0; then a 0 for the end.
 fn find_needed(block: &mut Block) -> Vec<u32> {
     // Of an instruction further up: its value is used. Of one already seen: it stays.
-    let mut needed = vec![0; block.insts.len() + 1];
+    let mut needed = NUMBERS.with(Spare::take);
+    needed.resize(block.insts.len() + 1, 0);
     if let Some(value) = block.term.arg() {
         needed[value.index()] = 1;
     }

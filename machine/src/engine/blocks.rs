@@ -75,7 +75,8 @@ impl Entry {
 
     /// There is code: the IR is not needed any more.
     pub(super) fn forget_block(&self) {
-        *self.block.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let block = self.block.lock().unwrap_or_else(PoisonError::into_inner).take();
+        block.and_then(Arc::into_inner).map(Block::recycle);
     }
 
     /// What the interpreter runs; `block` gets the IR.

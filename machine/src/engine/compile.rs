@@ -125,6 +125,7 @@ impl Engine {
         let Ok(block) = self.ir(entry) else { return false };
         match self.put_quick(entry, &block, generation) {
             Ok(installed) => {
+                drop(block);
                 entry.forget_block();
                 installed
             }
@@ -148,6 +149,7 @@ impl Engine {
         if installed {
             entry.note_joints(&run);
         }
+        run.recycle();
         installed
     }
 
