@@ -71,7 +71,7 @@ impl Default for EngineConfig {
             quick: Some(0),
             // Two periods of quick code: blocks share counters, so that the first says little.
             run: 2 * HOT_PERIOD,
-            threshold: 500_000,
+            threshold: 2_000_000,
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),
