@@ -76,7 +76,9 @@ impl Entry {
     /// There is code: the IR is not needed any more.
     pub(super) fn forget_block(&self) {
         let block = self.block.lock().unwrap_or_else(PoisonError::into_inner).take();
-        block.and_then(Arc::into_inner).map(Block::recycle);
+        if let Some(block) = block.and_then(Arc::into_inner) {
+            block.recycle();
+        }
     }
 
     /// What the interpreter runs; `block` gets the IR.
