@@ -14,11 +14,10 @@ use emu_machine::engine::{CompiledRegion, Engine, EngineConfig, EngineVcpu, Obse
 use emu_machine::mem::{GuestMemory, Prot};
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
-
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use std::thread;
 
 /// The rounds that are left, where the code begins, and what the code works on.
 const ROUNDS: u32 = S1;
@@ -63,27 +62,42 @@ fn statistic(out: &Output, key: &str) -> Vec<u64> {
     values.map(|rest| rest[..rest.find(',').unwrap()].parse().unwrap()).collect()
 }
 
-fn emu(size: &str, program: &Path) -> Output {
+fn scratch(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("emu-code-memory-{}-{name}", std::process::id()));
+    fs::create_dir(&path).unwrap();
+    path
+}
+
+fn emu(size: &str, program: &Path, directory: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emu"));
     let options = ["run", "--stats=json", "--code-cache", size];
-    command.args(options).arg(program).env_clear().env("GUEST_TEST", "a value").output().unwrap()
+    command.args(options).arg(program).current_dir(directory).env_clear().env("GUEST_TEST", "a value").output().unwrap()
 }
 
 #[test]
 fn guest_programs_with_the_smallest_code_cache() {
-    let guest = Path::new(ROOT).join("tests/guest/programs");
-    for target in ["riscv64", "mipsel", "mips64el"] {
-        for name in ["floats", "heap", "threads", "files", "guestjit", "selfmod"] {
-            let program = Path::new(ROOT).join("target/guest/bin").join(target).join(name);
-            assert!(program.exists(), "{} is missing: run `tests/guest/prepare programs` first", program.display());
-            let out = emu("256K", &program);
-            let expected = fs::read_to_string(guest.join(name).with_extension("out")).unwrap();
-            assert!(out.status.success(), "{target} {name}: {out:?}");
-            assert_eq!(String::from_utf8_lossy(&out.stdout), expected, "{target} {name}");
-            assert!(statistic(&out, "flushes").iter().sum::<u64>() > 0, "{target} {name}: {out:?}");
-            assert!(statistic(&out, "code_bytes").iter().all(|bytes| *bytes <= 256 << 10), "{target} {name}: {out:?}");
+    thread::scope(|scope| {
+        for target in ["riscv64", "mipsel", "mips64el"] {
+            scope.spawn(move || {
+                ["floats", "heap", "threads", "files", "guestjit", "selfmod"].map(|name| runs_and_flushes(target, name))
+            });
         }
-    }
+    });
+}
+
+fn runs_and_flushes(target: &str, name: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = root.join("target/guest/bin").join(target).join(name);
+    assert!(program.exists(), "{} is missing: run `tests/guest/prepare programs` first", program.display());
+    // Some make files.
+    let scratch = scratch(&format!("{target}-{name}"));
+    let out = emu("256K", &program, &scratch);
+    fs::remove_dir_all(scratch).unwrap();
+    let expected = fs::read_to_string(root.join("tests/guest/programs").join(name).with_extension("out")).unwrap();
+    assert!(out.status.success(), "{target} {name}: {out:?}");
+    assert_eq!(String::from_utf8_lossy(&out.stdout), expected, "{target} {name}");
+    assert!(statistic(&out, "flushes").iter().sum::<u64>() > 0, "{target} {name}: {out:?}");
+    assert!(statistic(&out, "code_bytes").iter().all(|bytes| *bytes <= 256 << 10), "{target} {name}: {out:?}");
 }
 
 #[test]
@@ -94,7 +108,7 @@ fn more_code_than_fits() {
     after.extend(WORK.iter().zip(0..).map(|(reg, cell)| sd(*reg, 8 * cell, SP)));
     after.extend([addi(A0, ZERO, 1), addi(A1, SP, 0), addi(A2, ZERO, 64), addi(A7, ZERO, 64), ECALL]);
     after.extend([addi(A0, ZERO, 0), addi(A7, ZERO, 93), ECALL]);
-    // The stack's cells begin as zeros below what the kernel has put there: the first round has all of them written.
+    // Both runs begin with the same registers and the same stack.
     let mut words = vec![addi(ROUNDS, ZERO, 5), lui(START, CODE + 0x1000)];
     words.extend((1..=200).map(|cell| sd(ZERO, -8 * cell, SP)));
     words.extend(WORK.iter().map(|reg| addi(*reg, ZERO, 0)));
@@ -104,10 +118,11 @@ fn more_code_than_fits() {
     words.extend(long_loop(LEN, &after));
 
     let target = Target { wide: true, big: false, machine: 243, flags: 5 };
-    let path = std::env::temp_dir().join(format!("emu-code-memory-{}", std::process::id()));
+    let scratch = scratch("much");
+    let path = scratch.join("program");
     fs::write(&path, executable(target, CODE, &[(CODE, bytes(&words))])).unwrap();
-    let [small, large] = ["4M", "128M"].map(|size| emu(size, &path));
-    fs::remove_file(path).unwrap();
+    let [small, large] = ["4M", "128M"].map(|size| emu(size, &path, &scratch));
+    fs::remove_dir_all(scratch).unwrap();
     assert!(small.status.success() && small.stdout.len() == 64, "{small:?}");
     assert_eq!(small.stdout, large.stdout);
     assert!(statistic(&small, "flushes")[0] >= 3, "{small:?}");
@@ -193,7 +208,7 @@ fn regions_of_endless_hot_code_stay_small() {
         memory.write_bytes(CODE, &bytes).unwrap();
         Engine::new(guest("rv64gc"), memory, config).unwrap()
     };
-    const SIZE: usize = 4 << 20;
+    const SIZE: usize = 512 << 10;
     // Without quick code the interpreter counts each run, and a few are enough to be hot.
     let config = EngineConfig { quick: None, threshold: 3, code_size: SIZE, ..EngineConfig::default() };
     let (tiered, sizes) = (engine(config), Arc::new(Sizes::default()));
@@ -211,6 +226,7 @@ fn regions_of_endless_hot_code_stay_small() {
     }
     let (seen, stats) = (*sizes.seen.lock().unwrap(), tiered.stats());
     println!("{seen:?}, {stats:?}");
+    assert!(stats.code.flushes > 0, "{stats:?}");
     // The budget is looked at before a block is added, so that the last ones may exceed it.
     assert!(seen.most_insns as usize <= config.region_insns + 64, "{seen:?}");
     // The smallest code cache that can be set holds the largest regions.
