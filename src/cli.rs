@@ -2,7 +2,7 @@
 
 use crate::error::status;
 use crate::options::{
-    DiffOptions, DumpRequest, EngineChoice, HOT, RunOptions, SharedOptions, StatsFormat, parse_range,
+    DiffOptions, DumpRequest, EngineChoice, HOT, RunOptions, SharedOptions, StatsFormat, parse_code_size, parse_range,
 };
 use clap::{Args, Parser, Subcommand};
 use emu_machine::engine::lockstep::{PlantedFault, SEGMENT};
@@ -104,6 +104,9 @@ struct OptionArgs {
     /// What runs the program's code
     #[arg(long, value_enum, default_value_t)]
     engine: EngineChoice,
+    /// Memory for compiled code, as 4M or 512K; when it is full it is emptied [default: 128M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_code_size)]
+    code_cache: Option<usize>,
     /// Print each system call to the standard error
     #[arg(long)]
     strace: bool,
@@ -222,6 +225,7 @@ impl OptionArgs {
             sysroot: self.sysroot.filter(|dir| !dir.as_os_str().is_empty()),
             cpu: self.cpu,
             engine: self.engine,
+            code_cache: self.code_cache,
             strace: self.strace,
             dumps: self.dump,
             perf_map: self.perf_map,
@@ -294,6 +298,8 @@ mod tests {
             "rv64gc",
             "--engine",
             "jit",
+            "--code-cache",
+            "4M",
             "--strace",
             "--dump",
             "ir=0x1..0x2",
@@ -308,6 +314,7 @@ mod tests {
         assert_eq!((o.shared.cpu.as_deref(), o.shared.engine), (Some("rv64gc"), EngineChoice::Jit));
         assert_eq!((o.shared.stats, o.shared.verbose, o.shared.strace), (Some(StatsFormat::Text), 2, true));
         assert!(o.shared.perf_map);
+        assert_eq!(o.shared.code_cache, Some(4 << 20));
         assert_eq!(o.shared.dumps[0], DumpRequest { kind: DumpKind::Ir, range: Some(1..2) });
     }
 
@@ -317,7 +324,7 @@ mod tests {
             &["p"],
             &["-L", "/a b", "-E", "A=b=c", "-U", "X", "--argv0", "", "p", "-x", "--"],
             &["--cpu", "rv32gc", "--engine", "interp", "--strace", "--stats=json", "-v", "--exec-fd=5", "--", "-p"],
-            &["--dump", "insn", "--dump", "clif=0x10..0x20", "--perf-map", "--stats", "-vv", "p"],
+            &["--dump", "insn", "--dump", "clif=0x10..0x20", "--perf-map", "--stats", "-vv", "--code-cache=300K", "p"],
         ];
         for line in lines {
             let first = options(line);

@@ -4,7 +4,7 @@ use emu_machine::engine::Tier;
 use emu_machine::engine::lockstep::PlantedFault;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -36,6 +36,8 @@ pub(crate) struct SharedOptions {
     pub(crate) cpu: Option<String>,
     /// Which engine.
     pub(crate) engine: EngineChoice,
+    /// Bytes of compiled code, at most.
+    pub(crate) code_cache: Option<usize>,
     /// Print system calls.
     pub(crate) strace: bool,
     /// What to print of translated code.
@@ -186,6 +188,18 @@ pub(crate) fn parse_range(text: &str) -> Result<Range<u64>, String> {
     if range.is_empty() { Err(format!("the range {text} is empty")) } else { Ok(range) }
 }
 
+/// Sizes of the code cache: a region fits the smallest, and jumps reach from one end of the largest to the other.
+const CODE_SIZES: RangeInclusive<usize> = 256 << 10..=1 << 30;
+
+/// A number of bytes, or of KiB, MiB or GiB with K, M or G.
+pub(crate) fn parse_code_size(text: &str) -> Result<usize, String> {
+    let units = [('K', 10), ('M', 20), ('G', 30)];
+    let unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(*unit)?, *shift)));
+    let (digits, shift) = unit.unwrap_or((text, 0));
+    let size = digits.parse().ok().and_then(|number: usize| number.checked_mul(1 << shift));
+    size.filter(|size| CODE_SIZES.contains(size)).ok_or_else(|| format!("\"{text}\" is no size from 256K to 1G"))
+}
+
 fn parse_address(text: &str) -> Result<u64, String> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
@@ -211,6 +225,9 @@ impl SharedOptions {
             option("--cpu", cpu.as_ref());
         }
         option("--engine", self.engine.name().as_ref());
+        if let Some(size) = self.code_cache {
+            option("--code-cache", size.to_string().as_ref());
+        }
         for dump in &self.dumps {
             option("--dump", dump.to_string().as_ref());
         }
@@ -280,6 +297,17 @@ fn name_of(variable: &OsStr) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_of_the_code_cache() {
+        let sizes = [("262144", 256 << 10), ("256K", 256 << 10), ("4M", 4 << 20), ("1G", 1 << 30)];
+        for (text, size) in sizes {
+            assert_eq!(parse_code_size(text), Ok(size));
+        }
+        for bad in ["", "M", "4", "255K", "2G", "4m", "-4M", "99999999999999999999G", "17179869184G"] {
+            assert!(parse_code_size(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn dumps_read_back() {

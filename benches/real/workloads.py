@@ -76,6 +76,68 @@ my $n = 0; for my $k (sort { $a <=> $b } keys %h) { $n = ($n * 31 + $k * keys %{
 my @s = sort { $b cmp $a } split / /, $u; print "$n $s[0] $s[-1] ", length $u, "\n";
 """
 
+# Objects, closures, strings, blocks and integers of any size.
+RUBY_MIX = r"""
+Point = Struct.new(:x, :y)
+def fib(n) = n < 2 ? n : fib(n - 1) + fib(n - 2)
+points = (1..60_000).map { |i| Point.new(i * 7919 % 1009, i * 31 % 997) }
+near = points.select { |p| p.x < p.y }.group_by { |p| p.x % 17 }.transform_values { |l| l.sum(&:y) }
+words = points.each_with_index.map { |p, i| "w#{p.x}x#{i % 17}" }
+counts = Hash.new(0)
+words.join(" ").scan(/w(\d)(\d*)x(\d+)/) { |a, b, c| counts[b + a] += c.to_i }
+best = counts.sort_by { |k, v| [-v, k] }.first(3)
+x = 0.5
+300_000.times { x = 3.7 * x * (1 - x) }
+sieve = Array.new(200_000, true)
+2.upto(447) { |i| (i * i).step(199_999, i) { |j| sieve[j] = false } if sieve[i] }
+big = (1..1500).inject(:*)
+puts fib(24), near.values.sum, best.inspect, x.round(6), sieve.count(true), big.digits.sum
+"""
+
+# Classes, closures, maps, typed arrays, strings, regular expressions, JSON and integers of any size: V8 compiles what of it is hot,
+# so that the guest's code is made while it runs.
+NODE_MIX = r"""
+class Body {
+  constructor(x, y, vx, vy, m) { Object.assign(this, { x, y, vx, vy, m }); }
+  step(dt) { this.x += dt * this.vx; this.y += dt * this.vy; }
+}
+function bodies(steps) {
+  const start = [[0, 0, 0, 0, 39.4], [4.8, -1.1, 0.6, 2.8, 0.04], [8.3, 4.1, -1, 1.8, 0.01], [12.8, -15, 1, 0.8, 0.002]];
+  const all = start.map(values => new Body(...values));
+  for (let s = 0; s < steps; s++) {
+    for (const a of all) for (const b of all) if (a !== b) {
+      const dx = a.x - b.x, dy = a.y - b.y, d = 0.01 / Math.sqrt((dx * dx + dy * dy + 0.01) ** 3);
+      a.vx -= dx * b.m * d; a.vy -= dy * b.m * d;
+    }
+    for (const b of all) b.step(0.01);
+  }
+  return all.reduce((sum, b) => sum + b.x + b.y, 0).toFixed(6);
+}
+const fib = n => n < 2 ? n : fib(n - 1) + fib(n - 2);
+function sieve(n) {
+  const out = new Uint8Array(n);
+  for (let i = 2; i * i < n; i++) if (!out[i]) for (let j = i * i; j < n; j += i) out[j] = 1;
+  return out.reduce((sum, v) => sum + 1 - v, -2);
+}
+function matrix(n) {
+  const [a, b, c] = [0, 1, 2].map(k => Float64Array.from({ length: n * n }, (_, i) => (i * 7919 + k) % 101 / 7));
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) for (let k = 0; k < n; k++) c[i * n + j] += a[i * n + k] * b[k * n + j];
+  return c.reduce((x, y) => x + y).toFixed(3);
+}
+function words(n) {
+  const count = new Map();
+  const text = Array.from({ length: n }, (_, i) => "w" + i * 7919 % 5003 + "x" + i % 17).join(" ");
+  for (const [, w, x] of text.matchAll(/w(\d+)x(\d+)/g)) count.set(w, (count.get(w) ?? 0) + +x);
+  const rows = [...count].map(([name, v], id) => ({ id, name, v, tags: ["a", "b" + id % 10] })).sort((p, q) => q.v - p.v || p.id - q.id);
+  const json = JSON.stringify(rows);
+  return [json.length, JSON.parse(json).filter(r => r.tags.includes("b7")).length, text.replace(/w(\d)(\d*)/g, "$2-$1").length];
+}
+function big(n) { let p = 1n; for (let i = 1n; i <= n; i++) p *= i; return String(p % (10n ** 4000n - 59n)).length; }
+let h = 0;
+for (let i = 0; i < 2e7; i++) h = Math.imul(h ^ i, 0x01000193) >>> 0;
+console.log(bodies(100000), fib(30), sieve(2e6), matrix(160), words(60000), big(2000n), h);
+"""
+
 SQLITE = """
 create table a(id integer primary key, k int, t text);
 create table b(id integer primary key, a int, v real);
@@ -143,8 +205,8 @@ def text(size):
 def write_inputs(directory):
     data = text(3_000_000)
     inputs = {
-        "mix.py": PYTHON_MIX, "words.py": PYTHON_JSON, "mix.lua": LUA_MIX, "mix.pl": PERL_MIX, "joins.sql": SQLITE,
-        "text": data, "text1": data[:1_000_000], "unit.i": c_source(), "hello.c": HELLO, "words.awk": AWK, "true.py": "",
+        "mix.py": PYTHON_MIX, "words.py": PYTHON_JSON, "mix.lua": LUA_MIX, "mix.pl": PERL_MIX, "mix.rb": RUBY_MIX,
+        "mix.js": NODE_MIX, "joins.sql": SQLITE, "text": data, "text1": data[:1_000_000], "unit.i": c_source(), "hello.c": HELLO, "words.awk": AWK, "true.py": "",
     }
     for name, content in inputs.items():
         (directory / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -156,22 +218,29 @@ CASES = [
     ("python json+re", "real", "python3 words.py"),
     ("lua mix", "real", "lua5.4 mix.lua"),
     ("perl mix", "real", "perl mix.pl"),
+    ("ruby mix", "real", "ruby mix.rb"),
+    ("node mix", "real", "node mix.js"),
     ("sqlite3 joins", "real", "sqlite3 -init joins.sql :memory: .quit"),
     ("cc1 -O2", "real", "gcc -x cpp-output -O2 -S unit.i -o /dev/null"),
     ("xz -9", "real", "xz -9 -c text1 | sha256sum"),
     ("zstd -12", "real", "zstd -12 -c -q text | sha256sum"),
+    ("7z -mx=5", "real", "7za a -mx=5 -mmt=1 -si -so -txz x < text1 | sha256sum"),
     ("bzip2 -9", "real", "bzip2 -9 -c text1 | sha256sum"),
     ("sort", "real", "sort -k3 text | sha256sum"),
     ("gawk", "real", "gawk -f words.awk text"),
     ("mawk", "real", "mawk -f words.awk text"),
     ("openssl dgst", "real", "openssl dgst -sha512 -r text text text text text text text text text text"),
     ("openssl enc", "real", "openssl enc -aes-256-cbc -pbkdf2 -iter 2000 -S 0011223344556677 -k x -in text | sha256sum"),
+    ("openssl prime", "real", f"openssl prime -checks 64 -hex {2 ** 2203 - 1:X}"),
+    ("stockfish", "real", "/usr/games/stockfish bench 16 1 8 2>&1 | grep -E '^bestmove|^Nodes searched'"),
     ("busybox sh", "real", f"busybox sh -c '{SHELL_LOOP}'"),
     ("grep", "real", "grep -c -E '(ba|de)+[a-z]*(no|ru) ' text"),
     ("busybox true", "short", "busybox true"),
     ("coreutils true", "short", "/usr/bin/true"),
     ("python3 -c pass", "short", "python3 -c pass"),
     ("perl -e 0", "short", "perl -e 0"),
+    ("ruby -e 0", "short", "ruby -e 0"),
+    ("node -e 0", "short", "node -e 0"),
     ("sh, 200 forks", "short", f"dash -c '{FORKS}'"),
     ("gcc hello.c", "short", "gcc hello.c -o /dev/null"),
 ]

@@ -40,6 +40,7 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
     config.sysroot = options.sysroot.clone();
     config.cpu = options.cpu.clone();
     config.engine = EngineConfig { tier: options.engine.tier(), ..EngineConfig::default() };
+    config.engine.code_size = options.code_cache.unwrap_or(config.engine.code_size);
     if let Some(diff) = &options.diff {
         config.engine.threshold = diff.hot;
         config.engine.quick = Some(WARM);

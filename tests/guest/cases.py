@@ -58,6 +58,20 @@ def qemu_of(target):
     return need(TARGET / "qemu" / f"qemu-{QEMU.get(target, target)}", "qemu")
 
 
+# The class and the machine of a target's ELF header.
+HEADERS = {"riscv64": (2, 0xF3), "mipsel": (1, 8), "mips64el": (2, 8)}
+
+
+def binfmt(target):
+    """What to write into binfmt_misc's `register` to have the kernel give the target's programs to QEMU."""
+    size, machine = HEADERS[target]
+    magic = [*b"\x7fELF", size, 1, 1, 0, *[0] * 8, 2, 0, machine, 0]
+    # Any system's ABI and its version; type 2 or 3.
+    mask = [255] * 7 + [0, 0] + [255] * 7 + [0xFE] + [255] * 3
+    magic, mask = ("".join(f"\\x{byte:02x}" for byte in field) for field in (magic, mask))
+    return f":{target}:M::{magic}:{mask}:{qemu_of(target)}:POCF"
+
+
 def execute(command, *, stdin=b"", environment=None, timeout=60, prepare=None):
     """Run in a scratch directory and a process group of its own, which is killed at the end or on time-out.
 

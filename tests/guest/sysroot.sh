@@ -108,7 +108,7 @@ alternative() { # LINK TARGET: unless LINK is there or TARGET is not
   if [ ! -e "usr/bin/$1" ] && [ -e "usr/bin/$2" ]; then ln -sfn "$2" "usr/bin/$1"; fi
 }
 alternative awk mawk; alternative awk gawk; alternative sh dash; alternative sh bash
-alternative lua lua5.4; alternative cc gcc; alternative which which.debianutils
+alternative lua lua5.4; alternative cc gcc; alternative which which.debianutils; alternative 7za 7zz
 { echo "$want"; echo "$n packages, $((bytes/1048576)) MiB of .deb, $(du -sm . | cut -f1) MiB unpacked"; cat "$tmp/list"; } >.sysroot
 
 cd /; rm -rf "$dir"; mkdir -p "$(dirname "$dir")"; mv "$new" "$dir"
