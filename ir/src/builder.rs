@@ -4,7 +4,7 @@ use crate::block::{Block, BlockKey, InsnMark, Inst, Terminator, Value};
 use crate::guest::TrapKind;
 use crate::op::*;
 use crate::spare::{INSTS, MARKS, Spare};
-use crate::state::Slot;
+use crate::state::{SLOTS, Slot};
 use crate::types::Type;
 
 /// Appends IR instructions; every method returns the value it defined.
@@ -16,7 +16,12 @@ pub struct Builder {
     nan: NanRule,
     insts: Vec<Inst>,
     marks: Vec<InsnMark>,
+    /// What each slot holds, or [`NO_VALUE`].
+    known: [Value; SLOTS / 2],
 }
+
+/// Stands for no value at all.
+const NO_VALUE: Value = Value(u32::MAX);
 
 impl Builder {
     /// An empty block.
@@ -24,7 +29,7 @@ impl Builder {
         let (mut insts, mut marks) = (INSTS.with(Spare::take), MARKS.with(Spare::take));
         insts.reserve(64);
         marks.reserve(16);
-        Builder { key, nan: NanRule::Canonical, insts, marks }
+        Builder { key, nan: NanRule::Canonical, insts, marks, known: [NO_VALUE; SLOTS / 2] }
     }
 
     /// How floating-point ops treat NaNs ([`NanRule::Canonical`] unless told).
@@ -60,6 +65,12 @@ impl Builder {
     /// Appends any instruction. The value is meaningless if it defines none.
     pub fn push(&mut self, inst: Inst) -> Value {
         let value = Value(self.insts.len() as u32);
+        match inst {
+            Inst::Get { slot, .. } => self.known[slot.index()] = value,
+            Inst::Set { slot, value, .. } => self.known[slot.index()] = value,
+            Inst::Call { .. } => self.known = [NO_VALUE; SLOTS / 2],
+            _ => {}
+        }
         self.insts.push(inst);
         value
     }
@@ -69,8 +80,12 @@ impl Builder {
         self.push(Inst::Const { ty, bits: value as u64 & ty.mask() })
     }
 
-    /// Reads a slot.
+    /// Reads a slot, unless what it holds is known.
     pub fn get(&mut self, ty: Type, slot: Slot) -> Value {
+        let known = self.known[slot.index()];
+        if known != NO_VALUE && self.ty(known) == ty {
+            return known;
+        }
         self.push(Inst::Get { ty, slot })
     }
 

@@ -18,8 +18,6 @@ pub struct Entry {
     block: Mutex<Option<Arc<Block>>>,
     /// It ends with an indirect jump or call.
     jumps: bool,
-    /// It ends with a branch that quick code can go over.
-    is_followed: bool,
     /// The same for the interpreter, made when it first runs it: quick code often comes before.
     code: OnceLock<Box<Code>>,
     /// Executions by the interpreter.
@@ -54,7 +52,6 @@ impl Entry {
                 block.term,
                 Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. }
             ),
-            is_followed: follower(&block).is_some(),
             block: Mutex::new(Some(Arc::new(block))),
             code: OnceLock::new(),
             runs: AtomicU32::new(0),
@@ -173,9 +170,9 @@ impl Entry {
         self.quick_refused.store(true, Ordering::Relaxed);
     }
 
-    /// Has it run so often that its quick code is to be made anew as that of a run? This is said once.
+    /// Has it run so often that its quick code is to be made anew, optimised and with what follows? This is said once.
     pub(super) fn may_become_run(&self, threshold: u32) -> bool {
-        self.runs.load(Ordering::Relaxed) >= threshold && self.is_followed && !self.is_run.swap(true, Ordering::Relaxed)
+        self.runs.load(Ordering::Relaxed) >= threshold && !self.is_run.swap(true, Ordering::Relaxed)
     }
 
     /// Its quick code is that of the run.
@@ -246,9 +243,14 @@ pub(super) struct Map {
 }
 
 impl BlockCache {
-    /// A cache of blocks that are not optimised.
-    pub(super) fn plain() -> BlockCache {
-        BlockCache { plain: true, ..BlockCache::default() }
+    /// A cache of blocks that are not optimised if `plain` says so.
+    pub(super) fn new(plain: bool) -> BlockCache {
+        BlockCache { plain, ..BlockCache::default() }
+    }
+
+    /// Are its blocks not optimised?
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Map> {

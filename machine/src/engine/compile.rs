@@ -300,7 +300,7 @@ impl BlockSource for Source<'_> {
         if !self.whole && key != self.key && !entry.as_deref().is_some_and(wanted) {
             return None;
         }
-        let kept = entry.and_then(|entry| entry.block());
+        let kept = entry.filter(|_| !self.engine.blocks.is_plain()).and_then(|entry| entry.block());
         if let Some(block) = kept.filter(|block| block.marks.len() <= max_insns) {
             return Some(block);
         }

@@ -80,6 +80,14 @@ impl Default for EngineConfig {
     }
 }
 
+impl EngineConfig {
+    /// Is quick code made before the first run, of blocks as they are decoded? Most code runs a few times only: to optimise it would take
+    /// longer than it saves. What runs often is optimised when it is translated again, as a run or in a region.
+    fn translates_at_once(&self) -> bool {
+        self.quick == Some(0) && self.tier != Tier::Interp && self.lockstep.is_none()
+    }
+}
+
 /// Guest instructions of a block, at most; longer straight-line code goes on in the next block.
 const BLOCK_INSNS: usize = 64;
 
@@ -139,7 +147,7 @@ impl Engine {
             guest,
             mem,
             config,
-            blocks: BlockCache::default(),
+            blocks: BlockCache::new(config.translates_at_once()),
             code: OnceLock::new(),
             worker: Worker::default(),
             precise: AtomicBool::new(false),

@@ -124,7 +124,7 @@ impl Lockstep {
     pub(super) fn new(config: LockstepConfig, only: Option<HashMap<BlockKey, RegionShape>>) -> Lockstep {
         Lockstep {
             config,
-            plain: BlockCache::plain(),
+            plain: BlockCache::new(true),
             shapes: Mutex::default(),
             only,
             announce: AtomicBool::new(false),
