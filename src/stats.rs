@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Key in JSON, label for people, value.
 type Row = (&'static str, &'static str, u64);
 
-fn rows(stats: &RunStats) -> [Row; 26] {
+fn rows(stats: &RunStats) -> [Row; 28] {
     let (engine, blocks, code) = (&stats.engine, &stats.engine.blocks, &stats.engine.code);
     let exits = &engine.exits;
     [
@@ -25,6 +25,8 @@ fn rows(stats: &RunStats) -> [Row; 26] {
         ("stale_regions", "regions out of date when compiled", code.stale_regions),
         ("full_regions", "regions without room", code.full),
         ("compile_us", "compile time, us", engine.compile_nanos / 1000),
+        ("longest_compile_us", "longest of a region, us", engine.longest_compile_nanos / 1000),
+        ("largest_region", "instructions in the largest region", engine.largest_region),
         ("code_bytes", "bytes of code in use", code.code_bytes),
         ("links", "exits linked", code.links),
         ("exits_unlinked", "exits at jumps not linked yet", exits.unlinked),

@@ -182,6 +182,8 @@ pub struct Context {
     pub(crate) checkpoint_count: u64,
     /// Where compiled code stores what nobody needs.
     pub(crate) unused: u64,
+    /// Is 0; for read-modify-writes that are fences.
+    pub(crate) zero: u64,
     /// Where quick code jumped from and to when the target was computed, and it was no return, last.
     pub(crate) jumped_from: u64,
     pub(crate) jumped_to: u64,
@@ -252,6 +254,7 @@ pub(crate) mod offset {
     own!(CHECKPOINT, checkpoint);
     own!(CHECKPOINT_COUNT, checkpoint_count);
     own!(UNUSED, unused);
+    own!(ZERO, zero);
     own!(HOT, hot);
     own!(JUMPED_FROM, jumped_from);
     own!(JUMPED_TO, jumped_to);

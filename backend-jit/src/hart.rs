@@ -94,6 +94,7 @@ impl Hart {
             checkpoint: 0,
             checkpoint_count: 0,
             unused: 0,
+            zero: 0,
             jumped_from: NO_JUMP,
             jumped_to: 0,
             hot: FRESH_COUNTERS,

@@ -249,16 +249,19 @@ struct Found {
     indirect: Profile,
 }
 
+/// What a block costs besides its instructions: it has exits, and registers come into it and leave it.
+const BLOCK_COST: usize = 2;
+
 /// Breadth first from the entry until the budget is used up.
 fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Found> {
     let mut found = BTreeMap::new();
     let mut indirect = Profile::default();
-    let mut left = budget;
     let first = source.block(entry, budget)?;
+    let cost = |block: &Block| block.marks.len() + BLOCK_COST;
+    let mut left = budget.saturating_sub(cost(&first));
     let mut todo = VecDeque::from([first]);
     let mut asked = FxHashSet::from_iter([entry.pc]);
     while let Some(block) = todo.pop_front() {
-        left = left.saturating_sub(block.marks.len());
         let mut targets = direct_targets(&block);
         if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term {
             targets = source.indirect_targets(block.key);
@@ -271,8 +274,12 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
         }
         found.insert(block.key.pc, block);
         for pc in targets {
-            if left > 0 && asked.insert(pc) {
-                todo.extend(source.block(BlockKey { pc, ..entry }, left));
+            if left > BLOCK_COST
+                && asked.insert(pc)
+                && let Some(block) = source.block(BlockKey { pc, ..entry }, left - BLOCK_COST)
+            {
+                left -= cost(&block);
+                todo.push_back(block);
             }
         }
     }

@@ -284,7 +284,7 @@ impl Access {
 pub enum FenceKind {
     /// Everything but earlier stores against later loads: free on x86 (TSO).
     Light,
-    /// Earlier stores are seen before later loads too (`mfence`).
+    /// Earlier stores are seen before later loads too.
     Full,
 }
 

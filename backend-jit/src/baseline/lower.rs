@@ -21,7 +21,7 @@ impl Lower<'_> {
             Inst::Convert { op, ty, arg } => self.convert(at, op, ty, arg),
             Inst::Load { ty, access, addr, offset } => self.load(at, ty, access, addr, offset),
             Inst::Store { access, addr, offset, value, .. } => self.store(access, addr, offset, value),
-            Inst::Fence { kind: FenceKind::Full } => self.asm.mfence(),
+            Inst::Fence { kind: FenceKind::Full } => self.asm.full_fence(),
             Inst::Fence { kind: FenceKind::Light } => {}
             Inst::ReadFpRound => {
                 let to = self.result(at);

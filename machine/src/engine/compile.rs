@@ -25,6 +25,10 @@ pub(super) struct Worker {
     /// Blocks that are part of some region.
     inside: Mutex<FxHashSet<BlockKey>>,
     nanos: AtomicU64,
+    /// The longest time of one region.
+    pub(super) longest: AtomicU64,
+    /// Guest instructions of the largest region.
+    pub(super) largest: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -182,7 +186,9 @@ impl Engine {
     fn compile_now(&self, key: BlockKey) -> Option<bool> {
         let started = Instant::now();
         let done = self.try_compile(key);
-        self.worker.nanos.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        let nanos = started.elapsed().as_nanos() as u64;
+        self.worker.nanos.fetch_add(nanos, Ordering::Relaxed);
+        self.worker.longest.fetch_max(nanos, Ordering::Relaxed);
         match done {
             Ok(installed) => installed.then_some(true),
             Err(error) => {
@@ -217,6 +223,7 @@ impl Engine {
             compiler.compile(&region, &options)
         })?;
         self.worker.note_region(&region);
+        self.worker.largest.fetch_max(region.insn_count() as u64, Ordering::Relaxed);
         if let Some(lockstep) = &self.lockstep {
             lockstep.note_region(&region, self);
         }

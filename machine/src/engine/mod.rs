@@ -54,7 +54,7 @@ pub struct EngineConfig {
     pub run: u32,
     /// Executions of a block before the region around it is compiled.
     pub threshold: u32,
-    /// Guest instructions of a region, at most.
+    /// Guest instructions of a region, at most; a block counts for some more than it has.
     pub region_insns: usize,
     /// Bytes of compiled code, at most.
     pub code_size: usize,
@@ -103,6 +103,10 @@ pub struct EngineStats {
     pub code: emu_backend_jit::Stats,
     /// Time spent compiling, in nanoseconds.
     pub compile_nanos: u64,
+    /// The longest time that one region took, in nanoseconds.
+    pub longest_compile_nanos: u64,
+    /// Guest instructions of the largest region.
+    pub largest_region: u64,
     /// Regions that could not be compiled.
     pub failed_regions: u64,
     /// Guest instructions run by the interpreter.
@@ -240,6 +244,8 @@ impl Engine {
             blocks: self.blocks.stats(),
             code: self.code().stats(),
             compile_nanos: self.worker.nanos(),
+            longest_compile_nanos: self.worker.longest.load(Ordering::Relaxed),
+            largest_region: self.worker.largest.load(Ordering::Relaxed),
             failed_regions: self.worker.failed(),
             interpreted: self.interpreted.load(Ordering::Relaxed),
             exits: self.exits.get(),
