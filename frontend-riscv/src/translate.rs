@@ -35,6 +35,12 @@ pub mod mode {
 /// # Errors
 /// The fault of the first half that cannot be read.
 pub fn fetch(pc: u64, code: &mut dyn Fetch, config: &Config) -> Result<(u32, u8), Fault> {
+    // Mostly there are four bytes to be had at once.
+    if pc % PAGE <= PAGE - 4
+        && let Ok(word) = code.fetch32(pc)
+    {
+        return Ok(if is_long(word) { (word, 4) } else { (word & 0xffff, 2) });
+    }
     let low = u32::from(code.fetch16(pc)?);
     if !is_long(low) {
         return Ok((low, 2));

@@ -83,6 +83,9 @@ impl Lower<'_> {
 
     /// Makes the comparisons among the operands that are needed as values, while no scratch register is in use.
     fn settle_args(&mut self, inst: &Inst) {
+        if self.places.put_off == 0 {
+            return;
+        }
         let condition = match *inst {
             Inst::Select { cond, .. } | Inst::TrapIf { cond, .. } | Inst::LeaveIf { cond, .. } => Some(cond),
             _ => None,
@@ -279,6 +282,7 @@ impl Lower<'_> {
             return Err(Unsupported);
         }
         self.set_loc(at, Loc::Flags);
+        self.places.put_off += 1;
         if self.uses(at) > 1 {
             self.materialize(at);
         }
@@ -301,6 +305,7 @@ impl Lower<'_> {
         let Inst::Compare { cond, ty, args: [a, b] } = self.block.insts[v.index()] else {
             unreachable!("only comparisons are put off");
         };
+        self.places.put_off -= 1;
         let wide = ty == Type::I64;
         match self.immediate(b) {
             Some(0) => {

@@ -66,13 +66,21 @@ pub(super) struct Places {
     /// Spill slots that are free once the current instruction is done.
     freed: u128,
     next_victim: usize,
+    /// Comparisons that have been put off.
+    pub(super) put_off: u32,
 }
 
 impl Places {
     pub(super) fn new(insts: &[Inst], last: Option<Value>) -> Places {
         let mut values = PLACES.with(Spare::take);
         values.resize(insts.len(), Place { uses: 0, loc: Loc::Nowhere, home: None });
-        insts.iter().flat_map(Inst::args).chain(last).for_each(|v| values[v.index()].uses += 1);
+        for inst in insts {
+            let mut inst = *inst;
+            inst.for_each_arg(|v| values[v.index()].uses += 1);
+        }
+        if let Some(v) = last {
+            values[v.index()].uses += 1;
+        }
         Places { values, housed: VALUES.with(Spare::take), ..Places::default() }
     }
 
