@@ -157,6 +157,7 @@ impl Abi for Mips {
             endian,
             machine: 8,
             flags: layouts::elf_flags(self.kind, &self.config),
+            version: "LINUX_2.6",
             // Without it the dynamic linker takes the vDSO for code that needs FR = 0.
             mips_abiflags: Some(layouts::abiflags(&self.config)),
         };
