@@ -158,6 +158,31 @@ static void numbers(void)
     printf("numbers\n");
 }
 
+/* Signals go up to 128 where a disposition is asked for: Go's runtime sets those of all. */
+static void many_signals(void)
+{
+    struct action {
+        unsigned flags;
+        void *handler;
+        unsigned long mask[16 / sizeof(long)];
+    } set = { SA_RESTART | SA_SIGINFO, (void *)many_signals, { 0 } }, got = { 0, NULL, { 0 } };
+    const int some[] = { 64, 65, 100, 127, 128 };
+    for (unsigned i = 0; i < sizeof some / sizeof *some; i++) {
+        struct result r = call(SYS_rt_sigaction, some[i], 0, (long)&got, 16);
+        CHECK(r.error == 0 && got.handler == SIG_DFL);
+        r = call(SYS_rt_sigaction, some[i], (long)&set, 0, 16);
+        CHECK(r.error == 0);
+        set.flags ^= SA_RESTART;
+        r = call(SYS_rt_sigaction, some[i], (long)&set, (long)&got, 16);
+        CHECK(r.error == 0 && got.handler == set.handler && got.flags == (set.flags ^ SA_RESTART));
+    }
+    struct result r = call(SYS_rt_sigaction, 129, 0, (long)&got, 16);
+    CHECK(FAILS(r, 22));
+    r = call(SYS_rt_sigaction, 0, 0, (long)&got, 16);
+    CHECK(FAILS(r, 22));
+    printf("many signals\n");
+}
+
 /* pipe returns both descriptors in registers. */
 static void pipes(void)
 {
@@ -205,6 +230,7 @@ int main(int argc, char **argv)
         return large();
     errors();
     numbers();
+    many_signals();
     pipes();
     arguments();
     DONE();

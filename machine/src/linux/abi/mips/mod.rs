@@ -232,6 +232,10 @@ impl Abi for Mips {
         numbers::signal_to_guest(signal)
     }
 
+    fn last_signal(&self) -> i32 {
+        numbers::LAST_SIGNAL
+    }
+
     fn signal_to_host(&self, signal: i32) -> i32 {
         numbers::signal_to_host(signal)
     }

@@ -57,6 +57,9 @@ const SIGNALS: Table = &[
     (libc::SIGWINCH, 20), (libc::SIGIO, 22), (libc::SIGPWR, 19), (libc::SIGSYS, 12),
 ];
 
+/// `_NSIG`, which the kernel takes for a signal, too.
+pub(super) const LAST_SIGNAL: i32 = 128;
+
 /// The guest's number of a signal.
 pub(super) fn signal_to_guest(signal: i32) -> i32 {
     to_guest(SIGNALS, signal)
