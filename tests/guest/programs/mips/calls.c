@@ -152,6 +152,15 @@ static void numbers(void)
         terminal.c_cc[VMIN] = 7;
         CHECK(tcsetattr(master, TCSANOW, &terminal) == 0 && tcgetattr(master, &terminal) == 0);
         CHECK(!(terminal.c_lflag & ICANON) && terminal.c_cc[VMIN] == 7);
+        /* struct termio has the low halves of the flags, and the first 8 control characters. */
+        struct termio old;
+        CHECK(TCGETA == 0x5401 && ioctl(master, TCGETA, &old) == 0 && old.c_lflag == (unsigned short)terminal.c_lflag);
+        CHECK(old.c_cc[VINTR] == 3 && old.c_cc[VMIN] == 7 && (old.c_lflag & IEXTEN) && !(old.c_lflag & TOSTOP));
+        old.c_lflag |= ICANON | TOSTOP;
+        old.c_cc[VINTR] = 9, old.c_cc[VMIN] = 5;
+        CHECK(ioctl(master, TCSETAF, &old) == 0 && tcgetattr(master, &terminal) == 0);
+        CHECK((terminal.c_lflag & (ICANON | TOSTOP)) == (ICANON | TOSTOP) && terminal.c_cc[VINTR] == 9);
+        CHECK(terminal.c_cc[VMIN] == 5 && terminal.c_cc[VEOF] == 4 && ioctl(fds[0], TCGETA, &old) == -1 && errno == ENOTTY);
         struct winsize size = { 24, 80, 0, 0 }, got;
         CHECK(ioctl(master, TIOCSWINSZ, &size) == 0 && ioctl(master, TIOCGWINSZ, &got) == 0 && got.ws_row == 24 && got.ws_col == 80);
     }
