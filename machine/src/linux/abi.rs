@@ -178,6 +178,10 @@ pub trait Abi: Send + Sync {
     fn signal_to_guest(&self, signal: i32) -> i32 {
         signal
     }
+    /// The highest signal number.
+    fn last_signal(&self) -> i32 {
+        64
+    }
     /// A signal number of the guest as the host's.
     fn signal_to_host(&self, signal: i32) -> i32 {
         signal

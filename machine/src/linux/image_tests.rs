@@ -259,7 +259,7 @@ fn a_vdso_of_any_target_is_well_formed() {
     for class in [Class::Elf64, Class::Elf32] {
         for endian in [Endian::Little, Endian::Big] {
             let mips_abiflags = Some([7; vdso::ABIFLAGS]);
-            let target = vdso::Target { class, endian, machine: 8, flags: 0x1000_0000, mips_abiflags };
+            let target = vdso::Target { class, endian, machine: 8, flags: 0x1000_0000, version: "V", mips_abiflags };
             let built = vdso::build(target, &functions);
             let elf = goblin::elf::Elf::parse(&built.bytes).expect("goblin reads it");
             let flags = elf.program_headers.iter().find(|p| p.p_type == 0x7000_0003).expect("PT_MIPS_ABIFLAGS");

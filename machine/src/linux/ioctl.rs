@@ -22,13 +22,15 @@ enum Data {
     TermIn(bool),
     /// The same, written by the kernel.
     TermOut(bool),
+    /// `struct termio`, read by the kernel, and the request with `struct termios` in its place.
+    OldTermIn(u32),
+    /// The same, written by the kernel.
+    OldTermOut(u32),
 }
 
-use Data::{Both, In, Number, Out, TermIn, TermOut};
+use Data::{Both, In, Number, OldTermIn, OldTermOut, Out, TermIn, TermOut};
 
 const INT: &[u8] = &[4];
-/// Four halves, the line discipline, 8 control characters.
-const TERMIO: &[u8] = &[2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1];
 const WINSIZE: &[u8] = &[2; 4];
 /// Name and 24 bytes of a union, whose members are in network order or small.
 const IFREQ: &[u8] = &[1; 40];
@@ -40,8 +42,8 @@ const FSXATTR: &[u8] = &[4, 4, 4, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1];
 #[rustfmt::skip]
 const REQUESTS: &[(u32, &str, Data)] = &[
     (0x5401, "TCGETS",       TermOut(false)),  (0x5402, "TCSETS",      TermIn(false)),   (0x5403, "TCSETSW",    TermIn(false)),
-    (0x5405, "TCGETA",       Out(TERMIO)),   (0x5406, "TCSETA",      In(TERMIO)),    (0x5407, "TCSETAW",    In(TERMIO)),
-    (0x5408, "TCSETAF",      In(TERMIO)),
+    (0x5405, "TCGETA",       OldTermOut(TCGETS)), (0x5406, "TCSETA", OldTermIn(0x5402)), (0x5407, "TCSETAW", OldTermIn(0x5403)),
+    (0x5408, "TCSETAF",      OldTermIn(0x5404)),
     (0x5404, "TCSETSF",      TermIn(false)),   (0x5409, "TCSBRK",      Number),        (0x540a, "TCXONC",     Number),
     (0x540b, "TCFLSH",       Number),        (0x540c, "TIOCEXCL",    Number),        (0x540d, "TIOCNXCL",   Number),
     (0x540e, "TIOCSCTTY",    Number),        (0x540f, "TIOCGPGRP",   Out(INT)),      (0x5410, "TIOCSPGRP",  In(INT)),
@@ -76,9 +78,9 @@ const REQUESTS: &[(u32, &str, Data)] = &[
 ];
 
 /// Requests that wait until output has drained, or until somebody may use the terminal.
-const WAITING: &[u32] =
-    &[0x5403, 0x5404, 0x5407, 0x5408, 0x5409, 0x540a, 0x5410, 0x5425, 0x402c_542c, 0x402c_542d, 0x5402, 0x5406];
+const WAITING: &[u32] = &[0x5403, 0x5404, 0x5409, 0x540a, 0x5410, 0x5425, 0x402c_542c, 0x402c_542d, 0x5402];
 
+const TCGETS: u32 = 0x5401;
 /// `FS_IOC_FIEMAP`: 32 bytes of which the seventh word counts the records of 56 bytes after them.
 const FS_IOC_FIEMAP: u32 = 0xc020_660b;
 /// `SIOCGIFCONF`: a length and a pointer.
@@ -130,6 +132,8 @@ pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
         Number => return pass_on(fd, request, a.get(2).into()),
         TermIn(speeds) => return set_terminal(t, fd, request, a.get(2), speeds),
         TermOut(speeds) => return get_terminal(t, fd, request, a.get(2), speeds),
+        OldTermIn(request) => return set_old_terminal(t, fd, request, a.get(2)),
+        OldTermOut(request) => return get_old_terminal(t, fd, request, a.get(2)),
         In(widths) => (widths, true, false),
         Out(widths) => (widths, false, true),
         Both(widths) => (widths, true, true),
@@ -161,6 +165,24 @@ fn get_terminal(t: &Thread, fd: i32, request: u32, place: u64, speeds: bool) -> 
     let bytes = t.process.abi.termios().to_guest(t.layout(), &bytes, speeds);
     t.write(place, &bytes)?;
     Ok(result)
+}
+
+/// `TCGETA`: what `struct termio` has of `struct termios`.
+fn get_old_terminal(t: &Thread, fd: i32, request: u32, place: u64) -> SysResult {
+    let mut bytes = vec![0; Termios::host_size(false)];
+    let result = pass_on(fd, request, Arg::output(&mut bytes))?;
+    let old = t.process.abi.termios().to_old(t.layout(), &bytes);
+    t.write(place, &old)?;
+    Ok(result)
+}
+
+/// `TCSETA` and its kin: the rest stays as it is.
+fn set_old_terminal(t: &Thread, fd: i32, request: u32, place: u64) -> SysResult {
+    let old = t.read(place, Termios::OLD_SIZE)?;
+    let mut bytes = vec![0; Termios::host_size(false)];
+    host::call(libc::SYS_ioctl, &[fd.into(), TCGETS.into(), Arg::output(&mut bytes)])?;
+    let bytes = t.process.abi.termios().with_old(t.layout(), &bytes, &old);
+    pass_on(fd, request, Arg::input(&bytes))
 }
 
 /// `FS_IOC_FIEMAP`.
@@ -208,7 +230,6 @@ mod tests {
 
     #[test]
     fn sizes_are_the_kernels() {
-        assert_eq!(size(TERMIO), 18);
         assert_eq!((size(WINSIZE), size(IFREQ), size(FSXATTR)), (8, 40, 28));
         for (request, name, data) in REQUESTS {
             let (In(widths) | Out(widths) | Both(widths)) = data else { continue };

@@ -240,14 +240,25 @@ pub(super) fn setrlimit(t: &mut Thread, a: &Args) -> SysResult {
     Ok(0)
 }
 
-/// `personality`: only `PER_LINUX` with its harmless flags, which are not kept.
+/// Flags of `personality` that the host is told, whose they are from then on, for child processes and executed programs, too.
+const KEPT_PERSONALITY: u32 = libc::UNAME26 as u32
+    | libc::ADDR_NO_RANDOMIZE as u32
+    | libc::FDPIC_FUNCPTRS as u32
+    | libc::ADDR_LIMIT_32BIT as u32
+    | libc::SHORT_INODE as u32
+    | libc::WHOLE_SECONDS as u32
+    | libc::STICKY_TIMEOUTS as u32
+    | libc::ADDR_LIMIT_3GB as u32
+    | 0xff; // which system it is: nothing to Linux, but that PER_LINUX32 changes the machine's name, which is ours
+
+/// `personality`. What would change the emulator's own memory (`READ_IMPLIES_EXEC`, `MMAP_PAGE_ZERO`,
+/// `ADDR_COMPAT_LAYOUT`) or is unknown is refused, which Linux never does.
 pub(super) fn personality(_: &mut Thread, a: &Args) -> SysResult {
     const ASK: u32 = 0xffff_ffff;
-    const KIND: u32 = 0xff;
-    if a.uint(0) != ASK && a.uint(0) & KIND != 0 {
+    if a.uint(0) != ASK && a.uint(0) & !KEPT_PERSONALITY != 0 {
         return Err(Errno::EINVAL);
     }
-    Ok(0)
+    host::call(libc::SYS_personality, &[a.uint(0).into()])
 }
 
 /// Extensions and their bits of `RISCV_HWPROBE_KEY_IMA_EXT_0`.

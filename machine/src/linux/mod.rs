@@ -36,6 +36,7 @@ mod poll;
 mod proc;
 mod process;
 mod procfs;
+mod remote;
 mod siginfo;
 mod signal;
 pub mod stack;

@@ -4,7 +4,7 @@ mod calls;
 
 pub(super) use calls::*;
 
-use super::abi::{AltStack, Frame};
+use super::abi::{Abi, AltStack, Frame};
 use super::errno::Errno;
 use super::host::{self, Action, Arg, RawInfo, SYNCHRONOUS, SigSet};
 use super::process::lock;
@@ -12,8 +12,10 @@ use super::table::SysResult;
 use super::thread::{AfterHandler, Thread};
 use std::sync::Arc;
 
-/// Signals are numbered from 1 to this.
+/// The host's signals are numbered from 1 to this.
 const LAST: usize = 64;
+/// The most that a guest has (MIPS). Those that the host has not are never sent, but can have dispositions.
+const MOST: usize = 128;
 const SIG_DFL: u64 = 0;
 const SIG_IGN: u64 = 1;
 const SA_NODEFER: u64 = libc::SA_NODEFER as u64;
@@ -29,8 +31,9 @@ const AUTODISARM: i32 = i32::MIN;
 /// `MINSIGSTKSZ` of the generic ABI.
 const MIN_STACK: u64 = 2048;
 
+/// The set of one signal; those that the host has not are in no set.
 const fn bit(signal: i32) -> SigSet {
-    1 << (signal - 1)
+    if signal > LAST as i32 { 0 } else { 1 << (signal - 1) }
 }
 
 const UNBLOCKABLE: SigSet = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
@@ -46,7 +49,7 @@ pub(super) struct Disposition {
 /// The dispositions of a process.
 #[derive(Clone, Debug)]
 pub(super) struct Dispositions {
-    all: [Disposition; LAST + 1],
+    all: [Disposition; MOST + 1],
     /// See [`super::Config::catch_deaths`].
     catch_deaths: bool,
 }
@@ -54,7 +57,7 @@ pub(super) struct Dispositions {
 impl Dispositions {
     /// Those that an executed program has: default, or still ignored.
     pub(super) fn inherited(catch_deaths: bool) -> Self {
-        let mut all = [Disposition::default(); LAST + 1];
+        let mut all = [Disposition::default(); MOST + 1];
         for signal in 1..=LAST as i32 {
             let ignored = match signal {
                 libc::SIGPIPE => host::start_state().sigpipe_ignored,
@@ -96,7 +99,7 @@ impl Dispositions {
     /// Sets one, here and on the host.
     fn set(&mut self, signal: i32, new: Disposition) -> Result<(), Errno> {
         // The host always catches what the processor raises.
-        if SYNCHRONOUS & bit(signal) == 0 {
+        if signal <= LAST as i32 && SYNCHRONOUS & bit(signal) == 0 {
             host::set_action(signal, self.host_action(signal, new.handler), new.flags & HOST_FLAGS)?;
         }
         self.all[signal as usize] = new;
@@ -105,7 +108,7 @@ impl Dispositions {
 
     /// `CLONE_CLEAR_SIGHAND`: what has a handler becomes default.
     pub(super) fn reset_handlers(&mut self) {
-        for signal in 1..=LAST as i32 {
+        for signal in 1..=MOST as i32 {
             if self.get(signal).handler > SIG_IGN {
                 let _ = self.set(signal, Disposition::default());
             }
@@ -135,8 +138,9 @@ fn default_action(signal: i32) -> DefaultAction {
     }
 }
 
-fn valid(signal: i32) -> Result<i32, Errno> {
-    if (1..=LAST as i32).contains(&signal) { Ok(signal) } else { Err(Errno::EINVAL) }
+/// The signal, in the host's numbers, whose disposition a guest asks for by its own.
+fn valid(abi: &dyn Abi, guest: i32) -> Result<i32, Errno> {
+    if (1..=abi.last_signal()).contains(&guest) { Ok(abi.signal_to_host(guest)) } else { Err(Errno::EINVAL) }
 }
 
 impl Thread {

@@ -5,7 +5,8 @@ use super::errno::Errno;
 use super::host::{self, Arg};
 use super::thread::Thread;
 use super::{
-    descriptors, exec, files, fs, futex, ioctl, ipc, legacy, misc, mman, multiplex, net, poll, proc, signal, time,
+    descriptors, exec, files, fs, futex, ioctl, ipc, legacy, misc, mman, multiplex, net, poll, proc, remote, signal,
+    time,
 };
 use emu_ir::CpuState;
 use std::collections::HashMap;
@@ -384,6 +385,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("mlockall",     mman::mlockall,   &[Hex]),
     sys("munlockall",   mman::munlockall, &[]),
     sys("mincore",      mman::mincore,    &[Ptr, Size, Ptr]),
+    sys("process_vm_readv", remote::process_vm_readv, &[Int, Ptr, Long, Ptr, Long, Hex]),
+    sys("process_vm_writev", remote::process_vm_writev, &[Int, Ptr, Long, Ptr, Long, Hex]),
     same("membarrier",  libc::SYS_membarrier, &[Int, Hex, Int]),
     sys("cacheflush",   mman::cacheflush, &[Ptr, Size, Hex]),
     sys("riscv_flush_icache", mman::riscv_flush_icache, &[Ptr, Ptr, Hex]),

@@ -70,6 +70,32 @@ impl Termios {
         }
         w.finish()
     }
+
+    /// Bytes that the kernel reads and writes of `struct termio`: halves of the four words, the line discipline, and the
+    /// first 8 control characters.
+    pub const OLD_SIZE: usize = 17;
+
+    /// The guest's `struct termio`, of the host's `struct termios`.
+    pub fn to_old(&self, layout: Layout, host: &[u8]) -> Vec<u8> {
+        let guest = self.to_guest(layout, host, false);
+        let (mut r, mut w) = (Reader::new(layout, &guest), Writer::new(layout));
+        for _ in 0..4 {
+            w.u16(r.u32() as u16);
+        }
+        w.raw(&guest[16..25]).finish()
+    }
+
+    /// The host's `struct termios` with what the guest's `struct termio` says.
+    pub fn with_old(&self, layout: Layout, host: &[u8], old: &[u8]) -> Vec<u8> {
+        let mut guest = self.to_guest(layout, host, false);
+        let (mut low, mut r, mut w) = (Reader::new(layout, old), Reader::new(layout, &guest), Writer::new(layout));
+        for _ in 0..4 {
+            w.u32(r.u32() & 0xffff_0000 | u32::from(low.u16()));
+        }
+        let start = w.raw(&old[8..Self::OLD_SIZE]).finish();
+        guest[..start.len()].copy_from_slice(&start);
+        self.to_host(layout, &guest, false)
+    }
 }
 
 #[cfg(test)]
@@ -82,5 +108,11 @@ mod tests {
         assert_eq!((Termios::host_size(false), Termios::host_size(true)), (36, 44));
         assert_eq!(GENERIC.to_guest(HOST, &bytes, true), bytes);
         assert_eq!(GENERIC.to_host(HOST, &bytes[..36], false), bytes[..36]);
+        let old = GENERIC.to_old(HOST, &bytes[..36]);
+        assert_eq!(old, [1, 2, 5, 6, 9, 10, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24, 25]);
+        assert_eq!(GENERIC.with_old(HOST, &bytes[..36], &old), bytes[..36]);
+        let changed = GENERIC.with_old(HOST, &bytes[..36], &[0; Termios::OLD_SIZE]);
+        assert_eq!(changed[..5], [0, 0, 3, 4, 0]);
+        assert_eq!(changed[16..], [&[0; 9], &bytes[25..36]].concat());
     }
 }

@@ -112,22 +112,30 @@ impl Thread {
         self.source(addr, len)
     }
 
-    /// A guest's array of `iovec` as the host's: checked addresses in pairs with lengths.
-    pub(super) fn iovec(&self, addr: u64, count: u64, written_by_host: bool) -> Result<Vec<[u64; 2]>, Errno> {
+    /// A guest's array of `iovec`, as it is: addresses with lengths, none of them negative.
+    pub(super) fn raw_iovec(&self, addr: u64, count: u64) -> Result<Vec<[u64; 2]>, Errno> {
         if count > 1024 {
             return Err(Errno::EINVAL);
         }
         let layout = self.layout();
         let bytes = self.read(addr, count as usize * 2 * layout.long)?;
         let mut r = Reader::new(layout, &bytes);
-        let mut left = MAX_TRANSFER;
-        let mut list = Vec::with_capacity(count as usize);
-        for _ in 0..count {
+        let pair = |_| {
             let (base, len) = (r.long(), r.slong());
-            let len = u64::try_from(len).map_err(|_| Errno::EINVAL)?.min(left);
-            left -= len;
-            let at = if written_by_host { self.target(base, len)? } else { self.source(base, len)? };
-            list.push([at.raw() as u64, len]);
+            Ok([base, u64::try_from(len).map_err(|_| Errno::EINVAL)?])
+        };
+        (0..count).map(pair).collect()
+    }
+
+    /// A guest's array of `iovec` as the host's: checked addresses in pairs with lengths.
+    pub(super) fn iovec(&self, addr: u64, count: u64, written_by_host: bool) -> Result<Vec<[u64; 2]>, Errno> {
+        let mut list = self.raw_iovec(addr, count)?;
+        let mut left = MAX_TRANSFER;
+        for [at, len] in &mut list {
+            *len = (*len).min(left);
+            left -= *len;
+            let arg = if written_by_host { self.target(*at, *len)? } else { self.source(*at, *len)? };
+            *at = arg.raw() as u64;
         }
         Ok(list)
     }

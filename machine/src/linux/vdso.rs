@@ -30,6 +30,8 @@ pub struct Target {
     pub machine: u16,
     /// `e_flags`.
     pub flags: u32,
+    /// The version of its symbols; Go's runtime reads the versions without asking whether there are any.
+    pub version: &'static str,
     /// MIPS: the content of `.MIPS.abiflags`.
     pub mips_abiflags: Option<[u8; ABIFLAGS]>,
 }
@@ -85,18 +87,27 @@ pub struct Built {
 const SONAME: &str = "linux-vdso.so.1";
 /// Offset of the hash table; the headers before it are smaller for both classes.
 const HASH_AT: u64 = 0x100;
-const DYNAMIC_ENTRIES: u64 = 7;
+/// Offset of the name in the string table.
+const SONAME_AT: u64 = 1;
+const DYNAMIC_ENTRIES: u64 = 10;
+/// Bytes of a version definition (`Verdef`) and of the name behind it (`Verdaux`).
+const VERDEF: u64 = 20;
+const VERDAUX: u64 = 8;
+/// Versions that are defined: the object itself, as always, and that of the symbols.
+const VERSIONS: u64 = 2;
 
-/// Makes a shared object of one segment: headers, hash table, symbols, strings, dynamic section, code.
+/// Makes a shared object of one segment: headers, hash table, symbols, strings, versions, dynamic section, code.
 pub fn build(target: Target, functions: &[Function]) -> Built {
     let out = Out { target, bytes: Vec::new() };
     let symbols = functions.len() as u64 + 1;
-    let names = string_table(functions);
+    let names = string_table(target.version, functions);
 
     // One bucket with all symbols in a chain.
     let symbols_at = (HASH_AT + 4 * (3 + symbols)).next_multiple_of(16);
     let strings_at = symbols_at + symbols * out.symbol_size();
-    let dynamic_at = (strings_at + names.bytes.len() as u64).next_multiple_of(16);
+    let versions_at = (strings_at + names.bytes.len() as u64).next_multiple_of(4);
+    let definitions_at = (versions_at + 2 * symbols).next_multiple_of(4);
+    let dynamic_at = (definitions_at + VERSIONS * (VERDEF + VERDAUX)).next_multiple_of(16);
     let dynamic_size = DYNAMIC_ENTRIES * 2 * target.class.word();
     let code_at = (dynamic_at + dynamic_size).next_multiple_of(64);
     let places = place_code(functions, code_at);
@@ -114,11 +125,26 @@ pub fn build(target: Target, functions: &[Function]) -> Built {
         out.symbol(*name, *place, function.code.len() as u64, true);
     }
     out.bytes.extend(&names.bytes);
+    out.pad_to(versions_at);
+    out.halves(&[0]);
+    functions.iter().for_each(|_| out.halves(&[VERSIONS]));
+    out.pad_to(definitions_at);
+    out.version_definition(1, SONAME, SONAME_AT);
+    out.version_definition(VERSIONS, target.version, names.version);
     out.pad_to(dynamic_at);
-    // DT_SONAME, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SYMENT, DT_NULL.
-    let strings = names.bytes.len() as u64;
-    let dynamic =
-        [(14, 1), (4, HASH_AT), (5, strings_at), (6, symbols_at), (10, strings), (11, out.symbol_size()), (0, 0)];
+    let dynamic = [
+        (14, SONAME_AT),                // DT_SONAME
+        (4, HASH_AT),                   // DT_HASH
+        (5, strings_at),                // DT_STRTAB
+        (6, symbols_at),                // DT_SYMTAB
+        (10, names.bytes.len() as u64), // DT_STRSZ
+        (11, out.symbol_size()),        // DT_SYMENT
+        (0x6fff_fff0, versions_at),     // DT_VERSYM
+        (0x6fff_fffc, definitions_at),  // DT_VERDEF
+        (0x6fff_fffd, VERSIONS),        // DT_VERDEFNUM
+        (0, 0),
+    ];
+    debug_assert_eq!(dynamic.len() as u64, DYNAMIC_ENTRIES);
     dynamic.iter().for_each(|(tag, value)| out.words(&[*tag, *value]));
     for (function, place) in functions.iter().zip(&places) {
         out.pad_to(*place);
@@ -140,20 +166,32 @@ fn place_code(functions: &[Function], mut at: u64) -> Vec<u64> {
 
 struct Names {
     bytes: Vec<u8>,
+    version: u64,
     offsets: Vec<u64>,
 }
 
-/// The string table: an empty one, the object's name at 1, the functions' names.
-fn string_table(functions: &[Function]) -> Names {
-    let mut names = Names { bytes: vec![0], offsets: Vec::new() };
+/// The string table: an empty one, the object's name at 1, the version's, the functions' names.
+fn string_table(version: &str, functions: &[Function]) -> Names {
+    let mut names = Names { bytes: vec![0], version: 0, offsets: Vec::new() };
     let mut add = |text: &str| {
         let at = names.bytes.len() as u64;
         names.bytes.extend(text.bytes().chain([0]));
         at
     };
     add(SONAME);
-    names.offsets = functions.iter().map(|f| add(f.name)).collect();
+    let version = add(version);
+    let offsets = functions.iter().map(|f| add(f.name)).collect();
+    (names.version, names.offsets) = (version, offsets);
     names
+}
+
+/// The System V ABI's hash of a name.
+fn elf_hash(name: &str) -> u32 {
+    name.bytes().fold(0u32, |hash, byte| {
+        let sum = (hash << 4).wrapping_add(byte.into());
+        let high = sum & 0xf000_0000;
+        (sum ^ high >> 24) & !high
+    })
 }
 
 /// The file as it grows.
@@ -195,7 +233,7 @@ impl Out {
 
     /// The file header and the program headers.
     fn header(&mut self, end: u64, dynamic_at: u64, dynamic_size: u64) {
-        let Target { class, endian, machine, flags, mips_abiflags } = self.target;
+        let Target { class, endian, machine, flags, mips_abiflags, .. } = self.target;
         let (wide, big) = (class == Class::Elf64, endian == Endian::Big);
         let (header_size, phdr_size) = if wide { (64, 56) } else { (52, 32) };
         let ident = [0x7f, b'E', b'L', b'F', 1 + u8::from(wide), 1 + u8::from(big), 1];
@@ -233,6 +271,15 @@ impl Out {
             let next = if symbol + 1 < symbols { symbol + 1 } else { 0 };
             self.ints(&[next]);
         }
+    }
+
+    /// A version of this number (the object itself has 1) and its name.
+    fn version_definition(&mut self, number: u64, name: &str, name_at: u64) {
+        let is_object = u64::from(number == 1); // VER_FLG_BASE
+        let next = if number < VERSIONS { VERDEF + VERDAUX } else { 0 };
+        self.halves(&[1, is_object, number, 1]);
+        self.ints(&[elf_hash(name).into(), VERDEF, next]);
+        self.ints(&[name_at, 0]);
     }
 
     /// A global function, or the empty symbol that every table begins with.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -59,6 +60,9 @@ int main(int argc, char **argv)
     cpu_set_t cpus;
     CHECK(syscall(SYS_getcpu, &cpu, &node, NULL) == 0 && cpu < 9999 && sched_yield() == 0 && sched_getcpu() >= 0);
     CHECK(sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 0 && sysconf(_SC_NPROCESSORS_ONLN) > 0);
+    CHECK(personality(ADDR_NO_RANDOMIZE | UNAME26) >= 0 && personality(0xffffffff) == (ADDR_NO_RANDOMIZE | UNAME26));
+    CHECK(uname(&name) == 0 && !strncmp(name.release, "2.6.", 4));
+    CHECK(personality(ADDR_NO_RANDOMIZE) == (ADDR_NO_RANDOMIZE | UNAME26) && personality(0) == ADDR_NO_RANDOMIZE);
     CHECK(getpriority(PRIO_PROCESS, 0) >= -20 && syscall(SYS_sched_getscheduler, 0) == SCHED_OTHER);
     CHECK(getpid() > 0 && getppid() > 0 && getpgrp() > 0 && getsid(0) >= 0 && syscall(SYS_gettid) == getpid());
     CHECK(syscall(100000) == -1 && errno == ENOSYS);

@@ -109,7 +109,8 @@ impl Abi for Riscv {
     fn vdso(&self) -> (vdso::Target, Vec<vdso::Function>) {
         let class = if self.xlen == 32 { Class::Elf32 } else { Class::Elf64 };
         // The kernel's own has no flags but RVC and the float ABI of the kernel's build, which is soft.
-        let target = vdso::Target { class, endian: Endian::Little, machine: 243, flags: 0, mips_abiflags: None };
+        let (endian, version) = (Endian::Little, "LINUX_4.15");
+        let target = vdso::Target { class, endian, machine: 243, flags: 0, version, mips_abiflags: None };
         (target, vec![vdso::Function { name: "__vdso_rt_sigreturn", code: SIGRETURN.into() }])
     }
 

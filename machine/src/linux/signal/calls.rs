@@ -17,7 +17,7 @@ pub(in crate::linux) fn rt_sigaction(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `sigaction` of old ABIs; on MIPS it has the structure of `rt_sigaction`, but for the words after the mask's first.
 pub(in crate::linux) fn sigaction(t: &mut Thread, a: &Args) -> SysResult {
-    let signal = valid(t.process.abi.signal_to_host(a.int(0)))?;
+    let signal = valid(&*t.process.abi, a.int(0))?;
     let new = match a.get(1) {
         0 => None,
         addr => {
@@ -40,7 +40,7 @@ pub(in crate::linux) fn sigaction(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `signal` of old ABIs: the handler is called once, and is the result.
 pub(in crate::linux) fn signal(t: &mut Thread, a: &Args) -> SysResult {
-    let signal = valid(t.process.abi.signal_to_host(a.int(0)))?;
+    let signal = valid(&*t.process.abi, a.int(0))?;
     if UNBLOCKABLE & bit(signal) != 0 {
         return Err(Errno::EINVAL);
     }

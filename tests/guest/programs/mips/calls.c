@@ -152,10 +152,44 @@ static void numbers(void)
         terminal.c_cc[VMIN] = 7;
         CHECK(tcsetattr(master, TCSANOW, &terminal) == 0 && tcgetattr(master, &terminal) == 0);
         CHECK(!(terminal.c_lflag & ICANON) && terminal.c_cc[VMIN] == 7);
+        /* struct termio has the low halves of the flags, and the first 8 control characters. */
+        struct termio old;
+        CHECK(TCGETA == 0x5401 && ioctl(master, TCGETA, &old) == 0 && old.c_lflag == (unsigned short)terminal.c_lflag);
+        CHECK(old.c_cc[VINTR] == 3 && old.c_cc[VMIN] == 7 && (old.c_lflag & IEXTEN) && !(old.c_lflag & TOSTOP));
+        old.c_lflag |= ICANON | TOSTOP;
+        old.c_cc[VINTR] = 9, old.c_cc[VMIN] = 5;
+        CHECK(ioctl(master, TCSETAF, &old) == 0 && tcgetattr(master, &terminal) == 0);
+        CHECK((terminal.c_lflag & (ICANON | TOSTOP)) == (ICANON | TOSTOP) && terminal.c_cc[VINTR] == 9);
+        CHECK(terminal.c_cc[VMIN] == 5 && terminal.c_cc[VEOF] == 4 && ioctl(fds[0], TCGETA, &old) == -1 && errno == ENOTTY);
         struct winsize size = { 24, 80, 0, 0 }, got;
         CHECK(ioctl(master, TIOCSWINSZ, &size) == 0 && ioctl(master, TIOCGWINSZ, &got) == 0 && got.ws_row == 24 && got.ws_col == 80);
     }
     printf("numbers\n");
+}
+
+/* Signals go up to 128 where a disposition is asked for: Go's runtime sets those of all. */
+static void many_signals(void)
+{
+    struct action {
+        unsigned flags;
+        void *handler;
+        unsigned long mask[16 / sizeof(long)];
+    } set = { SA_RESTART | SA_SIGINFO, (void *)many_signals, { 0 } }, got = { 0, NULL, { 0 } };
+    const int some[] = { 64, 65, 100, 127, 128 };
+    for (unsigned i = 0; i < sizeof some / sizeof *some; i++) {
+        struct result r = call(SYS_rt_sigaction, some[i], 0, (long)&got, 16);
+        CHECK(r.error == 0 && got.handler == SIG_DFL);
+        r = call(SYS_rt_sigaction, some[i], (long)&set, 0, 16);
+        CHECK(r.error == 0);
+        set.flags ^= SA_RESTART;
+        r = call(SYS_rt_sigaction, some[i], (long)&set, (long)&got, 16);
+        CHECK(r.error == 0 && got.handler == set.handler && got.flags == (set.flags ^ SA_RESTART));
+    }
+    struct result r = call(SYS_rt_sigaction, 129, 0, (long)&got, 16);
+    CHECK(FAILS(r, 22));
+    r = call(SYS_rt_sigaction, 0, 0, (long)&got, 16);
+    CHECK(FAILS(r, 22));
+    printf("many signals\n");
 }
 
 /* pipe returns both descriptors in registers. */
@@ -205,6 +239,7 @@ int main(int argc, char **argv)
         return large();
     errors();
     numbers();
+    many_signals();
     pipes();
     arguments();
     DONE();

@@ -157,6 +157,7 @@ impl Abi for Mips {
             endian,
             machine: 8,
             flags: layouts::elf_flags(self.kind, &self.config),
+            version: "LINUX_2.6",
             // Without it the dynamic linker takes the vDSO for code that needs FR = 0.
             mips_abiflags: Some(layouts::abiflags(&self.config)),
         };
@@ -229,6 +230,10 @@ impl Abi for Mips {
 
     fn signal_to_guest(&self, signal: i32) -> i32 {
         numbers::signal_to_guest(signal)
+    }
+
+    fn last_signal(&self) -> i32 {
+        numbers::LAST_SIGNAL
     }
 
     fn signal_to_host(&self, signal: i32) -> i32 {

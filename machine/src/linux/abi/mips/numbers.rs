@@ -57,6 +57,9 @@ const SIGNALS: Table = &[
     (libc::SIGWINCH, 20), (libc::SIGIO, 22), (libc::SIGPWR, 19), (libc::SIGSYS, 12),
 ];
 
+/// `_NSIG`, which the kernel takes for a signal, too.
+pub(super) const LAST_SIGNAL: i32 = 128;
+
 /// The guest's number of a signal.
 pub(super) fn signal_to_guest(signal: i32) -> i32 {
     to_guest(SIGNALS, signal)
@@ -142,6 +145,7 @@ pub(super) fn socket_type(kind: i32) -> i32 {
 #[rustfmt::skip]
 const IOCTLS: &[(u32, u32)] = &[
     (0x5401, 0x540d), (0x5402, 0x540e), (0x5403, 0x540f), (0x5404, 0x5410), // TCGETS, TCSETS, TCSETSW, TCSETSF
+    (0x5405, 0x5401), (0x5406, 0x5402), (0x5407, 0x5403), (0x5408, 0x5404), // TCGETA, TCSETA, TCSETAW, TCSETAF
     (0x5409, 0x5405), (0x540a, 0x5406), (0x540b, 0x5407), // TCSBRK, TCXONC, TCFLSH
     (0x540c, 0x740d), (0x540d, 0x740e), (0x540e, 0x5480), // TIOCEXCL, TIOCNXCL, TIOCSCTTY
     (0x540f, 0x4004_7477), (0x5410, 0x8004_7476), (0x5411, 0x7472), // TIOCGPGRP, TIOCSPGRP, TIOCOUTQ
