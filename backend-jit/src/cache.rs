@@ -16,6 +16,7 @@ use crate::stubs::Stubs;
 use crate::{JitError, Stats};
 use emu_ir::BlockKey;
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,8 +35,10 @@ pub struct CodeCache {
     harts: Mutex<Vec<Arc<HartShared>>>,
     pub(crate) stubs: Stubs,
     pub(crate) arena_range: (u64, u64),
-    /// Rises with each invalidation: harts forget remembered code when it changed.
+    /// Rises with each invalidation.
     generation: AtomicU64,
+    /// Rises when harts have something to forget: see [`News`].
+    news: AtomicU64,
 }
 
 /// Much code is that of a block with a handful of instructions: tables are shared by all, and nothing has memory of its own.
@@ -52,8 +55,44 @@ struct Inner {
     by_key: FxHashMap<BlockKey, u32>,
     /// The same, with those that have been dropped by way of another page.
     by_page: FxHashMap<u64, Vec<u32>>,
+    /// The latest invalidations, by ascending generation.
+    invalidated: VecDeque<Range<u64>>,
+    news: News,
     stats: Stats,
 }
+
+/// Guest addresses whose code has been dropped, for harts that remember where it was: the latest ones of all that there have been.
+#[derive(Debug, Default)]
+struct News {
+    total: u64,
+    latest: VecDeque<u64>,
+}
+
+/// So many are kept. Whoever has missed more forgets everything.
+const KEPT_NEWS: usize = 4096;
+
+impl News {
+    fn push(&mut self, pc: u64) {
+        self.latest.truncate(KEPT_NEWS - 1);
+        self.latest.push_front(pc);
+        self.total += 1;
+    }
+
+    /// All code has been dropped.
+    fn push_all(&mut self) {
+        self.latest.clear();
+        self.total += 1;
+    }
+
+    /// The news since there had been `seen`, or `None` if they are not known any more.
+    fn since(&self, seen: u64) -> Option<impl Iterator<Item = u64>> {
+        let missed = usize::try_from(self.total - seen).ok().filter(|missed| *missed <= self.latest.len())?;
+        Some(self.latest.iter().take(missed).copied())
+    }
+}
+
+/// So many invalidations are kept: code that more have come after while it was compiled is not installed.
+const KEPT_INVALIDATIONS: usize = 1024;
 
 /// A region in place.
 #[derive(Debug)]
@@ -123,11 +162,14 @@ impl CodeCache {
                 incoming: LinkLists::default(),
                 by_key: FxHashMap::default(),
                 by_page: FxHashMap::default(),
+                invalidated: VecDeque::new(),
+                news: News::default(),
                 stats: Stats::default(),
             }),
             harts: Mutex::default(),
             stubs: Stubs::get()?,
             generation: AtomicU64::new(0),
+            news: AtomicU64::new(0),
         })
     }
 
@@ -135,9 +177,22 @@ impl CodeCache {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The current generation; a region compiled from bytes read before it changed must not be installed.
+    /// The number of invalidations, to be asked for before the bytes are read that a region is compiled from.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::SeqCst)
+    }
+
+    /// How much there has been that harts have to forget.
+    pub(crate) fn news(&self) -> u64 {
+        self.news.load(Ordering::SeqCst)
+    }
+
+    /// Calls `forget` with the addresses whose code has been dropped since there had been `seen` news, and says how many there
+    /// have been by now. `None`: it may be any.
+    pub(crate) fn dropped_since(&self, seen: u64, forget: impl FnMut(u64)) -> Option<u64> {
+        let inner = self.lock();
+        inner.news.since(seen)?.for_each(forget);
+        Some(inner.news.total)
     }
 
     pub(crate) fn add_hart(&self, hart: Arc<HartShared>) {
@@ -172,11 +227,11 @@ impl CodeCache {
         Stats { code_bytes: inner.arena.used() as u64, live_regions: inner.regions.len() as u64, ..inner.stats }
     }
 
-    /// Puts a region in place, unless code was invalidated since `generation`. When the arena is full everything in
+    /// Puts a region in place, unless its pages were invalidated since `generation`. When the arena is full everything in
     /// it is dropped first, if no hart runs code; otherwise the region is not installed now. Returns its host address.
     pub fn install(&self, region: &CompiledRegion, generation: u64) -> Option<u64> {
         let mut inner = self.lock();
-        if self.generation() != generation {
+        if inner.is_stale(region, self.generation() - generation) {
             inner.stats.stale_regions += 1;
             return None;
         }
@@ -186,7 +241,7 @@ impl CodeCache {
         let align = if region.quick { QUICK_ALIGN } else { REGION_ALIGN };
         let (start, cold) = match inner.arena.add(&region.bytes, align, &region.cold) {
             Some(places) => places,
-            None if self.keep_outside() => {
+            None if self.keep_outside(&mut inner) => {
                 inner.clear();
                 inner.stats.flushes += 1;
                 inner.arena.add(&region.bytes, align, &region.cold)?
@@ -217,7 +272,10 @@ impl CodeCache {
             inner.drop_page(page * PAGE, self.stubs.exit);
         }
         // Also when nothing was dropped: a region may be under compilation from the old bytes.
+        inner.invalidated.truncate(KEPT_INVALIDATIONS - 1);
+        inner.invalidated.push_front(range);
         self.generation.fetch_add(1, Ordering::SeqCst);
+        self.news.store(inner.news.total, Ordering::SeqCst);
         if !hit.is_empty() {
             inner.stats.invalidations += 1;
             drop(inner);
@@ -245,11 +303,12 @@ impl CodeCache {
         self.harts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Is no hart in compiled code? One that comes in from now on waits for the lock that the caller holds: it sees the new
-    /// generation, and has to look code up.
-    fn keep_outside(&self) -> bool {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        self.hart_list().iter().all(|h| h.is_outside())
+    /// Is no hart in compiled code, and none about to go back into it from a fault? One that comes in from now on waits for the lock that the caller holds: it sees the news, and has to
+    /// look code up.
+    fn keep_outside(&self, inner: &mut Inner) -> bool {
+        inner.news.push_all();
+        self.news.store(inner.news.total, Ordering::SeqCst);
+        self.hart_list().iter().all(|h| h.needs_no_code())
     }
 
     fn interrupt_harts(&self) {
@@ -329,6 +388,12 @@ impl ForkGuard<'_> {
 }
 
 impl Inner {
+    /// Has a byte that the code was made from been invalidated by one of the last `missed` invalidations?
+    fn is_stale(&self, region: &CompiledRegion, missed: u64) -> bool {
+        let hits = |range: &Range<u64>| region.pages.iter().any(|page| page < range.end && range.start < page + PAGE);
+        missed > self.invalidated.len() as u64 || self.invalidated.iter().take(missed as usize).any(hits)
+    }
+
     /// Is there a region for `key`?
     fn has_region(&self, key: BlockKey) -> bool {
         self.by_key.get(&key).is_some_and(|index| !self.regions[*index as usize].quick)
@@ -403,6 +468,7 @@ impl Inner {
         for index in self.by_page.remove(&page).unwrap_or_default() {
             // The region stays: a hart may still fault in it before it leaves.
             let region = &mut self.regions[index as usize];
+            self.news.push(region.key.pc);
             for link in self.incoming.iter(std::mem::take(&mut region.incoming)) {
                 link.part(&mut self.arena, exit);
             }

@@ -276,7 +276,7 @@ impl Context {
     }
 
     /// Forgets the code for `pc`, so that it is looked up anew.
-    fn forget(&mut self, pc: u64) {
+    pub(crate) fn forget(&mut self, pc: u64) {
         if self.recall(pc).is_some() {
             self.jump_cache.empty(JumpCache::index(pc));
         }

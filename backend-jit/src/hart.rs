@@ -8,12 +8,14 @@ use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What other threads may know and do of a hart.
 pub struct HartShared {
     /// Odd while the hart runs compiled code; rises by one with each entry and exit.
     epoch: AtomicU64,
+    /// It handles a fault of compiled code, to which it may go back.
+    faulting: AtomicBool,
     /// Belongs to the hart, all but `cpu.interrupt`. It stays in one place as long as anyone knows the hart.
     ctx: UnsafeCell<Context>,
 }
@@ -33,6 +35,14 @@ impl fmt::Debug for HartShared {
 impl HartShared {
     pub(crate) fn is_outside(&self) -> bool {
         self.epoch.load(Ordering::SeqCst).is_multiple_of(2)
+    }
+
+    /// Will it come into compiled code only by looking it up?
+    pub(crate) fn needs_no_code(&self) -> bool {
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        // It is `faulting` for longer than the epoch is even because of that: both were so at once.
+        let faulting = self.faulting.load(Ordering::SeqCst);
+        epoch.is_multiple_of(2) && !faulting && self.epoch.load(Ordering::SeqCst) == epoch
     }
 
     /// A number that differs for each stay in compiled code, while there is one.
@@ -58,7 +68,8 @@ pub struct Hart {
     cache: Arc<CodeCache>,
     /// Keeps the helpers alive that the context points to.
     _guest: Arc<dyn Guest>,
-    generation: u64,
+    /// How much of [`CodeCache::news`] it knows.
+    seen: u64,
     mode: u32,
     /// The guest pc that `Context::link`, if set, stands for.
     link_target: u64,
@@ -108,10 +119,14 @@ impl Hart {
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
         };
-        let shared = Arc::new(HartShared { epoch: AtomicU64::new(0), ctx: UnsafeCell::new(ctx) });
+        let shared = Arc::new(HartShared {
+            epoch: AtomicU64::new(0),
+            faulting: AtomicBool::new(false),
+            ctx: UnsafeCell::new(ctx),
+        });
         cache.add_hart(Arc::clone(&shared));
-        let generation = cache.generation();
-        Hart { shared, cache, _guest: guest, generation, mode: 0, link_target: 0 }
+        let seen = cache.news();
+        Hart { shared, cache, _guest: guest, seen, mode: 0, link_target: 0 }
     }
 
     /// The guest's registers.
@@ -167,14 +182,9 @@ impl Hart {
 
     /// Between the changes of `epoch` nothing that is looked up can go away.
     fn run_inside(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
-        let generation = self.cache.generation();
-        let known = (self.generation, self.mode);
-        let ctx = self.context();
-        let key = BlockKey { pc: ctx.cpu.pc, mode: ctx.cpu.mode };
-        if known != (generation, key.mode) {
-            ctx.forget_code();
-            ctx.link = 0;
-            (self.generation, self.mode) = (generation, key.mode);
+        let key = BlockKey { pc: self.cpu().pc, mode: self.cpu().mode };
+        if self.cache.news() != self.seen || self.mode != key.mode {
+            self.catch_up(key.mode);
         }
         let ctx = self.context();
         let code = match ctx.recall(key.pc) {
@@ -204,6 +214,21 @@ impl Hart {
 }
 
 impl Hart {
+    /// Forgets code that has been dropped, or is of another mode.
+    #[cold]
+    fn catch_up(&mut self, mode: u32) {
+        let (cache, seen) = (Arc::clone(&self.cache), self.seen);
+        let ctx = self.context();
+        let known = cache.dropped_since(seen, |pc| ctx.forget(pc));
+        if known.is_none() || self.mode != mode {
+            let ctx = self.context();
+            ctx.forget_code();
+            ctx.link = 0;
+        }
+        self.seen = known.unwrap_or_else(|| cache.news());
+        self.mode = mode;
+    }
+
     /// Did compiled code leave through a slot that wants to be linked?
     pub fn leaves_link(&mut self) -> bool {
         self.context().link != 0
@@ -233,6 +258,7 @@ impl CodeFault {
             return None;
         }
         let fault = CodeFault { hart, rip };
+        fault.shared().faulting.store(true, Ordering::SeqCst);
         fault.shared().epoch.fetch_add(1, Ordering::SeqCst);
         Some(fault)
     }
@@ -245,6 +271,7 @@ impl CodeFault {
     /// Goes on with the faulting instruction: its cause is gone.
     pub fn resume(self) {
         self.shared().epoch.fetch_add(1, Ordering::SeqCst);
+        self.shared().faulting.store(false, Ordering::SeqCst);
     }
 
     /// Leaves compiled code because of the guest's fault. Returns the host's new program counter and stack pointer, or
@@ -255,6 +282,7 @@ impl CodeFault {
         let cache = Arc::clone(&hart.cache);
         let point = cache.fault_point(self.rip, hart.context());
         hart.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        hart.shared.faulting.store(false, Ordering::SeqCst);
         let ctx = hart.context();
         let point = point?;
         let (FaultPoint::Replay { faulting: pc, .. } | FaultPoint::Imprecise { pc }) = point;

@@ -24,6 +24,8 @@ pub struct Entry {
     pub runs: AtomicU32,
     /// Is there compiled code for it, as far as known?
     state: AtomicU8,
+    /// The cache does not have it any more: its bytes have changed.
+    dropped: AtomicBool,
     /// How often its region has not been worth compiling yet.
     deferrals: AtomicU8,
     /// It became hot while it was part of a region.
@@ -56,6 +58,7 @@ impl Entry {
             code: OnceLock::new(),
             runs: AtomicU32::new(0),
             state: AtomicU8::new(FRESH),
+            dropped: AtomicBool::new(false),
             deferrals: AtomicU8::new(0),
             put_off: AtomicBool::new(false),
             quick_refused: AtomicBool::new(false),
@@ -137,6 +140,10 @@ impl Entry {
     pub(super) fn defer(&self) {
         let deferrals = self.deferrals.load(Ordering::Relaxed);
         self.deferrals.store((deferrals + 1).min(MAX_DEFERRALS), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
     }
 
     pub(super) fn is_compiled(&self) -> bool {
@@ -229,8 +236,6 @@ pub struct BlockStats {
 #[derive(Default)]
 pub(super) struct BlockCache {
     map: RwLock<Map>,
-    /// Rises when blocks are dropped: harts forget those they remember.
-    generation: AtomicU64,
     /// Blocks stay as the decoder makes them.
     plain: bool,
 }
@@ -262,10 +267,6 @@ impl BlockCache {
         self.map.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
     pub(super) fn stats(&self) -> BlockStats {
         self.read().stats
     }
@@ -292,6 +293,8 @@ impl BlockCache {
             let (end, insns) = (block.end(), block.insn_count());
             let entry = Arc::new(Entry::new(block));
             if !fetch.all_watched {
+                // Nobody would be told of a change.
+                entry.dropped.store(true, Ordering::Release);
                 return Ok(entry);
             }
             self.insert(&entry, end, insns);
@@ -307,14 +310,19 @@ impl BlockCache {
         let (mut map, key) = (self.lock(), entry.key);
         map.stats.blocks += 1;
         map.stats.insns += u64::from(insns);
-        map.by_key.insert(key, Arc::clone(entry));
+        // Another thread may have translated the block as well.
+        if let Some(old) = map.by_key.insert(key, Arc::clone(entry)) {
+            old.dropped.store(true, Ordering::Release);
+        }
         for page in pages_of(key.pc..end) {
             map.by_page.entry(page).or_default().push(key);
         }
     }
 
     fn remove(&self, key: BlockKey) {
-        self.lock().by_key.remove(&key);
+        if let Some(entry) = self.lock().by_key.remove(&key) {
+            entry.dropped.store(true, Ordering::Release);
+        }
     }
 
     /// Drops all blocks with a byte in `range`.
@@ -329,10 +337,12 @@ impl BlockCache {
         };
         for page in hit {
             for key in map.by_page.remove(&page).unwrap_or_default() {
-                map.stats.dropped += u64::from(map.by_key.remove(&key).is_some());
+                if let Some(entry) = map.by_key.remove(&key) {
+                    entry.dropped.store(true, Ordering::Release);
+                    map.stats.dropped += 1;
+                }
             }
         }
-        self.generation.fetch_add(1, Ordering::Release);
     }
 
     /// The code cache was emptied: blocks start to count anew.

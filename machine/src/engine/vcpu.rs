@@ -1,6 +1,6 @@
 //! The run loop of a hart.
 
-use super::blocks::{BlockCache, Entry};
+use super::blocks::Entry;
 use super::exits::Exits;
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
@@ -27,7 +27,6 @@ pub struct EngineVcpu {
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
 pub(super) struct LocalBlocks {
     table: Box<[LocalBlock]>,
-    generation: u64,
 }
 
 /// The key stands beside the pointer: what is not the block that is looked for need not be read.
@@ -41,27 +40,21 @@ struct LocalBlock {
 const NO_BLOCK: LocalBlock = LocalBlock { key: BlockKey { pc: 1, mode: 0 }, entry: None };
 
 impl LocalBlocks {
-    /// None yet of those in `blocks`.
-    pub(super) fn new(blocks: &BlockCache) -> LocalBlocks {
-        LocalBlocks { table: vec![NO_BLOCK; LOCAL_BLOCKS].into(), generation: blocks.generation() }
+    /// None yet.
+    pub(super) fn new() -> LocalBlocks {
+        LocalBlocks { table: vec![NO_BLOCK; LOCAL_BLOCKS].into() }
     }
 
-    /// The block at the current pc, of those in `blocks`; `get` fetches it from there.
+    /// The block at the current pc; `get` fetches it from where they all are.
     #[inline]
     pub(super) fn find(
         &mut self,
         cpu: &CpuState,
-        blocks: &BlockCache,
         get: impl FnOnce(BlockKey) -> Result<Arc<Entry>, Fault>,
     ) -> Result<&Entry, Fault> {
-        let generation = blocks.generation();
-        if generation != self.generation {
-            self.table.fill(NO_BLOCK);
-            self.generation = generation;
-        }
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
         let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
-        if cell.key != key || cell.entry.is_none() {
+        if cell.key != key || cell.entry.as_ref().is_none_or(|entry| entry.is_dropped()) {
             *cell = LocalBlock { key, entry: Some(get(key)?) };
         }
         Ok(cell.entry.as_ref().expect("just filled"))
@@ -90,7 +83,7 @@ impl EngineVcpu {
         let base = engine.mem.base() as u64;
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
-        let local = LocalBlocks::new(&engine.blocks);
+        let local = LocalBlocks::new();
         EngineVcpu { engine, hart, env, local, reported: 0, exits: Exits::default() }
     }
 
@@ -163,7 +156,7 @@ impl EngineVcpu {
     }
 
     fn interpret(&mut self) -> Exit {
-        match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+        match self.local.find(self.hart.cpu(), |key| self.engine.block(key)) {
             Ok(entry) => interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env),
             Err(fault) => Exit::Fault(fault),
         }
@@ -177,7 +170,7 @@ impl EngineVcpu {
             ExitCode::ModeChange => Exit::ModeChange,
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
             ExitCode::Interpret => {
-                let entry = self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key));
+                let entry = self.local.find(self.hart.cpu(), |key| self.engine.block(key));
                 match entry.and_then(|entry| self.engine.interpreter_code(entry)) {
                     Ok(code) => emu_interp::run(code, self.hart.cpu_mut(), &mut self.env),
                     Err(fault) => Exit::Fault(fault),
@@ -198,7 +191,7 @@ impl EngineVcpu {
         {
             entry.note_target(to);
         }
-        match self.local.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+        match self.local.find(self.hart.cpu(), |key| self.engine.block(key)) {
             Ok(entry) => {
                 entry.joints().filter_map(|key| self.engine.blocks.get(key)).for_each(|e| e.add_runs(HOT_PERIOD));
                 if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {

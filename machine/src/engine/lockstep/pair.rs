@@ -74,8 +74,8 @@ impl Pair {
         let base = engine.mem.base() as u64;
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let (env, trace) = (LockstepEnv::new(&engine.mem), None);
-        let blocks = LocalBlocks::new(&engine.blocks);
-        let plain = LocalBlocks::new(&engine.lockstep().plain);
+        let blocks = LocalBlocks::new();
+        let plain = LocalBlocks::new();
         Pair { engine, hart, env, blocks, plain, trace, shown: None }
     }
 
@@ -118,14 +118,14 @@ impl Pair {
 
     /// Is there compiled code for the block at the current pc, or can there be?
     fn is_ready(&mut self) -> Result<bool, Fault> {
-        let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key))?;
+        let entry = self.blocks.find(self.hart.cpu(), |key| self.engine.block(key))?;
         Ok(entry.is_compiled() || self.engine.compile_in_lockstep(entry))
     }
 
     /// The interpreter alone, as the tiered engine does with what is not hot.
     fn run_cold(&mut self) -> Exit {
         let before = self.hart.cpu().insn_count;
-        let exit = match self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key)) {
+        let exit = match self.blocks.find(self.hart.cpu(), |key| self.engine.block(key)) {
             Ok(entry) => interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env.user),
             Err(fault) => return Exit::Fault(fault),
         };
@@ -150,8 +150,7 @@ impl Pair {
     /// the rest of the block, as the engine does.
     fn run_apart(&mut self, refused: bool) -> Exit {
         let before = self.hart.cpu().insn_count;
-        let plain = &self.engine.lockstep().plain;
-        let entry = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key));
+        let entry = self.plain.find(self.hart.cpu(), |key| self.engine.plain_block(key));
         let exit = match entry.and_then(|entry| Ok((entry, self.engine.interpreter_code(entry)?))) {
             Ok((entry, code)) => {
                 // The instruction in a delay slot is run by its branch.
@@ -191,8 +190,7 @@ impl Pair {
         loop {
             let (hart, env) = (&mut self.hart, &mut self.env);
             let Some(exit) = fault::with_engine(&self.engine, || hart.run(env)) else {
-                if let Ok(entry) = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key))
-                {
+                if let Ok(entry) = self.blocks.find(self.hart.cpu(), |key| self.engine.block(key)) {
                     entry.forget_compiled();
                 }
                 return Stop::Here;
@@ -227,7 +225,7 @@ impl Pair {
         {
             entry.note_target(to);
         }
-        let entry = self.blocks.find(self.hart.cpu(), &self.engine.blocks, |key| self.engine.block(key));
+        let entry = self.blocks.find(self.hart.cpu(), |key| self.engine.block(key));
         let Some(entry) = entry.ok().filter(|_| self.engine.lockstep().only.is_none()) else { return };
         if entry.may_become_run(self.engine.config.run) {
             self.engine.compile_run(entry);
@@ -274,8 +272,7 @@ impl Pair {
     /// Has compiled code stopped before the instruction in a delay slot, when the branch had written its link already? Both run
     /// again from there: the interpreter keeps the link, and the count of what came before the branch.
     fn is_same_after_branch(&mut self, compiled: &CpuState) -> bool {
-        let plain = &self.engine.lockstep().plain;
-        let Ok(entry) = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key)) else {
+        let Ok(entry) = self.plain.find(self.hart.cpu(), |key| self.engine.plain_block(key)) else {
             return false;
         };
         if !has_slot(entry) || self.hart.cpu().pc != compiled.pc {
@@ -301,8 +298,7 @@ impl Pair {
             if let Some(trace) = &mut self.trace {
                 trace.push(self.hart.cpu().pc);
             }
-            let plain = &self.engine.lockstep().plain;
-            let entry = self.plain.find(self.hart.cpu(), plain, |key| self.engine.plain_block(key));
+            let entry = self.plain.find(self.hart.cpu(), |key| self.engine.plain_block(key));
             let code = match entry.and_then(|entry| self.engine.interpreter_code(entry)) {
                 Ok(code) => code,
                 Err(fault) => return Exit::Fault(fault),
