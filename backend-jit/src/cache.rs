@@ -207,7 +207,7 @@ impl CodeCache {
     pub(crate) fn enter(&self, key: BlockKey, link: Option<Link>) -> Option<u64> {
         let inner = &mut *self.lock();
         let target = &mut inner.regions[*inner.by_key.get(&key)? as usize];
-        // The exit's own code is in place: only `Inner::clear` moves other code there, and the generation changes.
+        // The exit's own code is in place, dropped or not: when `Inner::clear` gives its memory away, harts forget their links.
         if let Some(link) = link {
             link.join(&mut inner.arena, target.start, target.quick);
             inner.incoming.push(&mut target.incoming, link);
@@ -303,8 +303,8 @@ impl CodeCache {
         self.harts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Is no hart in compiled code, and none about to go back into it from a fault? One that comes in from now on waits for the lock that the caller holds: it sees the news, and has to
-    /// look code up.
+    /// Is no hart in compiled code, and none about to go back into it from a fault? One that comes in from now on waits for the lock
+    /// that the caller holds: it sees the news, and has to look code up.
     fn keep_outside(&self, inner: &mut Inner) -> bool {
         inner.news.push_all();
         self.news.store(inner.news.total, Ordering::SeqCst);
