@@ -9,8 +9,9 @@ use crate::arena::Arena;
 use crate::compile::CompiledRegion;
 use crate::context::Context;
 use crate::hart::HartShared;
-use crate::link::{Link, Placement, RECORD_BACK};
+use crate::link::{Link, LinkList, LinkLists, Placement, RECORD_BACK};
 use crate::lower::{CHECKPOINT_ENTRY, InsnRef};
+use crate::news::News;
 use crate::region::PAGE;
 use crate::stubs::Stubs;
 use crate::{JitError, Stats};
@@ -61,36 +62,6 @@ struct Inner {
     stats: Stats,
 }
 
-/// Guest addresses whose code has been dropped, for harts that remember where it was: the latest ones of all that there have been.
-#[derive(Debug, Default)]
-struct News {
-    total: u64,
-    latest: VecDeque<u64>,
-}
-
-/// So many are kept. Whoever has missed more forgets everything.
-const KEPT_NEWS: usize = 4096;
-
-impl News {
-    fn push(&mut self, pc: u64) {
-        self.latest.truncate(KEPT_NEWS - 1);
-        self.latest.push_front(pc);
-        self.total += 1;
-    }
-
-    /// All code has been dropped.
-    fn push_all(&mut self) {
-        self.latest.clear();
-        self.total += 1;
-    }
-
-    /// The news since there had been `seen`, or `None` if they are not known any more.
-    fn since(&self, seen: u64) -> Option<impl Iterator<Item = u64>> {
-        let missed = usize::try_from(self.total - seen).ok().filter(|missed| *missed <= self.latest.len())?;
-        Some(self.latest.iter().take(missed).copied())
-    }
-}
-
 /// So many invalidations are kept: code that more have come after while it was compiled is not installed.
 const KEPT_INVALIDATIONS: usize = 1024;
 
@@ -108,29 +79,6 @@ struct Placed {
     legacy_nan: bool,
     counted: bool,
     quick: bool,
-}
-
-/// Lists of links, in one memory. What is taken from a list is not used again before all is cleared, as the code is not.
-#[derive(Debug, Default)]
-struct LinkLists {
-    /// A link, and the rest of its list.
-    cells: Vec<(Link, LinkList)>,
-}
-
-/// A list of [`LinkLists`]: the index of its first cell, plus one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct LinkList(u32);
-
-impl LinkLists {
-    fn push(&mut self, list: &mut LinkList, link: Link) {
-        self.cells.push((link, *list));
-        *list = LinkList(self.cells.len() as u32);
-    }
-
-    fn iter(&self, list: LinkList) -> impl Iterator<Item = Link> {
-        let cell = |list: LinkList| (list.0 as usize).checked_sub(1).map(|index| self.cells[index]);
-        std::iter::successors(cell(list), move |(_, rest)| cell(*rest)).map(|(link, _)| link)
-    }
 }
 
 /// What a fault in compiled code means to the guest.
@@ -192,7 +140,7 @@ impl CodeCache {
     pub(crate) fn dropped_since(&self, seen: u64, forget: impl FnMut(u64)) -> Option<u64> {
         let inner = self.lock();
         inner.news.since(seen)?.for_each(forget);
-        Some(inner.news.total)
+        Some(inner.news.total())
     }
 
     pub(crate) fn add_hart(&self, hart: Arc<HartShared>) {
@@ -275,7 +223,7 @@ impl CodeCache {
         inner.invalidated.truncate(KEPT_INVALIDATIONS - 1);
         inner.invalidated.push_front(range);
         self.generation.fetch_add(1, Ordering::SeqCst);
-        self.news.store(inner.news.total, Ordering::SeqCst);
+        self.news.store(inner.news.total(), Ordering::SeqCst);
         if !hit.is_empty() {
             inner.stats.invalidations += 1;
             drop(inner);
@@ -307,7 +255,7 @@ impl CodeCache {
     /// that the caller holds: it sees the news, and has to look code up.
     fn keep_outside(&self, inner: &mut Inner) -> bool {
         inner.news.push_all();
-        self.news.store(inner.news.total, Ordering::SeqCst);
+        self.news.store(inner.news.total(), Ordering::SeqCst);
         self.hart_list().iter().all(|h| h.needs_no_code())
     }
 
@@ -483,7 +431,7 @@ impl Inner {
         self.regions.clear();
         self.traps.clear();
         self.insns.clear();
-        self.incoming.cells.clear();
+        self.incoming.clear();
         self.by_key.clear();
         self.by_page.clear();
     }

@@ -22,6 +22,7 @@ mod hart;
 mod helpers;
 mod link;
 mod lower;
+mod news;
 mod region;
 mod stubs;
 

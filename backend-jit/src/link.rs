@@ -110,3 +110,33 @@ impl Link {
         arena.set_distance(operand, target.wrapping_sub(operand + 4) as i32);
     }
 }
+
+/// Lists of links, in one memory. What is taken from a list is not used again before all is cleared, as the code is not.
+#[derive(Debug, Default)]
+pub(crate) struct LinkLists {
+    /// A link, and the rest of its list.
+    cells: Vec<(Link, LinkList)>,
+}
+
+/// A list of [`LinkLists`]: the index of its first cell, plus one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinkList(u32);
+
+impl LinkLists {
+    /// Puts a link at the front.
+    pub(crate) fn push(&mut self, list: &mut LinkList, link: Link) {
+        self.cells.push((link, *list));
+        *list = LinkList(self.cells.len() as u32);
+    }
+
+    /// The links of a list.
+    pub(crate) fn iter(&self, list: LinkList) -> impl Iterator<Item = Link> {
+        let cell = |list: LinkList| (list.0 as usize).checked_sub(1).map(|index| self.cells[index]);
+        std::iter::successors(cell(list), move |(_, rest)| cell(*rest)).map(|(link, _)| link)
+    }
+
+    /// Forgets all lists.
+    pub(crate) fn clear(&mut self) {
+        self.cells.clear();
+    }
+}

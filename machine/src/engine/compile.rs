@@ -1,6 +1,7 @@
 //! Compiling hot code, in the background or at once.
 
-use super::blocks::{Entry, Extent, WatchedFetch, translate};
+use super::blocks::{Extent, WatchedFetch, translate};
+use super::entry::Entry;
 use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, Compiler, JitError, Region};

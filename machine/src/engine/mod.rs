@@ -6,14 +6,16 @@
 
 mod blocks;
 mod compile;
+mod entry;
 mod exits;
 mod fault;
 pub mod lockstep;
 mod observe;
 mod vcpu;
 
-pub use blocks::{BlockStats, Entry};
+pub use blocks::BlockStats;
 pub use emu_backend_jit::{CompiledRegion, HOT_PERIOD};
+pub use entry::Entry;
 pub use observe::{Observer, PlacedCode};
 pub use vcpu::EngineVcpu;
 

@@ -1,6 +1,6 @@
 //! The run loop of a hart.
 
-use super::blocks::Entry;
+use super::entry::Entry;
 use super::exits::Exits;
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;

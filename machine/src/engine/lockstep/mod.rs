@@ -31,7 +31,8 @@ pub use reproducer::{Page, ParseError, Replay, Reproducer};
 pub use shape::RegionShape;
 pub use vcpu::{Judge, LockstepVcpu, Turn};
 
-use super::blocks::{BlockCache, Entry};
+use super::blocks::BlockCache;
+use super::entry::Entry;
 use super::{Engine, Tier};
 use emu_ir::{BlockKey, Fault};
 use std::collections::HashMap;

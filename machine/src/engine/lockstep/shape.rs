@@ -2,7 +2,8 @@
 
 use super::Lockstep;
 use crate::engine::Engine;
-use crate::engine::blocks::{Entry, Extent, WatchedFetch, translate};
+use crate::engine::blocks::{Extent, WatchedFetch, translate};
+use crate::engine::entry::Entry;
 use emu_backend_jit::{BlockSource, Region};
 use emu_ir::{Block, BlockKey, IndirectKind, Terminator};
 use std::collections::HashMap;
