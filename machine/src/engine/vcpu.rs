@@ -40,9 +40,9 @@ struct LocalBlock {
 const NO_BLOCK: LocalBlock = LocalBlock { key: BlockKey { pc: 1, mode: 0 }, entry: None };
 
 impl LocalBlocks {
-    /// None yet.
+    /// None yet, and no memory: most harts only run compiled code.
     pub(super) fn new() -> LocalBlocks {
-        LocalBlocks { table: vec![NO_BLOCK; LOCAL_BLOCKS].into() }
+        LocalBlocks { table: Box::default() }
     }
 
     /// The block at the current pc; `get` fetches it from where they all are.
@@ -52,6 +52,9 @@ impl LocalBlocks {
         cpu: &CpuState,
         get: impl FnOnce(BlockKey) -> Result<Arc<Entry>, Fault>,
     ) -> Result<&Entry, Fault> {
+        if self.table.is_empty() {
+            self.table = vec![NO_BLOCK; LOCAL_BLOCKS].into();
+        }
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
         let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
         if cell.key != key || cell.entry.as_ref().is_none_or(|entry| entry.is_dropped()) {
