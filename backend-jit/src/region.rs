@@ -278,7 +278,8 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
                 && asked.insert(pc)
                 && let Some(block) = source.block(BlockKey { pc, ..entry }, left - BLOCK_COST)
             {
-                left -= cost(&block);
+                // A delay slot stays with its branch, even if it is one too many.
+                left = left.saturating_sub(cost(&block));
                 todo.push_back(block);
             }
         }
