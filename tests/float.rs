@@ -133,22 +133,18 @@ fn encoding(def: &InsnDef, mode: u32) -> u32 {
 /// A loop that gives the instruction one triple of operands after the other and stores result and flags.
 fn program(def: &InsnDef, word: u32) -> Vec<u32> {
     let to_integer = operands(def).any(|o| o.name == "rd");
-    vec![
-        fld(0, 0, S0),
-        fld(1, 8, S0),
-        fld(2, 16, S0),
-        ld(A1, 0, S0),
-        csrw(FFLAGS, ZERO),
-        word,
-        csrr(A2, FFLAGS),
-        if to_integer { sd(A0, 0, S1) } else { fsd(3, 0, S1) },
-        sd(A2, 8, S1),
-        addi(S0, S0, 24),
-        addi(S1, S1, 16),
-        addi(T0, T0, -1),
-        bne(T0, ZERO, -48),
-        ECALL,
-    ]
+    let store = if to_integer { sd(A0, 0, S1) } else { fsd(3, 0, S1) };
+    in_loop(&[csrw(FFLAGS, ZERO), word, csrr(A2, FFLAGS), store])
+}
+
+/// A loop around instructions that store a result and leave flags in a2.
+fn in_loop(body: &[u32]) -> Vec<u32> {
+    let mut code = vec![fld(0, 0, S0), fld(1, 8, S0), fld(2, 16, S0), ld(A1, 0, S0)];
+    code.extend(body);
+    code.extend([sd(A2, 8, S1), addi(S0, S0, 24), addi(S1, S1, 16), addi(T0, T0, -1)]);
+    let back = -4 * code.len() as i64;
+    code.extend([bne(T0, ZERO, back), ECALL]);
+    code
 }
 
 fn random_operands(random: &mut Random, def: &InsnDef, word: u32, count: u64) -> Vec<Operands> {
@@ -247,25 +243,7 @@ fn double() {
 /// A loop around a comparison that keeps the flags, as compilers write a quiet one: before it the flags are those in the first
 /// operand's low bits and those of a sum.
 fn quiet_program(sum: u32, compare: u32) -> Vec<u32> {
-    vec![
-        fld(0, 0, S0),
-        fld(1, 8, S0),
-        fld(2, 16, S0),
-        ld(A1, 0, S0),
-        csrw(FFLAGS, A1),
-        sum,
-        csrr(A3, FFLAGS),
-        compare,
-        csrw(FFLAGS, A3),
-        csrr(A2, FFLAGS),
-        sd(A0, 0, S1),
-        sd(A2, 8, S1),
-        addi(S0, S0, 24),
-        addi(S1, S1, 16),
-        addi(T0, T0, -1),
-        bne(T0, ZERO, -60),
-        ECALL,
-    ]
+    in_loop(&[csrw(FFLAGS, A1), sum, csrr(A3, FFLAGS), compare, csrw(FFLAGS, A3), csrr(A2, FFLAGS), sd(A0, 0, S1)])
 }
 
 #[test]

@@ -18,6 +18,9 @@ pub struct BlockKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value(pub u32);
 
+/// Stands for no value at all.
+pub(crate) const NO_VALUE: Value = Value(u32::MAX);
+
 impl Value {
     /// The index of the defining instruction.
     #[inline]

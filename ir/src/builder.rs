@@ -1,10 +1,10 @@
 //! How a decoder makes a [`Block`].
 
-use crate::block::{Block, BlockKey, InsnMark, Inst, Terminator, Value};
+use crate::block::{Block, BlockKey, InsnMark, Inst, NO_VALUE, Terminator, Value};
 use crate::guest::TrapKind;
 use crate::op::*;
 use crate::spare::{INSTS, MARKS, Spare};
-use crate::state::{SLOTS, Slot};
+use crate::state::{GUEST_SLOTS, Slot};
 use crate::types::Type;
 
 /// Appends IR instructions; every method returns the value it defined.
@@ -17,11 +17,8 @@ pub struct Builder {
     insts: Vec<Inst>,
     marks: Vec<InsnMark>,
     /// What each slot holds, or [`NO_VALUE`].
-    known: [Value; SLOTS / 2],
+    known: [Value; GUEST_SLOTS],
 }
-
-/// Stands for no value at all.
-const NO_VALUE: Value = Value(u32::MAX);
 
 impl Builder {
     /// An empty block.
@@ -29,7 +26,7 @@ impl Builder {
         let (mut insts, mut marks) = (INSTS.with(Spare::take), MARKS.with(Spare::take));
         insts.reserve(64);
         marks.reserve(16);
-        Builder { key, nan: NanRule::Canonical, insts, marks, known: [NO_VALUE; SLOTS / 2] }
+        Builder { key, nan: NanRule::Canonical, insts, marks, known: [NO_VALUE; GUEST_SLOTS] }
     }
 
     /// How floating-point ops treat NaNs ([`NanRule::Canonical`] unless told).
@@ -68,7 +65,7 @@ impl Builder {
         match inst {
             Inst::Get { slot, .. } => self.known[slot.index()] = value,
             Inst::Set { slot, value, .. } => self.known[slot.index()] = value,
-            Inst::Call { .. } => self.known = [NO_VALUE; SLOTS / 2],
+            Inst::Call { .. } => self.known = [NO_VALUE; GUEST_SLOTS],
             _ => {}
         }
         self.insts.push(inst);

@@ -6,6 +6,9 @@ use std::sync::atomic::AtomicU32;
 /// How many 64-bit register slots a hart has; the upper half is the interpreter's scratch space.
 pub const SLOTS: usize = 256;
 
+/// A guest has no slots from here on.
+pub(crate) const GUEST_SLOTS: usize = SLOTS / 2;
+
 /// `CpuState::reservation_addr` when no reservation is held.
 pub const NO_RESERVATION: u64 = u64::MAX;
 

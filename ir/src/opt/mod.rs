@@ -21,11 +21,11 @@ pub mod liveness;
 mod sweep;
 mod width;
 
-use crate::block::{Block, InsnMark, Inst, Terminator, Value};
+use crate::block::{Block, InsnMark, Inst, NO_VALUE, Terminator, Value};
 use crate::eval;
 use crate::op::{BinaryOp, ConvertOp, FloatBinaryOp};
 use crate::spare::{INSTS, Spare};
-use crate::state::{SLOTS, Slot};
+use crate::state::{GUEST_SLOTS, Slot};
 use crate::types::Type;
 use width::Width;
 
@@ -57,12 +57,6 @@ thread_local! {
     static FACTS: Spare<Fact> = const { Spare::new() };
     static VALUES: Spare<Value> = const { Spare::new() };
 }
-
-/// A guest has no slots from here on.
-const GUEST_SLOTS: usize = SLOTS / 2;
-
-/// Stands for no value at all.
-const NO_VALUE: Value = Value(u32::MAX);
 
 impl Rewriter {
     fn new(block: &mut Block) -> Rewriter {
