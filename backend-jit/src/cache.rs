@@ -20,7 +20,7 @@ use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Bytes of code, at most: jumps of quick code reach from one end to the other.
 const MAX_SIZE: usize = 1 << 30;
@@ -34,7 +34,8 @@ const QUICK_ALIGN: usize = 8;
 pub struct CodeCache {
     inner: Mutex<Inner>,
     harts: Mutex<Vec<Arc<HartShared>>>,
-    pub(crate) stubs: Stubs,
+    /// Made when the first region is put in place: most programs have none, and Cranelift takes its time to start.
+    stubs: OnceLock<Stubs>,
     pub(crate) arena_range: (u64, u64),
     /// Rises with each invalidation.
     generation: AtomicU64,
@@ -115,10 +116,24 @@ impl CodeCache {
                 stats: Stats::default(),
             }),
             harts: Mutex::default(),
-            stubs: Stubs::get()?,
+            stubs: OnceLock::new(),
             generation: AtomicU64::new(0),
             news: AtomicU64::new(0),
         })
+    }
+
+    /// The stubs, once there has been a region.
+    pub(crate) fn stubs(&self) -> Option<&Stubs> {
+        self.stubs.get()
+    }
+
+    /// Where an exit of `region` goes while it is not linked; quick code has that in itself.
+    fn exit_stub(&self, region: &CompiledRegion) -> Option<u64> {
+        if region.quick {
+            return Some(0);
+        }
+        let stubs = Stubs::get().ok()?;
+        Some(self.stubs.get_or_init(|| stubs).exit)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -186,6 +201,7 @@ impl CodeCache {
         if region.quick && inner.has_region(region.key) {
             return None;
         }
+        let exit = self.exit_stub(region)?;
         let align = if region.quick { QUICK_ALIGN } else { REGION_ALIGN };
         let (start, cold) = match inner.arena.add(&region.bytes, align, &region.cold) {
             Some(places) => places,
@@ -201,7 +217,7 @@ impl CodeCache {
                 return None;
             }
         };
-        inner.link_exits(Placement { start, cold }, region, self.stubs.exit);
+        inner.link_exits(Placement { start, cold }, region, exit);
         inner.place(start, region);
         Some(start)
     }
@@ -216,8 +232,9 @@ impl CodeCache {
         } else {
             pages.filter(|p| inner.by_page.contains_key(&(p * PAGE))).collect()
         };
+        let exit = self.stubs().map_or(0, |stubs| stubs.exit);
         for page in &hit {
-            inner.drop_page(page * PAGE, self.stubs.exit);
+            inner.drop_page(page * PAGE, exit);
         }
         // Also when nothing was dropped: a region may be under compilation from the old bytes.
         inner.invalidated.truncate(KEPT_INVALIDATIONS - 1);

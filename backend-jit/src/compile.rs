@@ -4,6 +4,7 @@ use crate::hart::OVERSHOOT;
 use crate::link::{DirectExit, SLOT_SIZE, Spot};
 use crate::lower::{self, InsnRef};
 use crate::region::{PageList, Region};
+use crate::stubs::Stubs;
 use crate::{CompileOptions, JitError, isa_flags};
 use cranelift_codegen::Context as CodegenContext;
 use cranelift_codegen::binemit::Reloc;
@@ -67,6 +68,8 @@ impl Compiler {
             .map_err(|e| JitError::Host(e.into()))?
             .finish(isa_flags(verify)?)
             .map_err(JitError::Codegen)?;
+        // No region can be put in place without them.
+        Stubs::get()?;
         Ok(Compiler { isa, ctx: CodegenContext::new(), fctx: FunctionBuilderContext::new() })
     }
 

@@ -172,7 +172,7 @@ pub struct Context {
     /// Addresses of what quick code calls to leave: through an exit that is not joined, and to the machine.
     pub(crate) exit_stub: u64,
     pub(crate) leave_stub: u64,
-    /// Address of the stub that looks indirect targets up.
+    /// Address of the stub that looks indirect targets up, or of what leaves to the machine while there is none.
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap: [`Self::trap`].
     pub(crate) helper_trapped: u32,

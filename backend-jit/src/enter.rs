@@ -75,6 +75,26 @@ pub(crate) unsafe extern "sysv64" fn quick_leave() {
     )
 }
 
+/// What [`Context::indirect_stub`] is before there are stubs.
+pub(crate) fn no_indirect_stub() -> u64 {
+    leave_for_target as *const () as u64
+}
+
+/// Leaves to the machine, which goes on at the guest address in rsi.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn leave_for_target() {
+    naked_asm!(
+        "mov [rdi + {pc}], rsi",
+        "mov qword ptr [rdi + {link}], 0",
+        "mov dword ptr [rdi + {kind}], {next}",
+        "ret",
+        pc = const offset::PC,
+        link = const offset::LINK,
+        kind = const offset::EXIT_KIND,
+        next = const ExitCode::Next as i32,
+    )
+}
+
 static RUST_MXCSR: u32 = DEFAULT_MXCSR;
 
 /// Saves what the System V ABI wants saved, switches to the guest's MXCSR and calls `code(ctx + BIAS, 0)`. The `Tail`

@@ -100,7 +100,7 @@ impl Hart {
             drop_invalid: false,
             exit_stub: enter::quick_exit as *const () as u64,
             leave_stub: enter::quick_leave as *const () as u64,
-            indirect_stub: cache.stubs.indirect,
+            indirect_stub: enter::no_indirect_stub(),
             helper_trapped: 0,
             checkpoint: 0,
             checkpoint_count: 0,
@@ -199,6 +199,9 @@ impl Hart {
         ctx.link = 0;
         ctx.remember(key.pc, code);
         ctx.helper_trapped = 0;
+        if ctx.indirect_stub == enter::no_indirect_stub() {
+            self.find_stubs();
+        }
         let before = RUNNING.replace(self);
         // SAFETY: `code` is in place until this hart has left (the cache waits for that), and the context was made
         // by `new` for this cache.
@@ -227,6 +230,14 @@ impl Hart {
         }
         self.seen = known.unwrap_or_else(|| cache.news());
         self.mode = mode;
+    }
+
+    /// Learns where the stubs are, once there are some.
+    fn find_stubs(&mut self) {
+        if let Some(stubs) = self.cache.stubs() {
+            let indirect = stubs.indirect;
+            self.context().indirect_stub = indirect;
+        }
     }
 
     /// Did compiled code leave through a slot that wants to be linked?

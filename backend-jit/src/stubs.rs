@@ -1,4 +1,4 @@
-//! The few pieces of code that all regions share, made once with cranelift-jit and never freed.
+//! The few pieces of code that all regions share, made once with cranelift-jit when there is a first region, and never freed.
 
 use crate::context::{ExitCode, JUMP_MASK, offset};
 use crate::link::SLOT_PC;

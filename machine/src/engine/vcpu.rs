@@ -9,8 +9,10 @@ use emu_ir::{BlockKey, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Entries of a hart's own table of blocks (a power of two).
+/// Entries of a hart's own table of blocks (a power of two) where the interpreter runs them all.
 const LOCAL_BLOCKS: usize = 8192;
+/// Where compiled code runs most: each start of a program pays for the memory.
+const FEW_LOCAL_BLOCKS: usize = 512;
 
 /// A hart with the engine that runs it.
 pub struct EngineVcpu {
@@ -27,6 +29,8 @@ pub struct EngineVcpu {
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
 pub(super) struct LocalBlocks {
     table: Box<[LocalBlock]>,
+    /// Entries of the table once there is one.
+    size: usize,
 }
 
 /// The key stands beside the pointer: what is not the block that is looked for need not be read.
@@ -41,8 +45,9 @@ const NO_BLOCK: LocalBlock = LocalBlock { key: BlockKey { pc: 1, mode: 0 }, entr
 
 impl LocalBlocks {
     /// None yet, and no memory: most harts only run compiled code.
-    pub(super) fn new() -> LocalBlocks {
-        LocalBlocks { table: Box::default() }
+    pub(super) fn new(tier: Tier) -> LocalBlocks {
+        let size = if tier == Tier::Interp { LOCAL_BLOCKS } else { FEW_LOCAL_BLOCKS };
+        LocalBlocks { table: Box::default(), size }
     }
 
     /// The block at the current pc; `get` fetches it from where they all are.
@@ -53,10 +58,10 @@ impl LocalBlocks {
         get: impl FnOnce(BlockKey) -> Result<Arc<Entry>, Fault>,
     ) -> Result<&Entry, Fault> {
         if self.table.is_empty() {
-            self.table = vec![NO_BLOCK; LOCAL_BLOCKS].into();
+            self.table = vec![NO_BLOCK; self.size].into();
         }
         let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
-        let cell = &mut self.table[(key.pc >> 1) as usize & (LOCAL_BLOCKS - 1)];
+        let cell = &mut self.table[(key.pc >> 1) as usize & (self.size - 1)];
         if cell.key != key || cell.entry.as_ref().is_none_or(|entry| entry.is_dropped()) {
             *cell = LocalBlock { key, entry: Some(get(key)?) };
         }
@@ -86,7 +91,7 @@ impl EngineVcpu {
         let base = engine.mem.base() as u64;
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
-        let local = LocalBlocks::new();
+        let local = LocalBlocks::new(engine.config.tier);
         EngineVcpu { engine, hart, env, local, reported: 0, exits: Exits::default() }
     }
 

@@ -4,7 +4,7 @@ use super::env::LockstepEnv;
 use super::journal::MemoryDiff;
 use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
-use crate::engine::{Engine, Entry, fault};
+use crate::engine::{Engine, Entry, Tier, fault};
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
 use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault};
 use std::sync::Arc;
@@ -74,8 +74,8 @@ impl Pair {
         let base = engine.mem.base() as u64;
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let (env, trace) = (LockstepEnv::new(&engine.mem), None);
-        let blocks = LocalBlocks::new();
-        let plain = LocalBlocks::new();
+        let blocks = LocalBlocks::new(Tier::Interp);
+        let plain = LocalBlocks::new(Tier::Interp);
         Pair { engine, hart, env, blocks, plain, trace, shown: None }
     }
 
