@@ -6,6 +6,7 @@
 
 use crate::analysis::Resume;
 use crate::arena::Arena;
+use crate::code_map::CodeMap;
 use crate::compile::CompiledRegion;
 use crate::context::Context;
 use crate::hart::HartShared;
@@ -16,7 +17,6 @@ use crate::region::PAGE;
 use crate::stubs::Stubs;
 use crate::{JitError, Stats};
 use emu_ir::BlockKey;
-use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,9 +54,7 @@ struct Inner {
     insns: Vec<InsnRef>,
     incoming: LinkLists,
     /// Indices into `regions`.
-    by_key: FxHashMap<BlockKey, u32>,
-    /// The same, with those that have been dropped by way of another page.
-    by_page: FxHashMap<u64, Vec<u32>>,
+    known: CodeMap<u32>,
     /// The latest invalidations, by ascending generation.
     invalidated: VecDeque<Range<u64>>,
     news: News,
@@ -109,8 +107,7 @@ impl CodeCache {
                 traps: Vec::new(),
                 insns: Vec::new(),
                 incoming: LinkLists::default(),
-                by_key: FxHashMap::default(),
-                by_page: FxHashMap::default(),
+                known: CodeMap::default(),
                 invalidated: VecDeque::new(),
                 news: News::default(),
                 stats: Stats::default(),
@@ -169,7 +166,7 @@ impl CodeCache {
     /// The address of the code for `key`. From now on the exit `link`, if there is one, leads straight to it.
     pub(crate) fn enter(&self, key: BlockKey, link: Option<Link>) -> Option<u64> {
         let inner = &mut *self.lock();
-        let target = &mut inner.regions[*inner.by_key.get(&key)? as usize];
+        let target = &mut inner.regions[*inner.known.get(key)? as usize];
         // The exit's own code is in place, dropped or not: when `Inner::clear` gives its memory away, harts forget their links.
         if let Some(link) = link {
             link.join(&mut inner.arena, target.start, target.quick);
@@ -225,23 +222,17 @@ impl CodeCache {
     /// Drops all code made from guest addresses in `range`. When it returns, no other hart runs any of it.
     pub fn invalidate(&self, range: Range<u64>) {
         let mut inner = self.lock();
-        let pages = range.start / PAGE..range.end.div_ceil(PAGE);
-        let wide = pages.end - pages.start > inner.by_page.len() as u64;
-        let hit: Vec<u64> = if wide {
-            inner.by_page.keys().map(|p| p / PAGE).filter(|p| pages.contains(p)).collect()
-        } else {
-            pages.filter(|p| inner.by_page.contains_key(&(p * PAGE))).collect()
-        };
+        let dropped = inner.known.take(range.clone());
         let exit = self.stubs().map_or(0, |stubs| stubs.exit);
-        for page in &hit {
-            inner.drop_page(page * PAGE, exit);
+        for index in dropped.iter().flatten() {
+            inner.unlink(*index, exit);
         }
         // Also when nothing was dropped: a region may be under compilation from the old bytes.
         inner.invalidated.truncate(KEPT_INVALIDATIONS - 1);
         inner.invalidated.push_front(range);
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.news.store(inner.news.total(), Ordering::SeqCst);
-        if !hit.is_empty() {
+        if dropped.is_some() {
             inner.stats.invalidations += 1;
             drop(inner);
             self.wait_for_harts();
@@ -361,7 +352,7 @@ impl Inner {
 
     /// Is there a region for `key`?
     fn has_region(&self, key: BlockKey) -> bool {
-        self.by_key.get(&key).is_some_and(|index| !self.regions[*index as usize].quick)
+        self.known.get(key).is_some_and(|index| !self.regions[*index as usize].quick)
     }
 
     /// The code that the address lies in.
@@ -383,7 +374,7 @@ impl Inner {
                 self.arena.write_u32(at + RECORD_BACK as u64, back as u32);
             }
             let link = Link::new(region.quick, at);
-            match self.by_key.get(&BlockKey { pc: request.target, ..region.key }) {
+            match self.known.get(BlockKey { pc: request.target, ..region.key }) {
                 Some(index) => {
                     let target = &mut self.regions[*index as usize];
                     link.join(&mut self.arena, target.start, target.quick);
@@ -404,13 +395,11 @@ impl Inner {
         }
         // Code that had this key before is no longer found. What jumps to it jumps here from now on.
         let index = self.regions.len() as u32;
-        let before = self.by_key.insert(region.key, index).map(|old| &mut self.regions[old as usize]);
+        let before =
+            self.known.insert(region.key, region.pages.iter(), index).map(|old| &mut self.regions[old as usize]);
         let incoming = before.map(|old| std::mem::take(&mut old.incoming)).unwrap_or_default();
         for link in self.incoming.iter(incoming) {
             link.join(&mut self.arena, start, region.quick);
-        }
-        for page in region.pages.iter() {
-            self.by_page.entry(page).or_default().push(index);
         }
         let (offset, first_insn) = (self.arena.offset(start), self.insns.len() as u32);
         self.traps.extend(region.traps.iter().map(|(at, insn)| (offset + at, first_insn + insn)));
@@ -429,17 +418,12 @@ impl Inner {
         self.regions.push(placed);
     }
 
-    fn drop_page(&mut self, page: u64, exit: u64) {
-        for index in self.by_page.remove(&page).unwrap_or_default() {
-            // The region stays: a hart may still fault in it before it leaves.
-            let region = &mut self.regions[index as usize];
-            self.news.push(region.key.pc);
-            for link in self.incoming.iter(std::mem::take(&mut region.incoming)) {
-                link.part(&mut self.arena, exit);
-            }
-            if self.by_key.get(&region.key) == Some(&index) {
-                self.by_key.remove(&region.key);
-            }
+    /// Sends what jumps to code that has been dropped to the machine. The code stays: a hart may still fault in it before it leaves.
+    fn unlink(&mut self, index: u32, exit: u64) {
+        let region = &mut self.regions[index as usize];
+        self.news.push(region.key.pc);
+        for link in self.incoming.iter(std::mem::take(&mut region.incoming)) {
+            link.part(&mut self.arena, exit);
         }
     }
 
@@ -449,7 +433,6 @@ impl Inner {
         self.traps.clear();
         self.insns.clear();
         self.incoming.clear();
-        self.by_key.clear();
-        self.by_page.clear();
+        self.known.clear();
     }
 }

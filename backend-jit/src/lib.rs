@@ -6,6 +6,7 @@
 //! - [`Compiler`]: makes a [`CompiledRegion`] of a region; one per thread.
 //! - [`compile_block`]: makes one of a single block, quickly.
 //! - [`CodeCache`]: the code in place, by guest address and by guest page; shared by all harts.
+//! - [`CodeMap`]: what is known of code, by address and by page.
 //! - [`Hart`]: runs code of the cache on the registers of one hart.
 //! - [`CodeFault`]: what a signal handler does about a fault in compiled code.
 //!
@@ -15,6 +16,7 @@ mod analysis;
 mod arena;
 mod baseline;
 mod cache;
+mod code_map;
 mod compile;
 mod context;
 mod enter;
@@ -28,6 +30,7 @@ mod stubs;
 
 pub use baseline::compile_block;
 pub use cache::{CodeCache, ForkGuard};
+pub use code_map::CodeMap;
 pub use compile::{CompiledRegion, Compiler};
 pub use context::{Context, ExitCode, HOT_PERIOD, LastFault, StoreNote};
 pub use hart::{CodeFault, Hart, HartShared};

@@ -3,8 +3,8 @@
 use super::BLOCK_INSNS;
 use super::entry::Entry;
 use crate::mem::{GuestMemory, UserEnv};
+use emu_backend_jit::CodeMap;
 use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, Terminator, opt};
-use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -34,8 +34,7 @@ pub(super) struct BlockCache {
 
 #[derive(Default)]
 pub(super) struct Map {
-    by_key: FxHashMap<BlockKey, Arc<Entry>>,
-    by_page: FxHashMap<u64, Vec<BlockKey>>,
+    entries: CodeMap<Arc<Entry>>,
     stats: BlockStats,
 }
 
@@ -64,7 +63,7 @@ impl BlockCache {
     }
 
     pub(super) fn get(&self, key: BlockKey) -> Option<Arc<Entry>> {
-        self.read().by_key.get(&key).cloned()
+        self.read().entries.get(key).cloned()
     }
 
     /// Translates the block at `key` and keeps it, unless its page cannot be watched for changes.
@@ -103,16 +102,13 @@ impl BlockCache {
         map.stats.blocks += 1;
         map.stats.insns += u64::from(insns);
         // Another thread may have translated the block as well.
-        if let Some(old) = map.by_key.insert(key, Arc::clone(entry)) {
+        if let Some(old) = map.entries.insert(key, pages_of(key.pc..end), Arc::clone(entry)) {
             old.set_dropped();
-        }
-        for page in pages_of(key.pc..end) {
-            map.by_page.entry(page).or_default().push(key);
         }
     }
 
     fn remove(&self, key: BlockKey) {
-        if let Some(entry) = self.lock().by_key.remove(&key) {
+        if let Some(entry) = self.lock().entries.remove(key) {
             entry.set_dropped();
         }
     }
@@ -120,68 +116,23 @@ impl BlockCache {
     /// Drops all blocks with a byte in `range`.
     pub(super) fn invalidate(&self, range: Range<u64>) {
         let mut map = self.lock();
-        let pages = pages_of(range);
-        let hit: Vec<u64> = if pages.clone().count() > map.by_page.len() {
-            let span = pages.start_end();
-            map.by_page.keys().copied().filter(|p| span.contains(p)).collect()
-        } else {
-            pages.filter(|p| map.by_page.contains_key(p)).collect()
-        };
-        for page in hit {
-            for key in map.by_page.remove(&page).unwrap_or_default() {
-                if let Some(entry) = map.by_key.remove(&key) {
-                    entry.set_dropped();
-                    map.stats.dropped += 1;
-                }
-            }
+        for entry in map.entries.take(range).into_iter().flatten() {
+            entry.set_dropped();
+            map.stats.dropped += 1;
         }
     }
 
     /// The code cache was emptied: blocks start to count anew.
     pub(super) fn forget_compiled(&self) {
-        for entry in self.read().by_key.values() {
+        for entry in self.read().entries.values() {
             entry.forget_compiled();
         }
     }
 }
 
-/// Page addresses of a range of bytes (at least one).
-fn pages_of(range: Range<u64>) -> Pages {
-    let first = range.start / PAGE * PAGE;
-    Pages { next: first, end: range.end.max(range.start + 1) }
-}
-
-#[derive(Clone)]
-struct Pages {
-    next: u64,
-    end: u64,
-}
-
-impl Pages {
-    fn start_end(&self) -> Range<u64> {
-        self.next..self.end
-    }
-}
-
-impl Iterator for Pages {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        let page = self.next;
-        (page < self.end).then(|| {
-            self.next += PAGE;
-            page
-        })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let n = (self.end.saturating_sub(self.next)).div_ceil(PAGE) as usize;
-        (n, Some(n))
-    }
-
-    fn count(self) -> usize {
-        self.size_hint().0
-    }
+/// Page addresses of a range of bytes.
+fn pages_of(range: Range<u64>) -> impl Iterator<Item = u64> {
+    (range.start / PAGE * PAGE..range.end).step_by(PAGE as usize)
 }
 
 /// How far a translation goes.
