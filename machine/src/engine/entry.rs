@@ -12,8 +12,6 @@ pub struct Entry {
     block: Mutex<Option<Arc<Block>>>,
     /// It ends with an indirect jump or call.
     jumps: bool,
-    /// The same for the interpreter, made when it first runs it: quick code often comes before.
-    code: OnceLock<Box<Code>>,
     /// Executions by the interpreter.
     pub runs: AtomicU32,
     /// Is there compiled code for it, as far as known?
@@ -28,8 +26,17 @@ pub struct Entry {
     quick_refused: AtomicBool,
     /// Its quick code has been made anew with what follows the block, or cannot be.
     is_run: AtomicBool,
+    /// What few blocks have, of so many.
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// What is known of blocks that the interpreter runs, or that run often.
+#[derive(Default)]
+struct Rare {
+    /// The block for the interpreter, made when it first runs it: quick code often comes before.
+    code: OnceLock<Code>,
     /// Where the indirect jump that ends it has gone, once it has.
-    targets: OnceLock<Box<Targets>>,
+    targets: OnceLock<Targets>,
     /// Addresses of the blocks that follow it in its run.
     joints: OnceLock<Box<[u64]>>,
 }
@@ -50,7 +57,6 @@ impl Entry {
                 Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. }
             ),
             block: Mutex::new(Some(Arc::new(block))),
-            code: OnceLock::new(),
             runs: AtomicU32::new(0),
             state: AtomicU8::new(FRESH),
             dropped: AtomicBool::new(false),
@@ -58,9 +64,12 @@ impl Entry {
             put_off: AtomicBool::new(false),
             quick_refused: AtomicBool::new(false),
             is_run: AtomicBool::new(false),
-            targets: OnceLock::new(),
-            joints: OnceLock::new(),
+            rare: OnceLock::new(),
         }
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 
     /// Its IR, if it is still kept.
@@ -83,18 +92,19 @@ impl Entry {
         guest: &dyn Guest,
         block: impl FnOnce(&Entry) -> Result<Arc<Block>, Fault>,
     ) -> Result<&Code, Fault> {
-        if let Some(code) = self.code.get() {
+        let rare = self.rare();
+        if let Some(code) = rare.code.get() {
             return Ok(code);
         }
         let block = block(self)?;
-        Ok(self.code.get_or_init(|| Box::new(Code::new(&block, guest))))
+        Ok(rare.code.get_or_init(|| Code::new(&block, guest)))
     }
 
     /// Notes where the block's indirect jump went, if it ends with one.
     #[inline]
     pub(super) fn note_target(&self, pc: u64) {
         if self.jumps {
-            for cell in self.targets.get_or_init(|| Box::new([const { AtomicU64::new(NO_TARGET) }; 16])).iter() {
+            for cell in self.rare().targets.get_or_init(|| [const { AtomicU64::new(NO_TARGET) }; 16]) {
                 match cell.load(Ordering::Relaxed) {
                     NO_TARGET => return cell.store(pc, Ordering::Relaxed),
                     known if known == pc => return,
@@ -106,8 +116,8 @@ impl Entry {
 
     /// What [`Entry::note_target`] has seen.
     pub(super) fn targets(&self) -> Vec<u64> {
-        let seen =
-            self.targets.get().into_iter().flat_map(|targets| targets.iter()).map(|cell| cell.load(Ordering::Relaxed));
+        let cells = self.rare.get().and_then(|rare| rare.targets.get()).into_iter().flatten();
+        let seen = cells.map(|cell| cell.load(Ordering::Relaxed));
         let mut list: Vec<u64> = seen.filter(|pc| *pc != NO_TARGET).collect();
         list.sort_unstable();
         list.dedup();
@@ -186,12 +196,17 @@ impl Entry {
     /// Its quick code is that of the run.
     pub(super) fn note_joints(&self, run: &Block) {
         let joints = (0..run.marks.len()).filter(|mark| run.is_joint(*mark)).map(|mark| run.marks[mark].pc);
-        let _ = self.joints.set(joints.collect());
+        let _ = self.rare().joints.set(joints.collect());
     }
 
     /// The blocks that run with it, unless a branch is taken on the way.
     pub(super) fn joints(&self) -> impl Iterator<Item = BlockKey> {
-        self.joints.get().into_iter().flatten().map(|pc| BlockKey { pc: *pc, ..self.key })
+        self.rare
+            .get()
+            .and_then(|rare| rare.joints.get())
+            .into_iter()
+            .flatten()
+            .map(|pc| BlockKey { pc: *pc, ..self.key })
     }
 
     /// Notes how an attempt to compile ended: `None` if it may be tried again.
