@@ -9,9 +9,9 @@ use rustc_hash::FxHashMap;
 use std::ops::Range;
 
 /// Lists of a page, each for the code in a part of it.
-const LISTS: usize = 64;
-/// Bits of a mode (`BlockKey::mode`), at most: the rest of a cell's `which` is for the address.
-const MODE_BITS: u32 = 20;
+const LISTS: usize = 256;
+/// Bits of a mode (`BlockKey::mode`), at most: a page has fewer cells than a `u16` can count.
+const MODE_BITS: u32 = 4;
 
 /// Values by address and mode of guest code.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct CodeMap<V> {
 #[derive(Debug)]
 struct Page<V> {
     /// For each part of the page the first cell of its list ([`Cell::next`]).
-    lists: [u32; LISTS],
+    lists: [u16; LISTS],
     cells: Vec<Cell<V>>,
     /// Code that begins elsewhere and has bytes here.
     reaching: Vec<BlockKey>,
@@ -36,7 +36,7 @@ struct Cell<V> {
     /// Mode and offset in the page.
     which: u32,
     /// The index of the next cell of the list, plus one; 0 at the end.
-    next: u32,
+    next: u16,
 }
 
 impl<V> Default for Page<V> {
@@ -69,14 +69,14 @@ impl<V> Page<V> {
         }
         let list = &mut self.lists[Self::list(key)];
         self.cells.push(Cell { value: Some(value), which: which(key), next: *list });
-        *list = self.cells.len() as u32;
+        *list = self.cells.len() as u16;
         None
     }
 }
 
 fn which(key: BlockKey) -> u32 {
     debug_assert!(key.mode < 1 << MODE_BITS, "too many mode bits");
-    key.mode << (32 - MODE_BITS) | (key.pc % PAGE) as u32
+    key.mode << 12 | (key.pc % PAGE) as u32
 }
 
 impl<V> Default for CodeMap<V> {
