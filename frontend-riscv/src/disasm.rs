@@ -7,6 +7,7 @@ use crate::csr;
 use crate::fields::*;
 use crate::regs::{F_NAMES, X_NAMES};
 use crate::table::InsnDef;
+use emu_ir::pattern::pieces;
 
 /// What an operand is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,19 +106,6 @@ pub static OPERANDS: &[Operand] = &[
 /// The operands of an instruction, in the order in which assembly names them.
 pub fn operands(def: &InsnDef) -> impl Iterator<Item = &'static Operand> {
     pieces(def.operands).filter_map(find)
-}
-
-/// Splits a template into names and what stands between them.
-fn pieces(template: &'static str) -> impl Iterator<Item = &'static str> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut rest = template;
-    std::iter::from_fn(move || {
-        let named = is_name(rest.chars().next()?);
-        let end = rest.find(|c| is_name(c) != named).unwrap_or(rest.len());
-        let (piece, after) = rest.split_at(end);
-        rest = after;
-        Some(piece)
-    })
 }
 
 fn find(name: &'static str) -> Option<&'static Operand> {

@@ -54,6 +54,19 @@ impl Pattern {
     }
 }
 
+/// Splits a template of operands, such as `rd, imm(rs1)`, into names and what stands between them.
+pub fn pieces(template: &'static str) -> impl Iterator<Item = &'static str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut rest = template;
+    std::iter::from_fn(move || {
+        let named = is_name(rest.chars().next()?);
+        let end = rest.find(|c| is_name(c) != named).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some(piece)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +77,12 @@ mod tests {
         assert_eq!(ADDI, Pattern { mask: 0x707f, value: 0x0013, bits: 32 });
         assert!(ADDI.matches(0x0010_0093));
         assert!(!ADDI.matches(0x0010_1093));
+    }
+
+    #[test]
+    fn templates_fall_into_names_and_the_rest() {
+        assert!(pieces("rd, imm_12(rs1)").eq(["rd", ", ", "imm_12", "(", "rs1", ")"]));
+        assert_eq!(pieces("").next(), None);
     }
 
     #[test]
