@@ -5,8 +5,9 @@
 
 use crate::diff::{DiffConfig, Session};
 use crate::engine::lockstep::LockstepVcpu;
-use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, Observer};
+use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, FuelSource, Observer};
 use crate::guest::{self, Choice};
+use crate::limits;
 use crate::linux::abi::FrameKind;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
@@ -48,6 +49,8 @@ pub struct RunStats {
     pub unknown_syscalls: Vec<(String, u64)>,
     /// Time since the program was started.
     pub elapsed: Duration,
+    /// The instructions that the whole run has used, if they are limited.
+    pub fuel_used: Option<u64>,
     /// The exit status.
     pub status: i32,
 }
@@ -75,6 +78,8 @@ pub struct RunConfig {
     pub on_exit: Option<ExitHook>,
     /// Both engines run the program and are compared.
     pub diff: Option<DiffConfig>,
+    /// What the processes of the run share, if it is limited.
+    pub session: Option<Arc<limits::Session>>,
 }
 
 impl RunConfig {
@@ -90,6 +95,7 @@ impl RunConfig {
             observer: None,
             on_exit: None,
             diff: None,
+            session: None,
         }
     }
 }
@@ -166,6 +172,9 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let isa = guest.name();
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
     let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
+    if let Some(limited) = config.session.as_ref().filter(|limited| limited.has_fuel()) {
+        engine.set_fuel(Arc::clone(limited) as Arc<dyn FuelSource>);
+    }
     let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
     if let Some(observer) = config.observer {
         engine.set_observer(observer);
@@ -177,8 +186,12 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         strace: config.strace,
         isa,
         catch_deaths: session.is_some(),
-        on_exit: both(config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun)), session.clone()),
+        on_exit: both(
+            config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun, config.session.clone())),
+            session.clone(),
+        ),
         before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
+        session: config.session.clone(),
     };
     let running = Running {
         auxv: stack::auxv_bytes(&loaded.auxv, &program.image),
@@ -302,6 +315,7 @@ fn at_exit(
     engine: &Arc<Engine>,
     process: &Arc<OnceLock<Weak<Process>>>,
     begun: Instant,
+    session: Option<Arc<limits::Session>>,
 ) -> crate::linux::ExitHook {
     let (engine, process) = (Arc::clone(engine), Arc::clone(process));
     Box::new(move |status| {
@@ -310,6 +324,7 @@ fn at_exit(
             engine: engine.stats(),
             unknown_syscalls: process.map(|p| p.unknown_syscalls()).unwrap_or_default(),
             elapsed: begun.elapsed(),
+            fuel_used: session.as_ref().and_then(|session| session.fuel_used()),
             status,
         });
     })

@@ -9,6 +9,7 @@ use super::signal::Dispositions;
 use super::table::Table;
 use super::thread::Thread;
 use super::vcpu::Vcpu;
+use crate::limits::Session;
 use crate::mem::GuestMemory;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
@@ -40,6 +41,8 @@ pub struct Config {
     pub catch_deaths: bool,
     /// What to do before another program takes this one's place.
     pub before_exec: Option<ExecHook>,
+    /// What the processes of the run share, if it is limited.
+    pub session: Option<Arc<Session>>,
 }
 
 /// The program that was loaded.
