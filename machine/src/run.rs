@@ -12,7 +12,7 @@ use crate::linux::abi::FrameKind;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
 use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
-use crate::mem::GuestMemory;
+use crate::mem::{GuestMemory, MemoryLimits};
 use crate::program::{GuestError, OpenError, ProgramFile};
 use emu_backend_jit::JitError;
 use emu_ir::CpuState;
@@ -78,6 +78,8 @@ pub struct RunConfig {
     pub on_exit: Option<ExitHook>,
     /// Both engines run the program and are compared.
     pub diff: Option<DiffConfig>,
+    /// What the run may use: of these, what each process sees to for itself.
+    pub limits: limits::RunLimits,
     /// What the processes of the run share, if it is limited.
     pub session: Option<Arc<limits::Session>>,
 }
@@ -95,6 +97,7 @@ impl RunConfig {
             observer: None,
             on_exit: None,
             diff: None,
+            limits: limits::RunLimits::default(),
             session: None,
         }
     }
@@ -146,6 +149,8 @@ struct Resolved {
     path: Vec<u8>,
     argv: Vec<CString>,
     envp: Vec<CString>,
+    /// What execve(2) hands on.
+    memory_limits: Option<[[u64; 2]; 2]>,
 }
 
 /// Runs a program to its end, which is the end of this process. Call it on the main thread.
@@ -163,6 +168,9 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let interpreter = open_interpreter(&program, &sysroot)?;
     let choice = guest::choose(&program.image, interpreter.as_ref().map(|i| &i.image), config.cpu.as_deref())?;
     let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
+    let own = config.limits.memory.unwrap_or(u64::MAX);
+    mem.set_limits(MemoryLimits { own, ..MemoryLimits::NONE });
+    let memory_limits = resolved.memory_limits.or_else(|| config.limits.begin());
     let (loaded, sigreturn) = load_all(&mem, &program, interpreter.as_ref(), &resolved, &choice)
         .map_err(|error| RunError::Load { program: program.path.clone(), error })?;
     let Choice { guest, abi, .. } = choice;
@@ -172,8 +180,10 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let isa = guest.name();
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
     let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
-    if let Some(limited) = config.session.as_ref().filter(|limited| limited.has_fuel()) {
-        engine.set_fuel(Arc::clone(limited) as Arc<dyn FuelSource>);
+    let fuel = config.session.clone().filter(|limited| limited.has_fuel());
+    let has_fuel = fuel.is_some();
+    if let Some(fuel) = fuel {
+        engine.set_fuel(fuel as Arc<dyn FuelSource>);
     }
     let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
     if let Some(observer) = config.observer {
@@ -185,13 +195,15 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         reexec: config.reexec,
         strace: config.strace,
         isa,
-        catch_deaths: session.is_some(),
+        // The numbers of a run on fuel are wanted however it ends.
+        catch_deaths: session.is_some() || has_fuel && config.on_exit.is_some(),
         on_exit: both(
             config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun, config.session.clone())),
             session.clone(),
         ),
         before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
         session: config.session.clone(),
+        memory_limits,
     };
     let running = Running {
         auxv: stack::auxv_bytes(&loaded.auxv, &program.image),
@@ -227,15 +239,18 @@ fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> 
 fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
     match start {
         Start::Handoff(fd) => {
-            let Handoff { host_path, path, argv, envp, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
-            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp })
+            let Handoff { host_path, path, argv, envp, memory_limits, .. } =
+                Handoff::take(fd).map_err(RunError::Handoff)?;
+            let memory_limits = Some(memory_limits);
+            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp, memory_limits })
         }
         Start::Program { path, argv, environment } => {
             let inside = (path.is_absolute() && !path.exists()).then(|| sysroot.locate(&path, true));
             let found = inside.filter(|p| p.exists()).unwrap_or(path);
             let host_path = found.canonicalize().unwrap_or_else(|_| found.clone());
             let path = sysroot.to_guest(&host_path).into_os_string().into_vec();
-            Ok(Resolved { named: found, host_path, path, argv: c_strings(argv)?, envp: c_strings(environment)? })
+            let (argv, envp) = (c_strings(argv)?, c_strings(environment)?);
+            Ok(Resolved { named: found, host_path, path, argv, envp, memory_limits: None })
         }
     }
 }

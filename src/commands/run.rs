@@ -26,6 +26,7 @@ pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     };
     let mut config = config(&options.shared, options.reexec_args(), start);
     config.session = session;
+    config.limits = options.shared.limits.run;
     match run_program(config)? {}
 }
 

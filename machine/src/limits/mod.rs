@@ -12,6 +12,7 @@ mod supervisor;
 pub use session::{MAX_PROCESSES, Session};
 pub use supervisor::supervise;
 
+use crate::linux::host::{self, Arg};
 use std::time::Duration;
 
 /// What a run may use; `None` is as much as there is.
@@ -30,8 +31,33 @@ pub struct RunLimits {
 }
 
 impl RunLimits {
+    /// Sets, in the first process, what the others inherit from the host's kernel; `RLIMIT_AS` and `RLIMIT_DATA` if they are to be
+    /// others than the host's.
+    pub(crate) fn begin(&self) -> Option<[[u64; 2]; 2]> {
+        if let Some(size) = self.file_size {
+            lower(libc::RLIMIT_FSIZE as i32, size);
+        }
+        let data = self.memory?;
+        let [all, own] = [libc::RLIMIT_AS, libc::RLIMIT_DATA].map(|resource| limit(resource as i32));
+        Some([all, own.map(|limit| limit.min(data))])
+    }
+
     /// Do the processes have to know of each other, and somebody of them all?
     pub fn need_supervision(&self) -> bool {
         self.fuel.is_some() || self.timeout.is_some() || self.processes.is_some()
     }
+}
+
+/// The host's limit, soft and hard.
+fn limit(resource: i32) -> [u64; 2] {
+    let mut limit = [u64::MAX; 2];
+    // Without an answer there is none.
+    let _ = host::call(libc::SYS_prlimit64, &[0.into(), resource.into(), Arg::NULL, Arg::from_mut(&mut limit)]);
+    limit
+}
+
+/// Lowers the host's limit.
+fn lower(resource: i32, to: u64) {
+    let new = limit(resource).map(|limit| limit.min(to));
+    let _ = host::call(libc::SYS_prlimit64, &[0.into(), resource.into(), Arg::from_ref(&new), Arg::NULL]);
 }
