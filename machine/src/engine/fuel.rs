@@ -11,7 +11,7 @@ use super::vcpu::{EngineVcpu, interpret};
 use super::{Engine, Tier};
 use emu_backend_jit::ExitCode;
 use emu_interp::Code;
-use emu_ir::{BlockKey, Exit};
+use emu_ir::{Block, BlockKey, Exit};
 use std::sync::Arc;
 
 /// Where fuel comes from: all harts of a run share it.
@@ -144,9 +144,25 @@ impl EngineVcpu {
         let mut fetch = WatchedFetch::new(&self.engine.mem);
         let guest = &self.engine.guest;
         match guest.translate(key, &mut fetch, usize::try_from(insns).unwrap_or(usize::MAX)) {
-            Ok(block) if u64::from(block.insn_count()) > insns => Exit::Budget,
-            Ok(block) => emu_interp::run(&Code::new(&block, &**guest), self.hart.cpu_mut(), &mut self.env),
+            Ok(block) => match whole_insns(&block, insns) {
+                0 => Exit::Budget,
+                insns => {
+                    let code = Code::new(&block, &**guest);
+                    match emu_interp::run_limited(&code, self.hart.cpu_mut(), &mut self.env, insns) {
+                        Exit::Budget => Exit::Next,
+                        exit => exit,
+                    }
+                }
+            },
             Err(fault) => Exit::Fault(fault),
         }
     }
+}
+
+/// How many of the block's instructions can be run with fuel for `insns`, without a branch whose slot is one too many.
+fn whole_insns(block: &Block, insns: u64) -> u32 {
+    let marks = &block.marks;
+    let most = marks.len().min(usize::try_from(insns).unwrap_or(usize::MAX));
+    let cuts_slot = marks.get(most).is_some_and(|next| most > 0 && next.pc == marks[most - 1].pc);
+    (most - usize::from(cuts_slot)) as u32
 }
