@@ -357,12 +357,36 @@ mod tests {
     }
 
     #[test]
+    fn limits_have_units() {
+        let o =
+            options(&["--fuel", "20M", "--timeout=500ms", "--memory", "64M", "--processes=9", "--file-size=1K", "p"]);
+        let expected = RunLimits {
+            fuel: Some(20_000_000),
+            timeout: Some(Duration::from_millis(500)),
+            memory: Some(64 << 20),
+            processes: Some(9),
+            file_size: Some(1024),
+        };
+        assert_eq!(o.shared.limits, LimitOptions { run: expected, session: None });
+        let time = |text| options(&["--timeout", text, "p"]).shared.limits.run.timeout;
+        assert_eq!((time("5"), time("2m")), (Some(Duration::from_secs(5)), Some(Duration::from_secs(120))));
+        let bad =
+            ["--timeout=0", "--timeout=5d", "--timeout=-1", "--fuel=1K", "--fuel=+1", "--fuel=18446744073709551615"];
+        for option in bad.into_iter().chain(["--memory=", "--memory=1.5M", "--processes=0", "--file-size=x"]) {
+            assert!(parse(["emu", "run", option, "p"].map(OsString::from)).is_err(), "{option}");
+        }
+        assert!(parse(["emu", "diff", "--fuel=5", "p"].map(OsString::from)).is_err());
+        assert!(parse(["emu", "diff", "--timeout=5s", "p"].map(OsString::from)).is_ok());
+    }
+
+    #[test]
     fn options_read_back() {
-        let lines: [&[&str]; 4] = [
+        let lines: [&[&str]; 5] = [
             &["p"],
             &["-L", "/a b", "-E", "A=b=c", "-U", "X", "--argv0", "", "p", "-x", "--"],
             &["--cpu", "rv32gc", "--engine", "interp", "--strace", "--stats=json", "-v", "--exec-fd=5", "--", "-p"],
             &["--dump", "insn", "--dump", "clif=0x10..0x20", "--perf-map", "--stats", "-vv", "--code-cache=300K", "p"],
+            &["--fuel=1G", "--timeout=2m", "--memory=1G", "--processes=7", "--file-size=0", "--run-session=/x", "p"],
         ];
         for line in lines {
             let first = options(line);

@@ -68,8 +68,7 @@ pub(crate) struct LimitOptions {
 impl LimitOptions {
     fn to_args(&self) -> Vec<OsString> {
         let RunLimits { fuel, timeout, processes, memory, file_size } = self.run;
-        let numbers =
-            [("--fuel", fuel), ("--processes", processes), ("--memory", memory), ("--file-size", file_size)];
+        let numbers = [("--fuel", fuel), ("--processes", processes), ("--memory", memory), ("--file-size", file_size)];
         let mut args: Vec<OsString> =
             numbers.iter().filter_map(|(name, n)| n.map(|n| format!("{name}={n}").into())).collect();
         args.extend(timeout.map(|time| format!("--timeout={}ns", time.as_nanos()).into()));
@@ -259,7 +258,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     ];
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
     let nanos = if has_unit { scaled(text, &units) } else { scaled(text, &[("", 1_000_000_000)]) };
-    nanos.filter(|n| *n > 0).map(Duration::from_nanos).ok_or_else(|| format!("\"{text}\" is no time as 5s, 500ms or 2m"))
+    nanos
+        .filter(|n| *n > 0)
+        .map(Duration::from_nanos)
+        .ok_or_else(|| format!("\"{text}\" is no time as 5s, 500ms or 2m"))
 }
 
 fn parse_address(text: &str) -> Result<u64, String> {

@@ -61,6 +61,31 @@ fn time_ends_whatever_the_processes_do() {
 }
 
 #[test]
+fn time_ends_a_program_that_has_stopped_itself() {
+    let started = Instant::now();
+    let out = output(misbehave("run", &["--timeout", "700ms"], "riscv64", &["stop"]));
+    assert_eq!((out.status.code(), text(&out.stdout)), (Some(124), "ready\n"), "{}", text(&out.stderr));
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_program_that_stops_stops_emu() {
+    let mut emu = misbehave("run", &["--timeout", "1m"], "riscv64", &["stop"]);
+    let mut child = emu.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("emu runs");
+    let state = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it runs");
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next())
+    };
+    let started = Instant::now();
+    while state() != Some('T') {
+        assert!(started.elapsed() < Duration::from_secs(20), "it does not stop");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().expect("it is there");
+    child.wait().expect("it has ended");
+}
+
+#[test]
 fn a_run_ends_with_its_first_process() {
     let started = Instant::now();
     let out = output(misbehave("run", &["--timeout", "1m"], "riscv64", &["orphan"]));

@@ -37,8 +37,8 @@ const FIRST_SLOT: usize = 8;
 /// `FUEL` if there is no limit.
 const NO_LIMIT: u64 = u64::MAX;
 
-/// The signal by which the supervisor is told to look at the page. (Any would do.)
-const TELL: i32 = libc::SIGUSR1;
+/// The signal by which the supervisor is told to look at the page, even if it has stopped with the program.
+pub(super) const TELL: i32 = libc::SIGCONT;
 
 /// A run's shared memory.
 #[derive(Debug)]
@@ -145,7 +145,8 @@ impl Session {
             return Some(Place(None));
         }
         let own = host::tid() as u64;
-        let claim = || slots.iter().find(|slot| slot.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst).is_ok());
+        let claim =
+            || slots.iter().find(|slot| slot.compare_exchange(0, own, Ordering::SeqCst, Ordering::SeqCst).is_ok());
         let slot = claim().or_else(|| {
             free_dead(slots);
             claim()

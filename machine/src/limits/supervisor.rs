@@ -5,6 +5,7 @@
 //! signals on, stops when the program stops, and ends as it ends.
 #![forbid(unsafe_code)]
 
+use super::session::TELL;
 use super::{RunLimits, Session};
 use crate::linux::host::{self, Arg, Forked};
 use std::collections::HashMap;
@@ -34,16 +35,39 @@ pub fn supervise(limits: &RunLimits, program: &str, status: i32) -> io::Result<A
             }
             Ok(Arc::new(session))
         }
-        Forked::Parent(main) => Supervisor {
-            session,
-            main,
-            deadline: limits.timeout.and_then(|time| Instant::now().checked_add(time)),
-            limits: *limits,
-            program: program.to_owned(),
-            status,
+        Forked::Parent(main) => {
+            if let Some(time) = limits.timeout {
+                wake_after(time);
+            }
+            Supervisor {
+                session,
+                main,
+                deadline: limits.timeout.and_then(|time| Instant::now().checked_add(time)),
+                limits: *limits,
+                program: program.to_owned(),
+                status,
+            }
+            .watch()
         }
-        .watch(),
     }
+}
+
+/// Has this process sent a signal then that it goes on after if it has stopped.
+fn wake_after(time: Duration) {
+    // `struct sigevent`: a value, the signal, and that it is one.
+    let mut event = [0u64; 16];
+    event[1] = TELL as u64 | (libc::SIGEV_SIGNAL as u64) << 32;
+    let mut timer = 0i32;
+    let args = [libc::CLOCK_MONOTONIC.into(), Arg::from_ref(&event), Arg::from_mut(&mut timer)];
+    let mut when: libc::itimerspec = host::zeroed();
+    when.it_value = timespec(time);
+    // Without a timer the run is late only if it has stopped.
+    let _ = host::call(libc::SYS_timer_create, &args)
+        .and_then(|_| host::call(libc::SYS_timer_settime, &[timer.into(), 0.into(), Arg::from_ref(&when), Arg::NULL]));
+}
+
+fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 
 struct Supervisor {
@@ -84,16 +108,13 @@ impl Supervisor {
 
     /// Waits for a signal, and passes it on if it was sent to this process alone.
     fn wait_for_signal(&self, left: Option<Duration>) {
-        let time = left.map(|left| libc::timespec {
-            tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        });
+        let time = left.map(timespec);
         let (all, mut info) = (u64::MAX, host::RawInfo([0; 128]));
         let args = [Arg::from_ref(&all), Arg::output(&mut info.0), Arg::opt(time.as_ref()), 8.into()];
         let Ok(signal) = host::call(libc::SYS_rt_sigtimedwait, &args) else { return };
         let signal = signal as i32;
-        // What the terminal sends it sends to the program, too; and when the run has ended nobody is there.
-        let passes_on = signal != libc::SIGCHLD && (signal == libc::SIGCONT || info.code() != libc::SI_KERNEL);
+        // What the terminal sends it sends to the program, too; the timer is ours; and when the run has ended nobody is there.
+        let passes_on = signal != libc::SIGCHLD && ![libc::SI_KERNEL, libc::SI_TIMER].contains(&info.code());
         if passes_on && self.session.fuel_ended().is_none() {
             self.send(self.main, signal);
         }

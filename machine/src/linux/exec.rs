@@ -370,8 +370,7 @@ fn write_pipe(bytes: &[u8]) -> Result<u64, Errno> {
     let [from, to] = ends;
     // The host rounds up, and refuses more than it lets a pipe hold.
     let sized = host::call(libc::SYS_fcntl, &[to.into(), libc::F_SETPIPE_SZ.into(), bytes.len().into()]);
-    let written =
-        sized.and_then(|_| host::call(libc::SYS_write, &[to.into(), Arg::input(bytes), bytes.len().into()]));
+    let written = sized.and_then(|_| host::call(libc::SYS_write, &[to.into(), Arg::input(bytes), bytes.len().into()]));
     let _ = host::call(libc::SYS_close, &[to.into()]);
     close_unless(from as u64, written.map_err(|_| Errno::E2BIG))
 }

@@ -89,7 +89,8 @@ impl Space {
         sums += more;
         let MemoryLimits { all, data, own } = self.limits;
         let limit = |limit: u64, more: u64| if more == 0 { u64::MAX } else { limit };
-        let limits = MemoryLimits { all: limit(all, more.all), data: limit(data, more.data), own: limit(own, more.own) };
+        let limits =
+            MemoryLimits { all: limit(all, more.all), data: limit(data, more.data), own: limit(own, more.own) };
         if sums.exceed(&limits) { Err(Errno(libc::ENOMEM)) } else { Ok(()) }
     }
 

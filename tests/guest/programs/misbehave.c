@@ -1,4 +1,4 @@
-/* Programs that do not end, or want too much, for tests of limits: misbehave spin | hide | orphan | fork | thread | turns | map |
+/* Programs that do not end, or want too much, for tests of limits: misbehave spin | stop | hide | orphan | fork | thread | turns | map |
  * shared | write FILE [ignore]. */
 #include "guest.h"
 #include <fcntl.h>
@@ -134,6 +134,11 @@ int main(int argc, char **argv)
     const char *how = argc > 1 ? argv[1] : "";
     if (!strcmp(how, "spin"))
         spin();
+    else if (!strcmp(how, "stop")) {
+        ready();
+        for (;;)
+            raise(SIGSTOP);
+    }
     else if (!strcmp(how, "hide"))
         hide();
     else if (!strcmp(how, "orphan"))
