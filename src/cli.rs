@@ -2,14 +2,17 @@
 
 use crate::error::status;
 use crate::options::{
-    DiffOptions, DumpRequest, EngineChoice, HOT, RunOptions, SharedOptions, StatsFormat, parse_code_size, parse_range,
+    DiffOptions, DumpRequest, EngineChoice, HOT, LimitOptions, RunOptions, SharedOptions, StatsFormat, parse_code_size,
+    parse_duration, parse_fuel, parse_range, parse_size,
 };
 use clap::{Args, Parser, Subcommand};
 use emu_machine::engine::lockstep::{PlantedFault, SEGMENT};
+use emu_machine::limits::{MAX_PROCESSES, RunLimits};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Runs RISC-V Linux programs on x86_64 Linux.
 #[derive(Debug, Parser)]
@@ -38,11 +41,11 @@ enum RawCommand {
 
 const RUN_HELP: &str = "\
 Exit status: that of the program; a program killed by a signal kills emu by the same. \
-125 if emu fails or is used wrongly, 126 if PROGRAM cannot be run, 127 if it is not found.";
+124 if a limit ended the run, 125 if emu fails or is used wrongly, 126 if PROGRAM cannot be run, 127 if it is not found.";
 
 const DIFF_HELP: &str = "\
 Exit status: that of the program, or 124 if compiled code and interpreter disagreed in it or in a program that it \
-executed; else as for run.";
+executed; 123 if a limit ended the run; else as for run.";
 
 #[derive(Debug, Args)]
 struct RunArgs {
@@ -126,12 +129,36 @@ struct OptionArgs {
         default_missing_value = "text"
     )]
     stats: Option<StatsFormat>,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Log what the emulator does to the standard error; twice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Take arguments and environment from this descriptor: how a guest's execve starts a new instance
     #[arg(long, hide = true, value_name = "FD")]
     exec_fd: Option<i32>,
+}
+
+#[derive(Debug, Args)]
+struct LimitArgs {
+    /// Guest instructions that the run may use, all its processes together, as 5000, 20M or 1G
+    #[arg(long, value_name = "N", value_parser = parse_fuel)]
+    fuel: Option<u64>,
+    /// Time that the run may take, as 5s, 500ms or 2m
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+    /// Memory that each process may have, as 64M: what it can write and no file is behind
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
+    /// Processes and threads that there may be at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_PROCESSES))]
+    processes: Option<u64>,
+    /// Size that files may grow to, as 1G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    file_size: Option<u64>,
+    /// By what the processes of this run know each other
+    #[arg(long, hide = true, value_name = "FILE")]
+    run_session: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -219,6 +246,9 @@ impl OptionArgs {
                 return Err(usage(format!("--set-env wants VAR=VALUE, not \"{}\"", variable.display())));
             }
         }
+        if diff.is_some() && self.limits.fuel.is_some() {
+            return Err(usage("--fuel is for run: diff counts by itself".to_owned()));
+        }
         let mut command = command.into_iter();
         let program = command.next().ok_or_else(|| usage("there is no program to run".to_owned()))?;
         let shared = SharedOptions {
@@ -231,6 +261,7 @@ impl OptionArgs {
             perf_map: self.perf_map,
             stats: self.stats,
             verbose: self.verbose,
+            limits: self.limits.into_options(),
             diff,
         };
         Ok(RunOptions {
@@ -242,6 +273,13 @@ impl OptionArgs {
             program: program.into(),
             args: command.collect(),
         })
+    }
+}
+
+impl LimitArgs {
+    fn into_options(self) -> LimitOptions {
+        let LimitArgs { fuel, timeout, memory, processes, file_size, run_session: session } = self;
+        LimitOptions { run: RunLimits { fuel, timeout, processes, memory, file_size }, session }
     }
 }
 
@@ -319,12 +357,36 @@ mod tests {
     }
 
     #[test]
+    fn limits_have_units() {
+        let o =
+            options(&["--fuel", "20M", "--timeout=500ms", "--memory", "64M", "--processes=9", "--file-size=1K", "p"]);
+        let expected = RunLimits {
+            fuel: Some(20_000_000),
+            timeout: Some(Duration::from_millis(500)),
+            memory: Some(64 << 20),
+            processes: Some(9),
+            file_size: Some(1024),
+        };
+        assert_eq!(o.shared.limits, LimitOptions { run: expected, session: None });
+        let time = |text| options(&["--timeout", text, "p"]).shared.limits.run.timeout;
+        assert_eq!((time("5"), time("2m")), (Some(Duration::from_secs(5)), Some(Duration::from_secs(120))));
+        let bad =
+            ["--timeout=0", "--timeout=5d", "--timeout=-1", "--fuel=1K", "--fuel=+1", "--fuel=18446744073709551615"];
+        for option in bad.into_iter().chain(["--memory=", "--memory=1.5M", "--processes=0", "--file-size=x"]) {
+            assert!(parse(["emu", "run", option, "p"].map(OsString::from)).is_err(), "{option}");
+        }
+        assert!(parse(["emu", "diff", "--fuel=5", "p"].map(OsString::from)).is_err());
+        assert!(parse(["emu", "diff", "--timeout=5s", "p"].map(OsString::from)).is_ok());
+    }
+
+    #[test]
     fn options_read_back() {
-        let lines: [&[&str]; 4] = [
+        let lines: [&[&str]; 5] = [
             &["p"],
             &["-L", "/a b", "-E", "A=b=c", "-U", "X", "--argv0", "", "p", "-x", "--"],
             &["--cpu", "rv32gc", "--engine", "interp", "--strace", "--stats=json", "-v", "--exec-fd=5", "--", "-p"],
             &["--dump", "insn", "--dump", "clif=0x10..0x20", "--perf-map", "--stats", "-vv", "--code-cache=300K", "p"],
+            &["--fuel=1G", "--timeout=2m", "--memory=1G", "--processes=7", "--file-size=0", "--run-session=/x", "p"],
         ];
         for line in lines {
             let first = options(line);

@@ -7,6 +7,10 @@ use std::process::ExitCode;
 
 /// Exit statuses of the emulator's own errors, those of env(1) and timeout(1).
 pub(crate) mod status {
+    /// A limit ended a run of `emu diff`.
+    pub(crate) const LIMIT_OF_DIFF: u8 = 123;
+    /// A limit ended a run of `emu run`.
+    pub(crate) const LIMIT: u8 = 124;
     /// `emu diff` has found a divergence.
     pub(crate) const DIVERGED: u8 = 124;
     /// Wrong usage, or the emulator failed.

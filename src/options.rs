@@ -2,11 +2,13 @@
 
 use emu_machine::engine::Tier;
 use emu_machine::engine::lockstep::PlantedFault;
+use emu_machine::limits::RunLimits;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// `emu run`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +52,29 @@ pub(crate) struct SharedOptions {
     pub(crate) verbose: u8,
     /// Both engines, compared: `emu diff`.
     pub(crate) diff: Option<DiffOptions>,
+    /// What the run may use.
+    pub(crate) limits: LimitOptions,
+}
+
+/// The limits of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LimitOptions {
+    /// What the user wants.
+    pub(crate) run: RunLimits,
+    /// By what the run's processes know each other, in all but the supervisor.
+    pub(crate) session: Option<PathBuf>,
+}
+
+impl LimitOptions {
+    fn to_args(&self) -> Vec<OsString> {
+        let RunLimits { fuel, timeout, processes, memory, file_size } = self.run;
+        let numbers = [("--fuel", fuel), ("--processes", processes), ("--memory", memory), ("--file-size", file_size)];
+        let mut args: Vec<OsString> =
+            numbers.iter().filter_map(|(name, n)| n.map(|n| format!("{name}={n}").into())).collect();
+        args.extend(timeout.map(|time| format!("--timeout={}ns", time.as_nanos()).into()));
+        args.extend(self.session.iter().map(|file| joined("--run-session", file.as_os_str())));
+        args
+    }
 }
 
 /// What `emu diff` has beside the options of `emu run`.
@@ -191,13 +216,52 @@ pub(crate) fn parse_range(text: &str) -> Result<Range<u64>, String> {
 /// Sizes of the code cache: a region fits the smallest, and jumps reach from one end of the largest to the other.
 const CODE_SIZES: RangeInclusive<usize> = 256 << 10..=1 << 30;
 
-/// A number of bytes, or of KiB, MiB or GiB with K, M or G.
+/// `--code-cache`.
 pub(crate) fn parse_code_size(text: &str) -> Result<usize, String> {
-    let units = [('K', 10), ('M', 20), ('G', 30)];
-    let unit = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(*unit)?, *shift)));
-    let (digits, shift) = unit.unwrap_or((text, 0));
-    let size = digits.parse().ok().and_then(|number: usize| number.checked_mul(1 << shift));
+    let size = parse_size(text).ok().and_then(|size| usize::try_from(size).ok());
     size.filter(|size| CODE_SIZES.contains(size)).ok_or_else(|| format!("\"{text}\" is no size from 256K to 1G"))
+}
+
+/// A number of bytes, or of KiB, MiB or GiB with K, M or G.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let units = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
+    scaled(text, &units).ok_or_else(|| format!("\"{text}\" is no size as 4096, 512K, 64M or 2G"))
+}
+
+/// A number of instructions, or of thousands, millions, ... of them with k, M, G or T.
+pub(crate) fn parse_fuel(text: &str) -> Result<u64, String> {
+    let units = [("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)];
+    let fuel = scaled(text, &units).filter(|fuel| *fuel <= MOST_FUEL);
+    fuel.ok_or_else(|| format!("\"{text}\" is no number of instructions up to {MOST_FUEL}, as 5000, 20M or 1G"))
+}
+
+/// Counts of instructions stay far below what overflows.
+const MOST_FUEL: u64 = 1 << 62;
+
+/// A whole number and a unit.
+fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let unit = units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, *scale)));
+    let (digits, scale) = unit.unwrap_or((text, 1));
+    // No sign: `parse` would take one.
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok()?.checked_mul(scale))?
+}
+
+/// A time: seconds, or with a unit.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let units = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("m", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    let nanos = if has_unit { scaled(text, &units) } else { scaled(text, &[("", 1_000_000_000)]) };
+    nanos
+        .filter(|n| *n > 0)
+        .map(Duration::from_nanos)
+        .ok_or_else(|| format!("\"{text}\" is no time as 5s, 500ms or 2m"))
 }
 
 fn parse_address(text: &str) -> Result<u64, String> {
@@ -240,6 +304,7 @@ impl SharedOptions {
         args.extend(self.perf_map.then(|| "--perf-map".into()));
         args.extend((0..self.verbose).map(|_| "-v".into()));
         args.extend(self.diff.iter().flat_map(DiffOptions::to_args));
+        args.extend(self.limits.to_args());
         args
     }
 }

@@ -7,10 +7,11 @@ use std::fmt::Write as _;
 /// Key in JSON, label for people, value.
 type Row = (&'static str, &'static str, u64);
 
-fn rows(stats: &RunStats) -> [Row; 28] {
+fn rows(stats: &RunStats) -> Vec<Row> {
     let (engine, blocks, code) = (&stats.engine, &stats.engine.blocks, &stats.engine.code);
     let exits = &engine.exits;
-    [
+    let fuel = stats.fuel_used.map(|fuel| ("fuel_used", "fuel used by the run", fuel));
+    let rows = [
         ("elapsed_us", "time, us", stats.elapsed.as_micros() as u64),
         ("interpreted_insns", "instructions interpreted", engine.interpreted),
         ("blocks", "blocks translated", blocks.blocks),
@@ -39,7 +40,8 @@ fn rows(stats: &RunStats) -> [Row; 28] {
         ("invalidations", "invalidations", code.invalidations),
         ("flushes", "cache flushes", code.flushes),
         ("unknown_syscalls", "unknown system calls", stats.unknown_syscalls.iter().map(|(_, n)| n).sum()),
-    ]
+    ];
+    rows.into_iter().chain(fuel).collect()
 }
 
 /// The numbers as text of several lines, or as a line of JSON.

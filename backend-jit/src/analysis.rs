@@ -54,6 +54,11 @@ pub(crate) struct Analysis {
     pub(crate) raw_in: Vec<SlotSet>,
     /// Blocks that start with a checkpoint (see [`starts`]).
     pub(crate) starts: Vec<bool>,
+    /// With [`CompileOptions::fuel`]: the instructions of the longest way from each block's end to the next stop, or out of the region;
+    /// they are counted while the block runs. Otherwise 0.
+    pub(crate) ahead: Vec<u32>,
+    /// ... and what has been counted where a block is gone to: its own instructions and those ahead, unless it stops and counts itself.
+    pub(crate) counted_in: Vec<u32>,
 }
 
 impl Analysis {
@@ -72,7 +77,9 @@ impl Analysis {
             if block.nan == NanRule::Canonical { raw_out(&block.insts, raw) } else { raw }
         });
         let live_in = live_in(region, &dirty_in, &starts, options);
-        Analysis { dirty_in, live_in, raw_in, starts }
+        let stops: Vec<bool> = (0..region.blocks.len()).map(|i| options.stops_at(region, i)).collect();
+        let (ahead, counted_in) = if options.fuel { longest_ways(region, &stops) } else { no_ways(region) };
+        Analysis { dirty_in, live_in, raw_in, starts, ahead, counted_in }
     }
 }
 
@@ -352,6 +359,45 @@ fn block_use(
         uses = uses.union(dirty.without(defs));
     }
     BlockUse { uses, defs, side_exits }
+}
+
+fn no_ways(region: &Region) -> (Vec<u32>, Vec<u32>) {
+    let zeros = vec![0; region.blocks.len()];
+    (zeros.clone(), zeros)
+}
+
+/// `ahead` and `counted_in` of [`Analysis`]. Each cycle that is reached has a stop, so that ways end; where nothing is reached they may not,
+/// and 0 will do.
+fn longest_ways(region: &Region, stops: &[bool]) -> (Vec<u32>, Vec<u32>) {
+    let (mut ahead, mut counted_in) = no_ways(region);
+    for block in ways_last(region, stops, &reached(region)) {
+        let ways = region.blocks[block].successors.iter().map(|s| counted_in[*s]);
+        ahead[block] = ways.max().unwrap_or(0);
+        if !stops[block] {
+            counted_in[block] = region.blocks[block].block.insn_count() + ahead[block];
+        }
+    }
+    (ahead, counted_in)
+}
+
+/// The blocks that are reached, each after those that it goes to without a stop.
+fn ways_last(region: &Region, stops: &[bool], reached: &[bool]) -> Vec<usize> {
+    let (mut order, mut seen) = (Vec::new(), vec![false; region.blocks.len()]);
+    for start in (0..region.blocks.len()).filter(|i| reached[*i] && stops[*i]) {
+        seen[start] = true;
+        let mut path = vec![(start, 0)];
+        while let Some((block, next)) = path.pop() {
+            let Some(&succ) = region.blocks[block].successors.get(next) else {
+                order.push(block);
+                continue;
+            };
+            path.push((block, next + 1));
+            if !stops[succ] && !std::mem::replace(&mut seen[succ], true) {
+                path.push((succ, 0));
+            }
+        }
+    }
+    order
 }
 
 /// Can the terminator leave the region?

@@ -89,7 +89,7 @@ pub(crate) enum FaultPoint {
     /// `legacy_nan` says so.
     Replay { pc: u64, retired: Option<u64>, faulting: u64, legacy_nan: bool },
     /// The instruction at `pc` faulted; the registers are lost.
-    Imprecise { pc: u64 },
+    Imprecise { pc: u64, retired: Option<u64> },
 }
 
 impl CodeCache {
@@ -290,11 +290,14 @@ impl CodeCache {
         let index = inner.traps[at].1;
         let faulting = inner.insns[index as usize];
         if !region.precise {
-            return Some(FaultPoint::Imprecise { pc: faulting.pc });
+            return Some(FaultPoint::Imprecise {
+                pc: faulting.pc,
+                retired: region.counted.then(|| ctx.cpu.insn_count.wrapping_sub(faulting.not_retired())),
+            });
         }
         let replay = |pc, since: u64| FaultPoint::Replay {
             pc,
-            retired: region.counted.then_some(ctx.checkpoint_count + since),
+            retired: region.counted.then(|| ctx.checkpoint_count.wrapping_add(since)),
             faulting: faulting.pc,
             legacy_nan: region.legacy_nan,
         };
@@ -303,7 +306,7 @@ impl CodeCache {
             return Some(FaultPoint::Replay {
                 pc: faulting.pc,
                 // All of the block were counted at its start.
-                retired: region.counted.then(|| ctx.cpu.insn_count - u64::from(faulting.left)),
+                retired: region.counted.then(|| ctx.cpu.insn_count.wrapping_sub(faulting.left.into())),
                 faulting: faulting.pc,
                 legacy_nan: region.legacy_nan,
             });

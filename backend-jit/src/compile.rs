@@ -89,7 +89,7 @@ impl Compiler {
     }
 
     fn compile_inner(&mut self, region: &Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
-        if options.note_stores && region.insn_count() > OVERSHOOT {
+        if (options.note_stores || options.fuel) && region.insn_count() > OVERSHOOT {
             let message = "too long between two stops".to_owned();
             return Err(JitError::Region { pc: region.entry_pc(), message });
         }

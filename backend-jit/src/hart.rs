@@ -73,6 +73,8 @@ pub struct Hart {
     mode: u32,
     /// The guest pc that `Context::link`, if set, stands for.
     link_target: u64,
+    /// Code is compiled with [`crate::CompileOptions::fuel`].
+    has_fuel: bool,
 }
 
 thread_local! {
@@ -126,7 +128,7 @@ impl Hart {
         });
         cache.add_hart(Arc::clone(&shared));
         let seen = cache.news();
-        Hart { shared, cache, _guest: guest, seen, mode: 0, link_target: 0 }
+        Hart { shared, cache, _guest: guest, seen, mode: 0, link_target: 0, has_fuel: false }
     }
 
     /// The guest's registers.
@@ -156,6 +158,18 @@ impl Hart {
             ctx.stores.resize(room, StoreNote::default());
         }
         ctx.next_store = ctx.stores.as_mut_ptr() as u64;
+    }
+
+    /// Lets code compiled with [`crate::CompileOptions::fuel`] run until `cpu.insn_count` would pass `limit`. Whatever runs from now on has
+    /// to be such code.
+    pub fn set_fuel(&mut self, limit: u64) {
+        self.has_fuel = true;
+        self.context().insn_limit = limit;
+    }
+
+    /// In code with fuel the count of instructions is below 0 as long as the limit is not passed: one instruction adds and compares.
+    fn bias_count(&mut self) -> u64 {
+        if self.has_fuel { self.context().insn_limit.wrapping_add(1) } else { 0 }
     }
 
     /// What code that was compiled with [`crate::CompileOptions::note_stores`] has overwritten since [`Hart::limit`], in
@@ -202,11 +216,16 @@ impl Hart {
         if ctx.indirect_stub == enter::no_indirect_stub() {
             self.find_stubs();
         }
+        let bias = self.bias_count();
+        let ctx = self.context();
+        ctx.cpu.insn_count = ctx.cpu.insn_count.wrapping_sub(bias);
         let before = RUNNING.replace(self);
         // SAFETY: `code` is in place until this hart has left (the cache waits for that), and the context was made
         // by `new` for this cache.
         let exit = unsafe { enter::enter(self.context(), code, env) };
         RUNNING.set(before);
+        let ctx = self.context();
+        ctx.cpu.insn_count = ctx.cpu.insn_count.wrapping_add(bias);
         let pc = self.cpu().pc;
         self.link_target = pc;
         if exit == ExitCode::Hot && self.context().was_interrupted(pc) {
@@ -296,7 +315,7 @@ impl CodeFault {
         hart.shared.faulting.store(false, Ordering::SeqCst);
         let ctx = hart.context();
         let point = point?;
-        let (FaultPoint::Replay { faulting: pc, .. } | FaultPoint::Imprecise { pc }) = point;
+        let (FaultPoint::Replay { faulting: pc, .. } | FaultPoint::Imprecise { pc, .. }) = point;
         ctx.last_fault = Some(LastFault { fault, pc, counted: ctx.cpu.insn_count });
         match point {
             FaultPoint::Replay { pc, retired, legacy_nan, .. } => {
@@ -305,8 +324,9 @@ impl CodeFault {
                 ctx.cpu.insn_count = retired.unwrap_or(ctx.cpu.insn_count);
                 ctx.exit_kind = ExitCode::Interpret as u32;
             }
-            FaultPoint::Imprecise { pc } => {
+            FaultPoint::Imprecise { pc, retired } => {
                 ctx.cpu.pc = pc;
+                ctx.cpu.insn_count = retired.unwrap_or(ctx.cpu.insn_count);
                 ctx.fault = Some(fault);
                 ctx.exit_kind = ExitCode::ImpreciseFault as u32;
             }

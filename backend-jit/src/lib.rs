@@ -50,6 +50,9 @@ pub struct CompileOptions {
     pub count_insns: bool,
     /// ... stop at any block.
     pub stop_at_blocks: bool,
+    /// Count so that the limit is never passed ([`Hart::set_fuel`]): what could run up to the next stop is counted at a stop, ways that
+    /// are shorter pay back. With [`Self::count_insns`].
+    pub fuel: bool,
     /// The host has FMA3.
     pub host_fma: bool,
     /// Keep the text of Cranelift's IR, for dumps.
@@ -69,6 +72,7 @@ impl Default for CompileOptions {
             precise_faults: false,
             count_insns: false,
             stop_at_blocks: false,
+            fuel: false,
             host_fma,
             keep_clif: false,
             note_stores: false,

@@ -7,6 +7,7 @@
 //! - [`mem::GuestMemory`]: the guest's address space.
 //! - [`engine::Engine`]: translations of a guest program, and [`engine::EngineVcpu`], a hart that runs them.
 //! - [`diff`]: `emu diff`, a run that checks compiled code against the interpreter.
+//! - [`limits`]: what a run may use.
 //! - [`linux::Process`] and [`linux::Thread`]: the guest as the host's kernel sees it.
 
 pub mod diff;
@@ -14,6 +15,7 @@ pub mod disasm;
 pub mod elf;
 pub mod engine;
 pub mod guest;
+pub mod limits;
 pub mod linux;
 pub mod mem;
 pub mod program;

@@ -5,13 +5,14 @@
 
 use crate::diff::{DiffConfig, Session};
 use crate::engine::lockstep::LockstepVcpu;
-use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, Observer};
+use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, FuelSource, Observer};
 use crate::guest::{self, Choice};
+use crate::limits;
 use crate::linux::abi::FrameKind;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
 use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
-use crate::mem::GuestMemory;
+use crate::mem::{GuestMemory, MemoryLimits};
 use crate::program::{GuestError, OpenError, ProgramFile};
 use emu_backend_jit::JitError;
 use emu_ir::CpuState;
@@ -48,6 +49,8 @@ pub struct RunStats {
     pub unknown_syscalls: Vec<(String, u64)>,
     /// Time since the program was started.
     pub elapsed: Duration,
+    /// The instructions that the whole run has used, if they are limited.
+    pub fuel_used: Option<u64>,
     /// The exit status.
     pub status: i32,
 }
@@ -75,6 +78,10 @@ pub struct RunConfig {
     pub on_exit: Option<ExitHook>,
     /// Both engines run the program and are compared.
     pub diff: Option<DiffConfig>,
+    /// What the run may use: of these, what each process sees to for itself.
+    pub limits: limits::RunLimits,
+    /// What the processes of the run share, if it is limited.
+    pub session: Option<Arc<limits::Session>>,
 }
 
 impl RunConfig {
@@ -90,6 +97,8 @@ impl RunConfig {
             observer: None,
             on_exit: None,
             diff: None,
+            limits: limits::RunLimits::default(),
+            session: None,
         }
     }
 }
@@ -140,6 +149,8 @@ struct Resolved {
     path: Vec<u8>,
     argv: Vec<CString>,
     envp: Vec<CString>,
+    /// What execve(2) hands on.
+    memory_limits: Option<[[u64; 2]; 2]>,
 }
 
 /// Runs a program to its end, which is the end of this process. Call it on the main thread.
@@ -157,6 +168,9 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let interpreter = open_interpreter(&program, &sysroot)?;
     let choice = guest::choose(&program.image, interpreter.as_ref().map(|i| &i.image), config.cpu.as_deref())?;
     let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
+    let own = config.limits.memory.unwrap_or(u64::MAX);
+    mem.set_limits(MemoryLimits { own, ..MemoryLimits::NONE });
+    let memory_limits = resolved.memory_limits.or_else(|| config.limits.begin());
     let (loaded, sigreturn) = load_all(&mem, &program, interpreter.as_ref(), &resolved, &choice)
         .map_err(|error| RunError::Load { program: program.path.clone(), error })?;
     let Choice { guest, abi, .. } = choice;
@@ -166,6 +180,11 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let isa = guest.name();
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
     let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
+    let fuel = config.session.clone().filter(|limited| limited.has_fuel());
+    let has_fuel = fuel.is_some();
+    if let Some(fuel) = fuel {
+        engine.set_fuel(fuel as Arc<dyn FuelSource>);
+    }
     let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
     if let Some(observer) = config.observer {
         engine.set_observer(observer);
@@ -176,9 +195,15 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         reexec: config.reexec,
         strace: config.strace,
         isa,
-        catch_deaths: session.is_some(),
-        on_exit: both(config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun)), session.clone()),
+        // The numbers of a run on fuel are wanted however it ends.
+        catch_deaths: session.is_some() || has_fuel && config.on_exit.is_some(),
+        on_exit: both(
+            config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun, config.session.clone())),
+            session.clone(),
+        ),
         before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
+        session: config.session.clone(),
+        memory_limits,
     };
     let running = Running {
         auxv: stack::auxv_bytes(&loaded.auxv, &program.image),
@@ -214,15 +239,18 @@ fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> 
 fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
     match start {
         Start::Handoff(fd) => {
-            let Handoff { host_path, path, argv, envp, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
-            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp })
+            let Handoff { host_path, path, argv, envp, memory_limits, .. } =
+                Handoff::take(fd).map_err(RunError::Handoff)?;
+            let memory_limits = Some(memory_limits);
+            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp, memory_limits })
         }
         Start::Program { path, argv, environment } => {
             let inside = (path.is_absolute() && !path.exists()).then(|| sysroot.locate(&path, true));
             let found = inside.filter(|p| p.exists()).unwrap_or(path);
             let host_path = found.canonicalize().unwrap_or_else(|_| found.clone());
             let path = sysroot.to_guest(&host_path).into_os_string().into_vec();
-            Ok(Resolved { named: found, host_path, path, argv: c_strings(argv)?, envp: c_strings(environment)? })
+            let (argv, envp) = (c_strings(argv)?, c_strings(environment)?);
+            Ok(Resolved { named: found, host_path, path, argv, envp, memory_limits: None })
         }
     }
 }
@@ -302,6 +330,7 @@ fn at_exit(
     engine: &Arc<Engine>,
     process: &Arc<OnceLock<Weak<Process>>>,
     begun: Instant,
+    session: Option<Arc<limits::Session>>,
 ) -> crate::linux::ExitHook {
     let (engine, process) = (Arc::clone(engine), Arc::clone(process));
     Box::new(move |status| {
@@ -310,6 +339,7 @@ fn at_exit(
             engine: engine.stats(),
             unknown_syscalls: process.map(|p| p.unknown_syscalls()).unwrap_or_default(),
             elapsed: begun.elapsed(),
+            fuel_used: session.as_ref().and_then(|session| session.fuel_used()),
             status,
         });
     })

@@ -2,10 +2,11 @@
 
 use super::diff;
 use crate::dump::Dump;
-use crate::error::Error;
+use crate::error::{Error, status};
 use crate::options::{DumpKind, RunOptions, SharedOptions};
 use crate::stats;
 use emu_machine::engine::{EngineConfig, HOT_PERIOD};
+use emu_machine::limits::{Session, supervise};
 use emu_machine::run::{RunConfig, Start, run_program};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,11 +19,31 @@ const WARM: u32 = 16;
 pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     start_log(options.shared.verbose)?;
     diff::begin(&mut options.shared)?;
+    let session = limited(&mut options)?;
     let start = match options.exec_fd {
         Some(fd) => Start::Handoff(fd),
         None => new_start(&options),
     };
-    match run_program(config(&options.shared, options.reexec_args(), start))? {}
+    let mut config = config(&options.shared, options.reexec_args(), start);
+    config.session = session;
+    config.limits = options.shared.limits.run;
+    match run_program(config)? {}
+}
+
+/// Begins a run with limits, if there are any that need it, and comes back in a process of its own; or joins it.
+fn limited(options: &mut RunOptions) -> Result<Option<Arc<Session>>, Error> {
+    let limits = &mut options.shared.limits;
+    let lost = |error| Error::emulator(format!("the run's limits: {error}"));
+    if let Some(path) = &limits.session {
+        return Session::open(path).map(Some).map_err(lost);
+    }
+    if !limits.run.need_supervision() {
+        return Ok(None);
+    }
+    let status = if options.shared.diff.is_some() { status::LIMIT_OF_DIFF } else { status::LIMIT };
+    let session = supervise(&limits.run, &options.program.display().to_string(), status.into()).map_err(lost)?;
+    limits.session = Some(session.path().to_owned());
+    Ok(Some(session))
 }
 
 /// A start of a program by the user.

@@ -5,7 +5,7 @@ use emu_backend_jit::HartShared;
 use emu_interp::Code;
 use emu_ir::{BlockKey, CpuState, Exit, Guest};
 use emu_machine::engine::lockstep::{Divergence, Judge, LockstepConfig, LockstepVcpu};
-use emu_machine::engine::{Engine, EngineConfig, EngineVcpu, Tier};
+use emu_machine::engine::{Engine, EngineConfig, EngineVcpu, FuelSource, Tier};
 use emu_machine::mem::{Fixed, GuestMemory, MapRequest, Prot, UserEnv};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -104,15 +104,20 @@ impl Machine {
 
     /// The same with other sizes; the tiers stay those of `way`.
     pub fn with_config<G: Guest + 'static>(way: Way, guest: &Arc<G>, config: EngineConfig) -> Machine {
-        Machine::of(way, Arc::clone(guest) as Arc<dyn Guest>, config)
+        Machine::of(way, Arc::clone(guest) as Arc<dyn Guest>, config, None)
     }
 
     /// The same for whatever guest.
     pub fn of_guest(way: Way, guest: Arc<dyn Guest>) -> Machine {
-        Machine::of(way, guest, way.config())
+        Machine::of(way, guest, way.config(), None)
     }
 
-    fn of(way: Way, guest: Arc<dyn Guest>, config: EngineConfig) -> Machine {
+    /// The same, on fuel.
+    pub fn on_fuel(way: Way, guest: Arc<dyn Guest>, fuel: Arc<dyn FuelSource>) -> Machine {
+        Machine::of(way, guest, way.config(), Some(fuel))
+    }
+
+    fn of(way: Way, guest: Arc<dyn Guest>, config: EngineConfig, fuel: Option<Arc<dyn FuelSource>>) -> Machine {
         let memory = Arc::new(GuestMemory::new(guest.address_bits()).expect("guest memory"));
         let hart = if way == Way::Plain {
             Hart::Plain { cpu: Box::default(), env: UserEnv::new(Arc::clone(&memory)), blocks: HashMap::new() }
@@ -120,6 +125,9 @@ impl Machine {
             let EngineConfig { tier, quick, run, lockstep, .. } = way.config();
             let config = EngineConfig { tier, quick, run, lockstep, ..config };
             let engine = Engine::new(Arc::clone(&guest), Arc::clone(&memory), config).expect("an engine on this host");
+            if let Some(fuel) = fuel {
+                engine.set_fuel(fuel);
+            }
             // What the quick compiler refuses becomes a region.
             if matches!(way, Way::Precise | Way::Quick | Way::Runs) {
                 engine.set_precise();

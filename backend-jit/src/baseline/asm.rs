@@ -96,6 +96,7 @@ pub(super) enum Cc {
     BelowEqual = 6,
     Above = 7,
     Sign = 8,
+    NotSign = 9,
     Parity = 10,
     NoParity = 11,
     Less = 12,

@@ -341,7 +341,8 @@ impl<'a> Lower<'a> {
     /// The host instruction that follows accesses guest memory.
     fn trap(&mut self) {
         let m = &self.block.marks[self.insn];
-        let insn = InsnRef { pc: m.pc, len: m.len, left: self.left(self.insn) };
+        let left = self.left(self.insn);
+        let insn = InsnRef { pc: m.pc, len: m.len, left, ahead: 0, in_slot: left > self.not_run() };
         if self.insns.last() != Some(&insn) {
             self.insns.push(insn);
         }

@@ -1,4 +1,4 @@
-//! What `emu diff` needs of quick code: instructions counted, stores noted, accesses announced, mistakes on purpose.
+//! What `emu diff` and `--fuel` need of quick code: instructions counted, stores noted, accesses announced, mistakes on purpose.
 
 use super::asm::*;
 use super::regs::field;
@@ -15,10 +15,16 @@ impl Lower<'_> {
         if !self.options.count_insns {
             return;
         }
+        let out = WayOut::Machine(ExitCode::Budget, self.block.key.pc);
+        if self.options.fuel {
+            // The limit is 0 here.
+            self.asm.alu_imm(Alu::Add, true, field(offset::INSN_COUNT), self.block.insn_count() as i32);
+            return self.leave_if(Cc::NotSign, out, self.block.insn_count());
+        }
         self.asm.mov(true, RAX, field(offset::INSN_COUNT));
         self.asm.alu_imm(Alu::Add, true, RAX, self.block.insn_count() as i32);
         self.asm.alu(Alu::Cmp, true, RAX, field(offset::INSN_LIMIT));
-        self.leave_if(Cc::Above, WayOut::Machine(ExitCode::Budget, self.block.key.pc), 0);
+        self.leave_if(Cc::Above, out, 0);
         self.asm.store(8, field(offset::INSN_COUNT), RAX);
     }
 

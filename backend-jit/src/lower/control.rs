@@ -15,6 +15,14 @@ const MAX_COMPARES: usize = 4;
 /// Bytes of guest code that such a table may span.
 const MAX_TABLE_SPAN: u64 = 4096;
 
+/// What a branch goes to.
+enum Edge {
+    /// A block of the region; `Some` if this one pays back so much on the way to it.
+    Inside(Option<(ClifBlock, u32)>),
+    /// An address elsewhere.
+    Outside(u64),
+}
+
 impl Lower<'_> {
     pub(super) fn terminator(&mut self, index: usize) {
         let region = self.region;
@@ -26,11 +34,16 @@ impl Lower<'_> {
             Terminator::Syscall { next } => {
                 let insn = self.b.ins().iconst(types::I64, rb.block.last_pc() as i64);
                 self.store_ctx(insn, offset::EXIT_AUX);
+                self.pay_back(self.cur.ahead);
                 self.exit(ExitCode::Syscall, next);
             }
-            Terminator::Exit { kind: ExitKind::ModeChange, next } => self.exit(ExitCode::ModeChange, next),
+            Terminator::Exit { kind: ExitKind::ModeChange, next } => {
+                self.pay_back(self.cur.ahead);
+                self.exit(ExitCode::ModeChange, next);
+            }
             Terminator::ExitTo { kind: ExitKind::ModeChange, target } => {
                 let target = self.bits64(target);
+                self.pay_back(self.cur.ahead);
                 self.exit_at(ExitCode::ModeChange, target);
             }
             Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => self.exit_to_interpreter(),
@@ -38,7 +51,9 @@ impl Lower<'_> {
     }
 
     fn goto(&mut self, target: u64) {
-        match self.region.at(target) {
+        let inside = self.region.at(target);
+        self.pay_back(self.counted_for_nothing(inside));
+        match inside {
             Some(i) => {
                 let block = self.blocks[i];
                 self.b.ins().jump(block, &[]);
@@ -47,26 +62,57 @@ impl Lower<'_> {
         }
     }
 
+    /// What has been counted ahead and is not needed on the way to a block of the region, or out of it. (From a block that nothing leads
+    /// to, ways may seem longer than what was counted.)
+    fn counted_for_nothing(&self, to: Option<usize>) -> u32 {
+        self.cur.ahead.saturating_sub(to.map_or(0, |i| self.analysis.counted_in[i]))
+    }
+
+    /// A block from which to go on to the one of the region, with what was counted for a longer way paid back.
+    fn way_to(&mut self, index: usize) -> (ClifBlock, Option<(ClifBlock, u32)>) {
+        let block = self.blocks[index];
+        match self.counted_for_nothing(Some(index)) {
+            0 => (block, None),
+            back => (self.b.create_block(), Some((block, back))),
+        }
+    }
+
+    /// Fills a block that [`Self::way_to`] has made.
+    fn fill_way(&mut self, (way, rest): (ClifBlock, Option<(ClifBlock, u32)>)) {
+        if let Some((block, back)) = rest {
+            self.b.switch_to_block(way);
+            self.pay_back(back);
+            self.b.ins().jump(block, &[]);
+        }
+    }
+
     fn branch(&mut self, cond: Value, taken: u64, next: u64) {
         let cond = self.value(cond);
         let (a, b) = (self.edge(taken), self.edge(next));
         self.b.ins().brif(cond, a.0, &[], b.0, &[]);
-        for (block, outside) in [a, b] {
-            if let Some(target) = outside {
-                self.b.switch_to_block(block);
-                self.leave_through_slot(target);
+        for (block, edge) in [a, b] {
+            match edge {
+                Edge::Inside(rest) => self.fill_way((block, rest)),
+                Edge::Outside(target) => {
+                    self.b.switch_to_block(block);
+                    self.pay_back(self.cur.ahead);
+                    self.leave_through_slot(target);
+                }
             }
         }
     }
 
-    /// The block to branch to for a guest address, and the address itself if it lies outside.
-    fn edge(&mut self, target: u64) -> (ClifBlock, Option<u64>) {
+    /// The block to branch to for a guest address, and what is to be put into it.
+    fn edge(&mut self, target: u64) -> (ClifBlock, Edge) {
         match self.region.at(target) {
-            Some(i) => (self.blocks[i], None),
+            Some(i) => {
+                let (way, rest) = self.way_to(i);
+                (way, Edge::Inside(rest))
+            }
             None => {
                 let block = self.b.create_block();
                 self.b.set_cold_block(block);
-                (block, Some(target))
+                (block, Edge::Outside(target))
             }
         }
     }
@@ -74,8 +120,9 @@ impl Lower<'_> {
     /// Goes to the one of `known` that the target is, or leaves and looks it up.
     fn indirect(&mut self, target: Value, known: &[usize]) {
         let target = self.bits64(target);
+        let ways: Vec<_> = known.iter().map(|&i| self.way_to(i)).collect();
         let pcs: Vec<(u64, ClifBlock)> =
-            known.iter().map(|&i| (self.region.blocks[i].block.key.pc, self.blocks[i])).collect();
+            known.iter().zip(&ways).map(|(&i, way)| (self.region.blocks[i].block.key.pc, way.0)).collect();
         if pcs.len() > MAX_COMPARES && pcs[pcs.len() - 1].0 - pcs[0].0 <= MAX_TABLE_SPAN {
             self.jump_by_table(target, &pcs);
         } else {
@@ -87,9 +134,11 @@ impl Lower<'_> {
                 self.b.switch_to_block(next);
             }
         }
+        self.pay_back(self.cur.ahead);
         self.flush(self.cur.dirty);
         let stub = self.load_ctx(types::I64, offset::INDIRECT_STUB);
         self.b.ins().return_call_indirect(self.code_sig, stub, &[self.ctx, target]);
+        ways.into_iter().for_each(|way| self.fill_way(way));
     }
 
     /// Jumps by a table of the addresses from the first to the last of `pcs`; goes on here if the target is none.
@@ -161,7 +210,7 @@ impl Lower<'_> {
     pub(super) fn exit_to_interpreter(&mut self) {
         let insn = self.out.insns[self.cur.insn];
         if self.options.count_insns {
-            self.uncount(insn.left);
+            self.uncount(insn.left + self.cur.ahead);
         }
         self.exit(ExitCode::Interpret, insn.pc);
     }
@@ -198,7 +247,7 @@ impl Lower<'_> {
         self.b.ins().brif(cond, aside, &[], go_on, &[]);
         self.b.switch_to_block(aside);
         if self.options.count_insns {
-            self.uncount(self.cur.not_run);
+            self.uncount(self.cur.not_run - self.cur.ahead + self.counted_for_nothing(inside));
         }
         match inside {
             Some(i) => {
@@ -228,6 +277,11 @@ impl Lower<'_> {
 
     /// Counts the block's instructions; with `stops` leaves before it if they would pass the limit.
     pub(super) fn count(&mut self, block: &Block, stops: bool) {
+        if self.options.fuel {
+            return if stops {
+                self.take_fuel(block)
+            };
+        }
         let before = self.load_ctx(types::I64, offset::INSN_COUNT);
         let n = self.b.ins().iconst(types::I64, i64::from(block.insn_count()));
         let after = self.b.ins().iadd(before, n);
@@ -242,6 +296,25 @@ impl Lower<'_> {
             self.b.switch_to_block(go_on);
         }
         self.store_ctx(after, offset::INSN_COUNT);
+    }
+
+    /// Counts the instructions of the longest way from the block to the next stop; leaves before it if they would pass the limit, which
+    /// is 0 here.
+    fn take_fuel(&mut self, block: &Block) {
+        let before = self.load_ctx(types::I64, offset::INSN_COUNT);
+        let n = self.b.ins().iconst(types::I64, i64::from(block.insn_count() + self.cur.ahead));
+        let after = self.b.ins().iadd(before, n);
+        let zero = self.b.ins().iconst(types::I64, 0);
+        let over = self.b.ins().icmp(IntCC::SignedGreaterThanOrEqual, after, zero);
+        self.aside_if(over, |this| this.exit(ExitCode::Budget, block.key.pc));
+        self.store_ctx(after, offset::INSN_COUNT);
+    }
+
+    /// The way taken is so many instructions shorter than what has been counted.
+    fn pay_back(&mut self, insns: u32) {
+        if insns > 0 {
+            self.uncount(insns);
+        }
     }
 
     /// Takes back the count of instructions that did not run.

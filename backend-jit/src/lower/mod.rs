@@ -39,6 +39,17 @@ pub struct InsnRef {
     pub len: u8,
     /// Instructions of its block from this one on, itself included: not yet retired when it faults.
     pub left: u32,
+    /// Instructions of later blocks that are counted already.
+    pub ahead: u16,
+    /// Is it in the delay slot of a branch, which has been retired when it faults, but runs again?
+    pub in_slot: bool,
+}
+
+impl InsnRef {
+    /// How many counted instructions have not been retired when this one faults.
+    pub(crate) fn not_retired(&self) -> u64 {
+        u64::from(self.left - u32::from(self.in_slot)) + u64::from(self.ahead)
+    }
 }
 
 /// What lowering leaves beside the function.
@@ -142,8 +153,10 @@ struct Current {
     aside: bool,
     /// The guest instruction, as an index into `Lowered::insns`.
     insn: usize,
-    /// The instructions of the block from it on.
+    /// The instructions of the block from it on, and those ahead.
     not_run: u32,
+    /// Instructions of later blocks that are counted already.
+    ahead: u32,
     /// Its stores that were noted so far.
     stores: usize,
 }
@@ -240,6 +253,7 @@ impl<'a> Lower<'a> {
             aside: false,
             insn: self.out.insns.len(),
             not_run: 0,
+            ahead: self.analysis.ahead[index],
             stores: 0,
         };
         self.begin_insn(&rb.block, 0);
@@ -297,10 +311,16 @@ impl<'a> Lower<'a> {
         let m = &block.marks[mark];
         self.cur.insn = self.out.insns.len();
         self.cur.stores = 0;
-        self.cur.not_run = (block.marks.len() - mark) as u32;
+        self.cur.not_run = (block.marks.len() - mark) as u32 + self.cur.ahead;
         // Where one of a branch and its delay slot faults, both run again.
         let before = block.marks[..mark].iter().take_while(|other| other.pc != m.pc).count();
-        self.out.insns.push(InsnRef { pc: m.pc, len: m.len, left: (block.marks.len() - before) as u32 });
+        self.out.insns.push(InsnRef {
+            pc: m.pc,
+            len: m.len,
+            left: (block.marks.len() - before) as u32,
+            ahead: self.cur.ahead as u16,
+            in_slot: before < mark,
+        });
         self.b.set_srcloc(SourceLoc::new(self.cur.insn as u32));
     }
 
@@ -410,12 +430,12 @@ impl<'a> Lower<'a> {
         if self.options.precise_faults {
             let code = (self.cur.insn as i64) << 2 | resume as i64;
             let left = self.out.insns[self.cur.insn].left - u32::from(resume == Resume::Completed);
-            self.checkpoint(code, left);
+            self.checkpoint(code, left + self.cur.ahead);
         }
     }
 
     /// Notes where the interpreter goes on after a fault: `code` as in `Context::checkpoint`, with `left` instructions
-    /// of the block counted but not retired.
+    /// counted but not retired.
     fn checkpoint(&mut self, code: i64, left: u32) {
         let code = self.b.ins().iconst(types::I32, code);
         self.store_ctx(code, offset::CHECKPOINT);

@@ -9,6 +9,7 @@ mod compile;
 mod entry;
 mod exits;
 mod fault;
+mod fuel;
 pub mod lockstep;
 mod observe;
 mod vcpu;
@@ -16,6 +17,7 @@ mod vcpu;
 pub use blocks::BlockStats;
 pub use emu_backend_jit::{CompiledRegion, HOT_PERIOD};
 pub use entry::Entry;
+pub use fuel::FuelSource;
 pub use observe::{Observer, PlacedCode};
 pub use vcpu::EngineVcpu;
 
@@ -131,6 +133,7 @@ pub struct Engine {
     exits: ExitSums,
     observer: OnceLock<Arc<dyn Observer>>,
     lockstep: Option<Lockstep>,
+    fuel: OnceLock<Arc<dyn FuelSource>>,
 }
 
 impl Engine {
@@ -161,6 +164,7 @@ impl Engine {
             exits: ExitSums::default(),
             observer: OnceLock::new(),
             lockstep: config.lockstep.map(|config| Lockstep::new(config, only)),
+            fuel: OnceLock::new(),
         });
         engine.code.set(Arc::new(CodeCache::new(config.code_size)?)).expect("set once");
         engine.mem.set_code_watch(Arc::clone(&engine) as Arc<dyn CodeWatch>);
@@ -186,7 +190,8 @@ impl Engine {
         CompileOptions {
             precise_faults: self.precise.load(Ordering::SeqCst),
             keep_clif: self.wants_clif(),
-            count_insns: self.lockstep.is_some(),
+            count_insns: self.lockstep.is_some() || self.fuel.get().is_some(),
+            fuel: self.fuel.get().is_some(),
             stop_at_blocks: self.lockstep.as_ref().is_some_and(Lockstep::stops_at_blocks),
             note_stores: self.lockstep.is_some(),
             announce: self.lockstep.as_ref().is_some_and(Lockstep::announces),

@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::exits::Exits;
+use super::fuel::Tank;
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
@@ -16,10 +17,12 @@ const FEW_LOCAL_BLOCKS: usize = 512;
 
 /// A hart with the engine that runs it.
 pub struct EngineVcpu {
-    engine: Arc<Engine>,
-    hart: Hart,
-    env: UserEnv,
-    local: LocalBlocks,
+    pub(super) engine: Arc<Engine>,
+    pub(super) hart: Hart,
+    pub(super) env: UserEnv,
+    pub(super) local: LocalBlocks,
+    /// The instructions that it may still run, if they are limited.
+    pub(super) tank: Option<Tank>,
     /// Instructions that have been added to the engine's count.
     reported: u64,
     /// Exits that have not been added to the engine's.
@@ -92,53 +95,73 @@ impl EngineVcpu {
         let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
         let env = UserEnv::new(Arc::clone(&engine.mem));
         let local = LocalBlocks::new(engine.config.tier);
-        EngineVcpu { engine, hart, env, local, reported: 0, exits: Exits::default() }
+        let tank = Tank::of(&engine);
+        EngineVcpu { engine, hart, env, local, tank, reported: 0, exits: Exits::default() }
     }
 
     /// Runs until something needs the operating system.
     pub fn run(&mut self) -> Exit {
         self.update_mode();
-        let exit = loop {
-            match self.step() {
+        let exit = if self.tank.is_some() { self.run_by(Self::step_on_fuel) } else { self.run_by(Self::step) };
+        self.give_fuel_back();
+        // Without fuel compiled code does not count.
+        let interpreted = self.tank.as_ref().map_or(self.hart.cpu().insn_count, Tank::interpreted);
+        self.engine.interpreted.fetch_add(interpreted - self.reported, Ordering::Relaxed);
+        self.reported = interpreted;
+        self.engine.exits.add(&std::mem::take(&mut self.exits));
+        exit
+    }
+
+    #[inline]
+    fn run_by(&mut self, step: impl Fn(&mut Self) -> Exit) -> Exit {
+        loop {
+            match step(self) {
                 Exit::Next => {}
                 Exit::ModeChange => self.update_mode(),
                 Exit::InsnFence => self.engine.insn_fence(),
-                other => break other,
+                other => return other,
             }
-        };
-        let retired = self.hart.cpu().insn_count;
-        self.engine.interpreted.fetch_add(retired - self.reported, Ordering::Relaxed);
-        self.reported = retired;
-        self.engine.exits.add(&std::mem::take(&mut self.exits));
-        exit
+        }
+    }
+
+    /// Is the hart to stop? If so, that is done with.
+    #[inline]
+    pub(super) fn takes_interrupt(&self) -> bool {
+        // A plain load first: an atomic exchange at each block would cost more than the block.
+        if self.hart.cpu().interrupt.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
+        true
     }
 
     /// Runs one block, or compiled code until it returns.
     #[inline]
     fn step(&mut self) -> Exit {
-        // A plain load first: an atomic exchange at each block would cost more than the block.
-        if self.hart.cpu().interrupt.load(Ordering::Relaxed) != 0 {
-            self.hart.cpu().interrupt.store(0, Ordering::SeqCst);
+        if self.takes_interrupt() {
             return Exit::Interrupted;
         }
         if self.engine.config.tier == Tier::Interp {
             return self.interpret();
         }
+        match self.run_or_compile() {
+            Ok(Some(exit)) => self.after_code(exit),
+            Ok(None) => self.interpret(),
+            Err(fault) => Exit::Fault(fault),
+        }
+    }
+
+    /// Runs compiled code for the pc, which is made if there is none yet; `None` if that is not possible.
+    #[inline]
+    pub(super) fn run_or_compile(&mut self) -> Result<Option<ExitCode>, Fault> {
         let exit = match self.run_code() {
-            None => match self.compile() {
-                Ok(true) => self.run_code(),
-                Ok(false) => None,
-                Err(fault) => return Exit::Fault(fault),
-            },
+            None if self.compile()? => self.run_code(),
             exit => exit,
         };
-        match exit {
-            Some(exit) => {
-                self.exits.count(exit, self.hart.leaves_link());
-                self.after_code(exit)
-            }
-            None => self.interpret(),
+        if let Some(exit) = exit {
+            self.exits.count(exit, self.hart.leaves_link());
         }
+        Ok(exit)
     }
 
     /// Runs compiled code, if there is some for the pc.
@@ -171,7 +194,7 @@ impl EngineVcpu {
     }
 
     /// What compiled code's return means.
-    fn after_code(&mut self, exit: ExitCode) -> Exit {
+    pub(super) fn after_code(&mut self, exit: ExitCode) -> Exit {
         match exit {
             // After an interruption the flag is still set: the loop sees it.
             ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted => Exit::Next,

@@ -55,6 +55,12 @@ impl fmt::Debug for Errno {
     }
 }
 
+impl From<Errno> for std::io::Error {
+    fn from(e: Errno) -> Self {
+        std::io::Error::from_raw_os_error(e.0)
+    }
+}
+
 impl From<std::io::Error> for Errno {
     fn from(e: std::io::Error) -> Self {
         Errno(e.raw_os_error().unwrap_or(libc::EIO))

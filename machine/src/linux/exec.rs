@@ -36,6 +36,8 @@ pub struct Handoff {
     pub argv: Vec<CString>,
     /// Environment.
     pub envp: Vec<CString>,
+    /// `RLIMIT_AS` and `RLIMIT_DATA`, soft and hard, which the host does not have.
+    pub memory_limits: [[u64; 2]; 2],
     mask: SigSet,
 }
 
@@ -47,7 +49,8 @@ impl Handoff {
     pub fn take(fd: i32) -> std::io::Result<Handoff> {
         let mut file = host::own_file(fd);
         let mut bytes = Vec::new();
-        file.rewind()?;
+        // A pipe has nothing to go back to.
+        let _ = file.rewind();
         file.read_to_end(&mut bytes)?;
         let handoff = Handoff::decode(&bytes).ok_or(std::io::ErrorKind::InvalidData)?;
         host::set_mask_exactly(handoff.mask);
@@ -56,7 +59,8 @@ impl Handoff {
 
     fn encode(&self) -> Vec<u8> {
         let numbers = [self.mask, self.argv.len() as u64, self.envp.len() as u64];
-        let mut bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        let numbers = numbers.into_iter().chain(self.memory_limits.into_iter().flatten());
+        let mut bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
         for string in [self.host_path.as_os_str().as_bytes(), &self.path] {
             bytes.extend_from_slice(string);
             bytes.push(0);
@@ -68,8 +72,9 @@ impl Handoff {
     }
 
     fn decode(bytes: &[u8]) -> Option<Handoff> {
-        let (head, strings) = bytes.split_at_checked(24)?;
+        let (head, strings) = bytes.split_at_checked(56)?;
         let number = |i: usize| head[8 * i..].first_chunk().map(|b| u64::from_le_bytes(*b));
+        let memory_limits = [[number(3)?, number(4)?], [number(5)?, number(6)?]];
         let mut strings =
             strings.split_inclusive(|&b| b == 0).map_while(|s| CString::from_vec_with_nul(s.to_vec()).ok());
         let host_path = PathBuf::from(OsString::from_vec(strings.next()?.into_bytes()));
@@ -77,7 +82,7 @@ impl Handoff {
         let argv: Vec<CString> = strings.by_ref().take(number(1)? as usize).collect();
         let envp: Vec<CString> = strings.take(number(2)? as usize).collect();
         (argv.len() as u64 == number(1)? && envp.len() as u64 == number(2)?).then_some(())?;
-        Some(Handoff { host_path, path, argv, envp, mask: number(0)? })
+        Some(Handoff { host_path, path, argv, envp, memory_limits, mask: number(0)? })
     }
 }
 
@@ -318,16 +323,22 @@ fn resume(t: &Thread, changed: Vec<SavedAction>) {
 }
 
 fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult {
-    let handoff = Handoff { host_path: target.host, path: target.guest, argv: target.argv, envp, mask: t.mask };
+    let handoff = Handoff {
+        host_path: target.host,
+        path: target.guest,
+        argv: target.argv,
+        envp,
+        memory_limits: t.process.memory_limits(),
+        mask: t.mask,
+    };
     let bytes = handoff.encode();
-    let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"exec"), 0.into()])?;
-    let written = host::call(libc::SYS_pwrite64, &[fd.into(), Arg::input(&bytes), bytes.len().into(), 0.into()]);
+    let fd = write_handoff(&bytes)?;
     let program = c_string(handoff.host_path.clone())?;
     // A vfork child's memory is its parent's: what is still allocated when it executes would be lost.
     drop((handoff, bytes));
     t.scratch = emulator_arguments(t, fd, program)?;
     let split = t.scratch.iter().position(|s| s.is_empty()).unwrap_or(t.scratch.len());
-    let result = written.and_then(|_| quiet(t)).map(|changed| {
+    let result = quiet(t).map(|changed| {
         t.release_robust_list();
         t.process.allow_core(true);
         let strings: Vec<&CStr> = t.scratch.iter().map(CString::as_c_str).collect();
@@ -338,6 +349,38 @@ fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult
     });
     let _ = host::call(libc::SYS_close, &[fd.into()]);
     Err(result.unwrap_or_else(|e| e))
+}
+
+/// A memory file with the bytes, or where RLIMIT_FSIZE forbids one, a pipe.
+fn write_handoff(bytes: &[u8]) -> Result<u64, Errno> {
+    let mut limit = [0u64; 2];
+    let args = [0.into(), (libc::RLIMIT_FSIZE as i32).into(), Arg::NULL, Arg::from_mut(&mut limit)];
+    host::call(libc::SYS_prlimit64, &args)?;
+    if bytes.len() as u64 > limit[0] {
+        return write_pipe(bytes);
+    }
+    let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"exec"), 0.into()])?;
+    let written = host::call(libc::SYS_pwrite64, &[fd.into(), Arg::input(bytes), bytes.len().into(), 0.into()]);
+    close_unless(fd, written)
+}
+
+fn write_pipe(bytes: &[u8]) -> Result<u64, Errno> {
+    let mut ends = [0i32; 2];
+    host::call(libc::SYS_pipe2, &[Arg::from_mut(&mut ends), 0.into()])?;
+    let [from, to] = ends;
+    // The host rounds up, and refuses more than it lets a pipe hold.
+    let sized = host::call(libc::SYS_fcntl, &[to.into(), libc::F_SETPIPE_SZ.into(), bytes.len().into()]);
+    let written = sized.and_then(|_| host::call(libc::SYS_write, &[to.into(), Arg::input(bytes), bytes.len().into()]));
+    let _ = host::call(libc::SYS_close, &[to.into()]);
+    close_unless(from as u64, written.map_err(|_| Errno::E2BIG))
+}
+
+/// The descriptor, or nothing if what was done with it failed.
+fn close_unless(fd: u64, done: Result<u64, Errno>) -> Result<u64, Errno> {
+    if done.is_err() {
+        let _ = host::call(libc::SYS_close, &[fd.into()]);
+    }
+    done.map(|_| fd)
 }
 
 /// The arguments of the new instance, an empty string, and its environment: this instance's.
@@ -382,10 +425,11 @@ mod tests {
             path: b"/bin/x".to_vec(),
             argv: vec![c"x".into(), c"".into(), c"a b".into()],
             envp: vec![c"A=1".into(), c"A=2".into()],
+            memory_limits: [[1, 2], [3, u64::MAX]],
             mask: 5,
         };
         assert_eq!(Handoff::decode(&handoff.encode()), Some(handoff.clone()));
-        assert_eq!(Handoff::decode(&handoff.encode()[..50]), None);
+        assert_eq!(Handoff::decode(&handoff.encode()[..80]), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// Types that are valid for every bit pattern and that the kernel reads or writes as plain memory.
 ///
@@ -613,6 +613,23 @@ pub fn execve(path: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
 pub fn own_file(fd: i32) -> std::fs::File {
     // SAFETY: the caller owns the descriptor; should it not be open, every use answers EBADF.
     unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }
+}
+
+/// A memory file's words, shared with all who map them; for good.
+///
+/// # Errors
+/// What the host says.
+pub fn map_words(file: &std::fs::File) -> std::io::Result<&'static [AtomicU64]> {
+    let words = file.metadata()?.len() as usize / 8;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let fd = std::os::fd::AsRawFd::as_raw_fd(file);
+    // SAFETY: a fresh mapping wherever the kernel likes.
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), words * 8, prot, libc::MAP_SHARED, fd, 0) };
+    if at == libc::MAP_FAILED {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: aligned to a page, as long as the file, which nobody makes shorter, and never unmapped; all access is atomic.
+    Ok(unsafe { std::slice::from_raw_parts(at.cast(), words) })
 }
 
 /// What the Rust runtime changes before `main` runs, as it was.

@@ -5,7 +5,7 @@ use super::host::{self, Arg};
 use super::process::{Process, lock};
 use super::table::{Args, SysResult};
 use super::thread::Thread;
-use crate::mem::TIME_FREQUENCY;
+use crate::mem::{MemoryLimits, TIME_FREQUENCY};
 
 /// `uname`: the host's, with the guest's machine.
 pub(super) fn uname(t: &mut Thread, a: &Args) -> SysResult {
@@ -171,7 +171,38 @@ impl Limits {
     }
 }
 
+/// The limits that are the guest's memory's to keep, in this order.
+const MEMORY: [i32; 2] = [libc::RLIMIT_AS as i32, libc::RLIMIT_DATA as i32];
+
 impl Process {
+    /// The limits of memory as execve(2) hands them on.
+    pub(super) fn memory_limits(&self) -> [[u64; 2]; 2] {
+        let mut limits = lock(&self.limits);
+        MEMORY.map(|resource| limits.find(resource).map_or([u64::MAX; 2], |limit| *limit))
+    }
+
+    /// Takes what was handed on, or what the user wants, for the host's.
+    pub(super) fn set_memory_limits(&self, new: [[u64; 2]; 2]) {
+        let mut limits = lock(&self.limits);
+        for (resource, new) in MEMORY.into_iter().zip(new) {
+            if let Some(limit) = limits.find(resource) {
+                *limit = new;
+            }
+        }
+        self.limit_memory(&mut limits);
+    }
+
+    /// Has the memory keep the limits. That of a vfork's child is its parent's: it takes effect when a program is executed.
+    fn limit_memory(&self, limits: &mut Limits) {
+        if !self.borrows_memory {
+            let [[all, _], [data, most]] =
+                MEMORY.map(|resource| limits.find(resource).map_or([u64::MAX; 2], |limit| *limit));
+            // As the kernel has it, for the sake of Valgrind.
+            let data = if data == 0 { most } else { data };
+            self.mem.set_limits(MemoryLimits { all, data, ..self.mem.limits() });
+        }
+    }
+
     /// Gives the host the guest's `RLIMIT_CORE`, which an executed program inherits, or takes it away.
     pub(super) fn allow_core(&self, allow: bool) {
         let core = libc::RLIMIT_CORE as i32;
@@ -191,10 +222,14 @@ impl Process {
     fn limit(&self, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
         let own = pid == 0 || pid == host::pid();
         let mut limits = lock(&self.limits);
-        let Some(limit) = limits.find(resource).filter(|_| own) else {
+        let Some(limit) = limits.find(resource) else {
             drop(limits);
             return host_limit(pid, resource, new);
         };
+        if !own {
+            // That process keeps it for itself; the host's would hit its emulator.
+            return if new.is_some() { Err(Errno::EPERM) } else { host_limit(pid, resource, None) };
+        }
         let old = *limit;
         if let Some(new) = new {
             if new[0] > new[1] {
@@ -204,6 +239,7 @@ impl Process {
                 return Err(Errno::EPERM);
             }
             *limit = new;
+            self.limit_memory(&mut limits);
         }
         Ok(old)
     }

@@ -119,12 +119,24 @@ impl Thread {
         if bad {
             return Err(Errno::EINVAL);
         }
-        match (c.flags & THREAD != 0, c.flags & VM != 0, c.flags & VFORK != 0) {
+        let config = Arc::clone(&self.process.config);
+        let place = match &config.session {
+            Some(session) => Some(session.place().ok_or(Errno::EAGAIN)?),
+            None => None,
+        };
+        let child = match (c.flags & THREAD != 0, c.flags & VM != 0, c.flags & VFORK != 0) {
             (true, ..) => self.clone_thread(c),
             (false, true, true) => self.clone_vfork(c),
             (false, true, false) => self.clone_sharing(c),
             (false, false, _) => self.clone_fork(c),
+        };
+        match (child, place) {
+            (Ok(id), Some(place)) => place.settle(id as i32),
+            // The child of a fork; its parent settles.
+            (Err(Errno::NO_RESULT), Some(place)) => std::mem::forget(place),
+            _ => {}
         }
+        child
     }
 
     /// The child's hart: result 0, its own stack and thread pointer.

@@ -9,6 +9,7 @@ use super::signal::Dispositions;
 use super::table::Table;
 use super::thread::Thread;
 use super::vcpu::Vcpu;
+use crate::limits::Session;
 use crate::mem::GuestMemory;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
@@ -40,6 +41,10 @@ pub struct Config {
     pub catch_deaths: bool,
     /// What to do before another program takes this one's place.
     pub before_exec: Option<ExecHook>,
+    /// What the processes of the run share, if it is limited.
+    pub session: Option<Arc<Session>>,
+    /// `RLIMIT_AS` and `RLIMIT_DATA`, soft and hard, if they are not the host's.
+    pub memory_limits: Option<[[u64; 2]; 2]>,
 }
 
 /// The program that was loaded.
@@ -83,6 +88,8 @@ pub struct Process {
     pub(super) segments: Mutex<BTreeMap<u64, u64>>,
     /// Status that the first thread ended with.
     leader_status: AtomicI32,
+    /// Its memory is that of the process that waits for it.
+    pub(super) borrows_memory: bool,
 }
 
 /// What the process knows of a thread.
@@ -107,8 +114,9 @@ impl Process {
         host::catch_traps();
         crate::mem::access::set_sent_signal_hook(host::catch_sent);
         let sysroot = Arc::new(Sysroot::new(config.sysroot.clone()));
+        let memory_limits = config.memory_limits;
         let cwd_inside = std::env::current_dir().is_ok_and(|cwd| sysroot.contains(&cwd));
-        Arc::new(Process {
+        let process = Arc::new(Process {
             table: Arc::new(Table::new(&*abi)),
             sysroot,
             signals: Mutex::new(Dispositions::inherited(config.catch_deaths)),
@@ -118,11 +126,14 @@ impl Process {
             limits: Mutex::new(Limits::inherited()),
             segments: Mutex::default(),
             leader_status: AtomicI32::new(0),
+            borrows_memory: false,
             mem,
             abi,
             config: Arc::new(config),
             program: Arc::new(program),
-        })
+        });
+        process.set_memory_limits(memory_limits.unwrap_or(process.memory_limits()));
+        process
     }
 
     /// Runs the first thread on the calling host thread, which has to be the main one. The process ends in it.
@@ -160,6 +171,7 @@ impl Process {
             limits: Mutex::new(lock(&self.limits).clone()),
             segments: Mutex::new(lock(&self.segments).clone()),
             leader_status: AtomicI32::new(0),
+            borrows_memory: true,
         })
     }
 

@@ -110,8 +110,15 @@ impl Thread {
                 Exit::InsnFence => self.vcpu.invalidate_code(None),
                 Exit::Yield => drop(host::call(libc::SYS_sched_yield, &[])),
                 Exit::Interrupted => self.interrupted(),
-                Exit::Next | Exit::ModeChange | Exit::Budget => {}
+                Exit::Budget => self.out_of_fuel(),
+                Exit::Next | Exit::ModeChange => {}
             }
+        }
+    }
+
+    fn out_of_fuel(&self) {
+        if let Some(session) = &self.process.config.session {
+            session.end_for_fuel(self.vcpu.cpu().pc);
         }
     }
 

@@ -1,6 +1,7 @@
 //! mmap(2) and its kin, with the kernel's rules.
 #![forbid(unsafe_code)]
 
+use super::limits::Sums;
 use super::vma::page_up;
 use super::{CODE, Errno, FileId, GuestMemory, PAGE_SIZE, Prot, Space, Vma};
 use std::ops::Range;
@@ -78,6 +79,12 @@ impl MapRequest {
             | flag(self.noreserve, libc::MAP_NORESERVE)
             | flag(self.populate, libc::MAP_POPULATE)
             | flag(self.locked, libc::MAP_LOCKED)
+    }
+
+    /// What it counts for.
+    fn sums(&self, len: u64) -> Sums {
+        let file = self.backing != Backing::Anonymous;
+        Sums::of_kind(len, self.prot, self.shared, file, self.grows_down, self.name == Some("[stack]"))
     }
 
     fn vma(&self, range: Range<u64>) -> Vma {
@@ -187,6 +194,7 @@ impl GuestMemory {
         if space.vmas.len() >= MAX_MAPS {
             return Err((None, Errno::ENOMEM));
         }
+        space.check_limits(request.sums(range.end - range.start), &range).map_err(|errno| (None, errno))?;
         let stale = self.code_in(space, &range);
         let file = match request.backing {
             Backing::File { fd, offset } => Some((fd, offset)),
@@ -249,6 +257,7 @@ impl GuestMemory {
         let range = space.range(addr, len, Errno::ENOMEM)?;
         let hole = space.vmas.first_hole(&range);
         let range = range.start..hole.unwrap_or(range.end);
+        space.check_protection(&range, prot)?;
         // Code that stays executable and cannot be written stays valid.
         let keeps_code = prot.contains(Prot::EXEC) && !prot.contains(Prot::WRITE);
         let stale = if keeps_code { None } else { self.code_in(&space, &range) };

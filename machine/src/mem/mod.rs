@@ -17,6 +17,7 @@ pub mod access;
 mod code;
 mod env;
 mod host;
+mod limits;
 mod map;
 mod remap;
 mod types;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use code::{CodeWatch, FaultAction};
 pub use env::{TIME_FREQUENCY, UserEnv};
+pub use limits::MemoryLimits;
 pub use map::{Backing, Fixed, MapRequest};
 pub use remap::MremapFlags;
 pub use types::{Errno, Prot};
@@ -74,6 +76,7 @@ struct Space {
     layout: Layout,
     brk_start: u64,
     brk: u64,
+    limits: MemoryLimits,
     /// Code that has changed, or may have, and that the watch has not been told of to the end.
     stale: Vec<Range<u64>>,
 }
@@ -126,7 +129,14 @@ impl GuestMemory {
             window: host.window(),
             pages: PageBytes::new(limit / PAGE_SIZE)?,
             host,
-            space: Mutex::new(Space { vmas: Vmas::default(), layout, brk_start: 0, brk: 0, stale: Vec::new() }),
+            space: Mutex::new(Space {
+                vmas: Vmas::default(),
+                layout,
+                brk_start: 0,
+                brk: 0,
+                limits: MemoryLimits::NONE,
+                stale: Vec::new(),
+            }),
             watch: OnceLock::new(),
             code_epoch: AtomicU64::new(0),
             address_bits,

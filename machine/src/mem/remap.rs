@@ -1,6 +1,7 @@
 //! mremap(2) and brk(2): mappings that change their size or their place.
 #![forbid(unsafe_code)]
 
+use super::limits::Sums;
 use super::map::{MMAP_MIN, aligned};
 use super::vma::page_up;
 use super::{Errno, GuestMemory, MapRequest, PAGE_SIZE, Prot, Space, Vma, host};
@@ -95,6 +96,8 @@ impl GuestMemory {
         old: &Range<u64>,
         end: u64,
     ) -> Result<u64, Errno> {
+        let more = space.vmas.at(old.start).map_or(Sums::default(), |vma| Sums::of(vma, end - old.end));
+        space.check_growth(more)?;
         stale.push(self.uniform(space, old));
         self.host.grow(old, end)?;
         for vma in space.vmas.remove(old) {
@@ -115,6 +118,8 @@ impl GuestMemory {
     ) -> Result<u64, Errno> {
         let vma = space.vmas.at(old.start).cloned().ok_or(Errno::EFAULT)?;
         let offset = if vma.file.is_some() { vma.offset + (old.start - vma.range.start) } else { 0 };
+        let gone = if keep { 0 } else { old.end - old.start };
+        space.check_growth(Sums::of(&vma, (new.end - new.start).saturating_sub(gone)))?;
         stale.push(self.uniform(space, old));
         self.host.relocate(old, &new, keep)?;
         if !keep {

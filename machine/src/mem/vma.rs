@@ -1,6 +1,7 @@
 //! The list of a guest's mappings.
 #![forbid(unsafe_code)]
 
+use super::limits::Sums;
 use super::{PAGE_SIZE, Prot};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -70,12 +71,19 @@ pub(super) struct Vmas {
     map: BTreeMap<u64, Vma>,
     /// Rises with each change.
     version: u64,
+    /// How much there is.
+    sums: Sums,
 }
 
 impl Vmas {
     /// A number that is another one after each change, and never 0 once there was one.
     pub(super) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// How much there is.
+    pub(super) fn sums(&self) -> Sums {
+        self.sums
     }
 
     /// How many there are.
@@ -126,7 +134,9 @@ impl Vmas {
         let starts: Vec<u64> = self.overlapping(range).map(|(_, v)| v.range.start).collect();
         let mut parts = Vec::with_capacity(starts.len());
         for vma in starts.iter().filter_map(|start| self.map.remove(start)).collect::<Vec<_>>() {
-            parts.push(vma.part(range));
+            let part = vma.part(range);
+            self.sums -= Sums::of(&part, part.range.end - part.range.start);
+            parts.push(part);
             if vma.range.start < range.start {
                 self.map.insert(vma.range.start, vma.part(&(0..range.start)));
             }
@@ -141,6 +151,7 @@ impl Vmas {
     pub(super) fn insert(&mut self, mut vma: Vma) {
         self.version += 1;
         debug_assert!(self.is_free(&vma.range), "mappings overlap");
+        self.sums += Sums::of(&vma, vma.range.end - vma.range.start);
         let before = vma.range.start.checked_sub(1).and_then(|last| self.at(last));
         if let Some(before) = before.filter(|b| b.continues(&vma)) {
             (vma.range.start, vma.offset) = (before.range.start, before.offset);

@@ -255,3 +255,46 @@ fn thirty_two_bits() {
     assert_eq!(mips.mmap(&any), Ok(0x7fff_8000 - (128 << 20) - PAGE_SIZE));
     assert_eq!(mips.mmap(&MapRequest { len: 1 << 31, ..any }), Err(Errno::ENOMEM));
 }
+
+#[test]
+fn limits_count_what_they_are_for() {
+    let mem = with_pages(4, Prot::RW);
+    let pages = |n: u64| n * PAGE_SIZE;
+    let limits = MemoryLimits { all: pages(10), data: pages(6), own: pages(7) };
+    mem.set_limits(limits);
+    assert_eq!(mem.limits(), limits);
+    let at = |page: u64, n, prot| request(AT + pages(page), n, prot);
+    assert_eq!(mem.mmap(&at(4, 7, Prot::NONE)), Err(Errno::ENOMEM), "everything");
+    assert_eq!(mem.mmap(&at(4, 3, Prot::RW)), Err(Errno::ENOMEM), "data");
+    let shared = MapRequest { shared: true, ..at(4, 4, Prot::READ) };
+    assert_eq!(mem.mmap(&shared), Err(Errno::ENOMEM), "shared memory without a file is not the host's");
+    assert_eq!(mem.mmap(&at(4, 6, Prot::READ)), Ok(AT + pages(4)), "what cannot be written is no data");
+    assert_eq!(mem.mmap(&at(10, 1, Prot::NONE)), Err(Errno::ENOMEM));
+    // What is replaced does not count.
+    assert_eq!(mem.mmap(&at(2, 4, Prot::RW)), Ok(AT + pages(2)));
+    assert_eq!(mem.mprotect(AT + pages(6), pages(1), Prot::RW), Err(Errno::ENOMEM), "data by another name");
+    assert_eq!(layout(&mem), [(0..6, 3), (6..10, 1)], "nothing has changed");
+    mem.munmap(AT, pages(1)).unwrap();
+    assert_eq!(mem.mprotect(AT + pages(6), pages(1), Prot::RW), Ok(()));
+    let grow =
+        |n| mem.mremap(AT + pages(9), pages(1), pages(n), MremapFlags { may_move: true, ..MremapFlags::default() });
+    assert_eq!(grow(3), Err(Errno::ENOMEM));
+    assert_eq!(grow(2), Ok(AT + pages(9)));
+    // Under a limit that has been passed, what exists can change and shrink.
+    mem.set_limits(MemoryLimits { all: 0, data: 0, own: 0 });
+    assert_eq!(mem.mprotect(AT + pages(1), pages(5), Prot::READ), Ok(()));
+    assert_eq!(mem.mprotect(AT + pages(1), pages(1), Prot::RW), Err(Errno::ENOMEM));
+    assert_eq!(mem.mmap(&at(20, 1, Prot::NONE)), Err(Errno::ENOMEM));
+    mem.set_limits(MemoryLimits::NONE);
+    assert_eq!(mem.mmap(&at(20, 100, Prot::RW)), Ok(AT + pages(20)));
+}
+
+#[test]
+fn the_heap_has_limits() {
+    let mem = memory();
+    mem.set_brk_start(AT);
+    mem.set_limits(MemoryLimits { data: 3 * PAGE_SIZE, ..MemoryLimits::NONE });
+    assert_eq!(mem.brk(AT + 3 * PAGE_SIZE), AT + 3 * PAGE_SIZE);
+    assert_eq!(mem.brk(AT + 3 * PAGE_SIZE + 1), AT + 3 * PAGE_SIZE, "the old end");
+    assert_eq!(mem.brk(AT + PAGE_SIZE), AT + PAGE_SIZE);
+}
