@@ -103,10 +103,10 @@ fn between(t: &Thread, a: &Args, number: i64) -> SysResult {
         a.get(4).into(),
         a.uint(5).into(),
     ];
-    let moved = host::blocking(number, &args);
+    let moved = host::blocking(number, &args)?;
     write_offset(t, a.get(1), from)?;
     write_offset(t, a.get(3), to)?;
-    moved
+    Ok(moved)
 }
 
 /// `splice`.
@@ -123,7 +123,7 @@ pub(super) fn copy_file_range(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn getdents64(t: &mut Thread, a: &Args) -> SysResult {
     let size = a.uint(2);
     if !t.layout().big {
-        let buffer = t.target(a.get(1), size.into())?;
+        let buffer = t.target(a.get(1), size.into());
         return host::call(libc::SYS_getdents64, &[a.int(0).into(), buffer, size.into()]);
     }
     let mut bytes = vec![0; size.min(1 << 20) as usize];

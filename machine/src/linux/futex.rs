@@ -65,8 +65,8 @@ pub(super) fn futex(t: &mut Thread, a: &Args) -> SysResult {
     let value = if compares { in_memory_order(t, a.uint(2)) } else { a.uint(2) };
     let compared = command == libc::FUTEX_CMP_REQUEUE || command == libc::FUTEX_CMP_REQUEUE_PI;
     let last = if compared { in_memory_order(t, a.uint(5)) } else { a.uint(5) };
-    let word = if works_on_tids { t.target(a.get(0), 4)? } else { t.source(a.get(0), 4)? };
-    let second = t.target(a.get(4), 4).unwrap_or(Arg::NULL);
+    let word = if works_on_tids { t.target(a.get(0), 4) } else { t.source(a.get(0), 4) };
+    let second = t.target(a.get(4), 4);
     host::blocking(libc::SYS_futex, &[word, operation.into(), value.into(), fourth, second, last.into()])
 }
 
@@ -74,7 +74,7 @@ pub(super) fn futex(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn futex_waitv(t: &mut Thread, a: &Args) -> SysResult {
     const ENTRY: usize = 24;
     let count = a.uint(1) as usize;
-    if count == 0 || count > 128 || a.uint(2) != 0 {
+    if count == 0 || count > 128 || a.uint(2) != 0 || a.get(0) == 0 {
         return Err(Errno::EINVAL);
     }
     let entries = t.with_struct(a.get(0), count * ENTRY, |r| {
@@ -84,7 +84,7 @@ pub(super) fn futex_waitv(t: &mut Thread, a: &Args) -> SysResult {
     for (value, addr, flags, reserved) in entries {
         let value = u64::from(in_memory_order(t, value as u32));
         let flags = u64::from(flags) | u64::from(reserved) << 32;
-        list.extend([value, t.source(addr, 4)?.raw() as u64, flags]);
+        list.extend([value, t.source(addr, 4).raw() as u64, flags]);
     }
     let timeout = t.read_timespec_opt(a.get(3), true)?;
     let args = [Arg::slice(&list), count.into(), 0.into(), Arg::opt(timeout.as_ref()), a.int(4).into()];
@@ -101,13 +101,16 @@ pub(super) fn set_robust_list(t: &mut Thread, a: &Args) -> SysResult {
     Ok(0)
 }
 
-/// `get_robust_list`, of the calling thread.
+/// `get_robust_list`, of the threads of this process; those of others are not told.
 pub(super) fn get_robust_list(t: &mut Thread, a: &Args) -> SysResult {
-    if a.int(0) != 0 && a.int(0) != t.tid {
+    let tid = if a.int(0) == 0 { t.tid } else { a.int(0) };
+    let Some(head) = t.process.robust_list_of(tid) else {
+        // A thread that does not exist is ESRCH. (The host's answer would be the emulator's own list.)
+        host::call(libc::SYS_getpgid, &[tid.into()])?;
         return Err(Errno::EPERM);
-    }
-    t.write_long(a.get(1), t.robust.0)?;
-    t.write_long(a.get(2), t.robust.1)?;
+    };
+    t.write_long(a.get(2), 3 * t.layout().long as u64)?;
+    t.write_long(a.get(1), head)?;
     Ok(0)
 }
 

@@ -123,8 +123,8 @@ pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
             Some((.., data)) => *data,
             None => {
                 // The errors for a bad descriptor come first.
-                host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFD.into()])?;
-                return Err(Errno::ENOTTY);
+                let flags = host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFL.into()])? as i32;
+                return Err(if flags & libc::O_PATH != 0 { Errno::EBADF } else { Errno::ENOTTY });
             }
         },
     };

@@ -5,6 +5,7 @@ use super::host::{self, Arg};
 use super::process::{Process, lock};
 use super::table::{Args, SysResult};
 use super::thread::Thread;
+use super::user::MAX_TRANSFER;
 use crate::mem::TIME_FREQUENCY;
 
 /// `uname`: the host's, with the guest's machine.
@@ -378,6 +379,12 @@ fn exchange(t: &mut Thread, addr: u64, new: u32) -> SysResult {
 /// `seccomp`: filters are programs over the host's numbers.
 pub(super) fn seccomp(_: &mut Thread, _: &Args) -> SysResult {
     Err(Errno::EINVAL)
+}
+
+/// `getrandom`: what is more than a call transfers is cut off before the address is looked at.
+pub(super) fn getrandom(t: &mut Thread, a: &Args) -> SysResult {
+    let len = a.get(1).min(MAX_TRANSFER);
+    host::blocking(libc::SYS_getrandom, &[t.target(a.get(0), len), len.into(), a.uint(2).into()])
 }
 
 /// Calls that need a privilege that no guest is given.

@@ -1,6 +1,7 @@
 //! Memory: the calls on the guest's mappings. What they mean is in [`crate::mem`].
 
 use super::errno::Errno;
+use super::host;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
 use crate::mem::{self, Backing, Fixed, MapRequest, MremapFlags, PAGE_SIZE, Prot};
@@ -17,6 +18,15 @@ fn prot(bits: u64) -> Result<Prot, Errno> {
 
 fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
     let flags = t.process.abi.mmap_flags_to_host(a.int(3));
+    if flags & libc::MAP_ANONYMOUS == 0 {
+        let status = host::call(libc::SYS_fcntl, &[a.int(4).into(), libc::F_GETFL.into()])? as i32;
+        if status & libc::O_PATH != 0 {
+            return Err(Errno::EBADF);
+        }
+    }
+    if a.get(1) == 0 {
+        return Err(Errno::EINVAL);
+    }
     let shared = match flags & libc::MAP_TYPE {
         libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE => true,
         libc::MAP_PRIVATE => false,
@@ -89,13 +99,23 @@ pub(super) fn pkey_mprotect(t: &mut Thread, a: &Args) -> SysResult {
 }
 
 /// `pkey_alloc`: as on a processor without keys.
-pub(super) fn pkey_alloc(_: &mut Thread, _: &Args) -> SysResult {
-    Err(Errno::ENOSPC)
+pub(super) fn pkey_alloc(_: &mut Thread, a: &Args) -> SysResult {
+    /// `PKEY_DISABLE_ACCESS` and `PKEY_DISABLE_WRITE`.
+    const RIGHTS: u64 = 3;
+    Err(if a.get(0) != 0 || a.get(1) & !RIGHTS != 0 { Errno::EINVAL } else { Errno::ENOSPC })
+}
+
+/// `pkey_free`: nobody has one.
+pub(super) fn pkey_free(_: &mut Thread, _: &Args) -> SysResult {
+    Err(Errno::EINVAL)
 }
 
 /// `mremap`.
 pub(super) fn mremap(t: &mut Thread, a: &Args) -> SysResult {
     let bits = a.int(3);
+    if rounded(t, a.get(2)) == 0 {
+        return Err(Errno::EINVAL);
+    }
     if bits & !(libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -118,27 +138,49 @@ pub(super) fn madvise(t: &mut Thread, a: &Args) -> SysResult {
     Ok(0)
 }
 
+/// A length rounded up to pages as the kernel does it: in a `long`, where the largest ones become 0.
+fn rounded(t: &Thread, len: u64) -> u64 {
+    let len = len.wrapping_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1);
+    if t.layout().long == 4 { len & 0xffff_ffff } else { len }
+}
+
 /// `msync`.
 pub(super) fn msync(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.msync(a.get(0), a.get(1), a.int(2))?;
+    t.process.mem.msync(a.get(0), rounded(t, a.get(1)), a.int(2))?;
     Ok(0)
+}
+
+/// The pages that `mlock` and its kin mean: they round the start down instead of refusing it.
+fn pages(t: &Thread, a: &Args) -> Result<(u64, u64), Errno> {
+    let start = a.get(0) & !(PAGE_SIZE - 1);
+    let len = rounded(t, a.get(1).wrapping_add(a.get(0) - start));
+    let narrow = t.layout().long == 4;
+    let end = start.checked_add(len).filter(|end| !narrow || *end < 1 << 32);
+    end.map(|_| (start, len)).ok_or(Errno::EINVAL)
 }
 
 /// `mlock`.
 pub(super) fn mlock(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.mlock(a.get(0), a.get(1), 0)?;
+    let (start, len) = pages(t, a)?;
+    t.process.mem.mlock(start, len, 0)?;
     Ok(0)
 }
 
 /// `mlock2`.
 pub(super) fn mlock2(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.mlock(a.get(0), a.get(1), a.uint(2))?;
+    let flags = a.uint(2);
+    if flags & !libc::MLOCK_ONFAULT != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (start, len) = pages(t, a)?;
+    t.process.mem.mlock(start, len, flags)?;
     Ok(0)
 }
 
 /// `munlock`.
 pub(super) fn munlock(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.munlock(a.get(0), a.get(1))?;
+    let (start, len) = pages(t, a)?;
+    t.process.mem.munlock(start, len)?;
     Ok(0)
 }
 

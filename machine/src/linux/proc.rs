@@ -352,14 +352,14 @@ pub(super) fn wait4(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn waitid(t: &mut Thread, a: &Args) -> SysResult {
     let mut info = host::RawInfo([0; 128]);
     let mut usage: libc::rusage = host::zeroed();
-    let result = host::blocking(
-        libc::SYS_waitid,
-        &[a.int(0).into(), a.int(1).into(), Arg::output(&mut info.0), a.int(3).into(), Arg::from_mut(&mut usage)],
-    )?;
+    let args = [a.int(0).into(), a.int(1).into(), Arg::output(&mut info.0), a.int(3).into(), Arg::from_mut(&mut usage)];
+    let result = host::blocking(libc::SYS_waitid, &args);
+    // The members that the kernel stores, with an error, too: up to the status, in front of two longs.
     if a.get(2) != 0 {
-        let info = t.process.abi.siginfo(&info);
-        t.write(a.get(2), &info)?;
+        let bytes = t.process.abi.siginfo(&info);
+        t.write(a.get(2), &bytes[..if t.layout().long == 8 { 28 } else { 24 }])?;
     }
+    let result = result?;
     if info.signal() != 0 {
         let usage = t.rusage(&usage);
         t.write_opt(a.get(4), &usage)?;
@@ -469,6 +469,12 @@ fn capabilities(t: &mut Thread, a: &Args, set: bool) -> SysResult {
     let mut header = [version, pid, 0];
     let mut data = [0u32; 6];
     if set {
+        // Checks of the header come first; the host tells the version that it would like.
+        if !matches!(version, VERSION_1 | 0x2007_1026 | 0x2008_0522) {
+            let result = host::call(libc::SYS_capset, &[Arg::slice_mut(&mut header), Arg::BAD]);
+            t.write_u32(a.get(0), header[0])?;
+            return result;
+        }
         let given = t.with_struct(a.get(1), words * 4, |r| std::array::from_fn::<u32, 6, _>(|_| r.u32()))?;
         data[..words].copy_from_slice(&given[..words]);
         return host::call(libc::SYS_capset, &[Arg::slice_mut(&mut header), Arg::slice(&data)]);
@@ -536,14 +542,21 @@ pub(super) fn sched_setaffinity(t: &mut Thread, a: &Args) -> SysResult {
     host::call(libc::SYS_sched_setaffinity, &[a.int(0).into(), size.into(), Arg::slice(&mask)])
 }
 
+/// A null pointer that is a bad argument rather than a bad address.
+fn not_null(addr: u64) -> Result<(), Errno> {
+    if addr == 0 { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
 /// `sched_setparam`.
 pub(super) fn sched_setparam(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let priority = t.read_u32(a.get(1))?;
     host::call(libc::SYS_sched_setparam, &[a.int(0).into(), Arg::from_ref(&priority)])
 }
 
 /// `sched_getparam`.
 pub(super) fn sched_getparam(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let mut priority = 0u32;
     host::call(libc::SYS_sched_getparam, &[a.int(0).into(), Arg::from_mut(&mut priority)])?;
     t.write_u32(a.get(1), priority)?;
@@ -552,6 +565,7 @@ pub(super) fn sched_getparam(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `sched_setscheduler`.
 pub(super) fn sched_setscheduler(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(2))?;
     let priority = t.read_u32(a.get(2))?;
     host::call(libc::SYS_sched_setscheduler, &[a.int(0).into(), a.int(1).into(), Arg::from_ref(&priority)])
 }
@@ -574,6 +588,7 @@ const SCHED_ATTR_0: u32 = 48;
 
 /// `sched_setattr`.
 pub(super) fn sched_setattr(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let size = match t.read_u32(a.get(1))? {
         0 => SCHED_ATTR_0,
         size => size,
@@ -593,6 +608,7 @@ pub(super) fn sched_setattr(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `sched_getattr`.
 pub(super) fn sched_getattr(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let size = a.uint(2);
     if !(SCHED_ATTR_0..=4096).contains(&size) {
         return Err(Errno::EINVAL);

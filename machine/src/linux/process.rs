@@ -131,7 +131,9 @@ impl Process {
         super::exec::restore_start_state();
         self.take_name();
         self.enlist(host::tid());
-        Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS).run();
+        let mut thread = Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS);
+        thread.altstack.flags = 0; // Only new threads have SS_DISABLE here.
+        thread.run();
         host::exit_process(0)
     }
 
@@ -197,6 +199,11 @@ impl Process {
         if let Some(thread) = lock(&self.threads).live.get_mut(&tid) {
             thread.robust = head;
         }
+    }
+
+    /// The head of a thread's robust list, or 0; `None` if there is no such thread here.
+    pub(super) fn robust_list_of(&self, tid: i32) -> Option<u64> {
+        lock(&self.threads).live.get(&tid).map(|thread| thread.robust)
     }
 
     /// Takes a thread off the list; true if it was the last.

@@ -10,6 +10,7 @@ use super::{
 };
 use emu_ir::CpuState;
 use std::collections::HashMap;
+use std::ffi::CStr;
 
 /// What a handler returns: the value of the result register, or the host's error number.
 pub type SysResult = Result<u64, Errno>;
@@ -192,7 +193,7 @@ impl Syscall {
     ) -> SysResult {
         let mut strings = Vec::new();
         for (i, _) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Str) {
-            strings.push(thread.read_path(args.get(i))?);
+            strings.push(thread.read_text(args.get(i)));
         }
         let mut strings = strings.iter();
         let mut list = [Arg::NULL; 6];
@@ -202,9 +203,9 @@ impl Syscall {
                 Kind::Open => thread.process.abi.open_flags_to_host(args.int(i)).into(),
                 Kind::Hex | Kind::Mode => args.uint(i).into(),
                 Kind::Size | Kind::Long | Kind::Offset | Kind::Wide | Kind::Ptr => args.get(i).into(),
-                Kind::In => thread.source(args.get(i), args.get(i + 1))?,
-                Kind::Out => thread.target(args.get(i), args.get(i + 1))?,
-                Kind::Str => strings.next().map_or(Arg::NULL, |s| Arg::path(s)),
+                Kind::In => thread.source(args.get(i), args.get(i + 1)),
+                Kind::Out => thread.target(args.get(i), args.get(i + 1)),
+                Kind::Str => text(strings.next().and_then(Option::as_deref)),
             };
         }
         let list = &list[..self.kinds.len()];
@@ -215,11 +216,17 @@ impl Syscall {
         }
     }
 
+    /// Readies what another thread may have run code from meanwhile.
     fn makes_ready_again(&self, thread: &Thread, args: &Args) -> bool {
         let outputs = self.kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Out);
         let ready = |(i, _)| thread.process.mem.prepare_write(args.get(i), args.get(i + 1));
         outputs.map(ready).fold(false, |any, one| any | one)
     }
+}
+
+/// A string that could be read, or a pointer to nothing.
+pub(super) fn text(string: Option<&CStr>) -> Arg<'_> {
+    string.map_or(Arg::BAD, Arg::path)
 }
 
 const fn sys(name: &'static str, handler: Handler, kinds: &'static [Kind]) -> Syscall {
@@ -374,7 +381,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("munmap",       mman::munmap,     &[Ptr, Size]),
     sys("mprotect",     mman::mprotect,   &[Ptr, Size, Hex]),
     sys("pkey_mprotect", mman::pkey_mprotect, &[Ptr, Size, Hex, Int]),
-    sys("pkey_alloc",   mman::pkey_alloc, &[Hex, Hex]),
+    sys("pkey_alloc",   mman::pkey_alloc, &[Size, Size]),
+    sys("pkey_free",    mman::pkey_free,  &[Int]),
     sys("mremap",       mman::mremap,     &[Ptr, Size, Size, Hex, Ptr]),
     sys("brk",          mman::brk,        &[Ptr]),
     sys("madvise",      mman::madvise,    &[Ptr, Size, Int]),
@@ -495,8 +503,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("gettimeofday", time::gettimeofday, &[Ptr, Ptr]),
     sys("settimeofday", time::settimeofday, &[Ptr, Ptr]),
     sys("adjtimex",     time::adjtimex,   &[Ptr]),
-    sys("clock_adjtime", time::adjtimex,  &[Int, Ptr]),
-    sys("clock_adjtime64", time::adjtimex, &[Int, Ptr]),
+    sys("clock_adjtime", time::clock_adjtime, &[Int, Ptr]),
+    sys("clock_adjtime64", time::clock_adjtime, &[Int, Ptr]),
     sys("time",         legacy::time,     &[Ptr]),
     sys("stime",        misc::not_permitted, &[Ptr]),
     same("alarm",       libc::SYS_alarm,  &[Hex]),
@@ -586,7 +594,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("personality",  misc::personality, &[Hex]),
     sys("riscv_hwprobe", misc::riscv_hwprobe, &[Ptr, Size, Size, Ptr, Hex]),
     sys("seccomp",      misc::seccomp,    &[Hex, Hex, Ptr]),
-    wait("getrandom",   libc::SYS_getrandom, &[Out, Size, Hex]),
+    wait("syslog",      libc::SYS_syslog, &[Int, Out, Int]),
+    sys("getrandom",    misc::getrandom,  &[Out, Size, Hex]),
     sys("reboot",       misc::not_permitted, &[Hex, Hex, Hex, Ptr]),
     sys("sethostname",  misc::not_permitted, &[Ptr, Int]),
     sys("setdomainname", misc::not_permitted, &[Ptr, Int]),
@@ -596,7 +605,6 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("init_module",  misc::not_permitted, &[Ptr, Size, Str]),
     sys("delete_module", misc::not_permitted, &[Str, Hex]),
     sys("ptrace",       misc::not_permitted, &[Long, Int, Ptr, Ptr]),
-    sys("syslog",       misc::not_permitted, &[Int, Ptr, Int]),
 ];
 
 #[cfg(test)]
