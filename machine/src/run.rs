@@ -140,6 +140,8 @@ struct Resolved {
     path: Vec<u8>,
     argv: Vec<CString>,
     envp: Vec<CString>,
+    /// Filters of system calls that it inherits.
+    seccomp: Vec<u8>,
 }
 
 /// Runs a program to its end, which is the end of this process. Call it on the main thread.
@@ -187,6 +189,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         path: resolved.path,
         argv: resolved.argv,
         envp: resolved.envp,
+        seccomp: resolved.seccomp,
         sigreturn,
     };
     let process = Process::new(mem, abi, linux, running);
@@ -214,15 +217,16 @@ fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> 
 fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
     match start {
         Start::Handoff(fd) => {
-            let Handoff { host_path, path, argv, envp, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
-            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp })
+            let Handoff { host_path, path, argv, envp, seccomp, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
+            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp, seccomp })
         }
         Start::Program { path, argv, environment } => {
             let inside = (path.is_absolute() && !path.exists()).then(|| sysroot.locate(&path, true));
             let found = inside.filter(|p| p.exists()).unwrap_or(path);
             let host_path = found.canonicalize().unwrap_or_else(|_| found.clone());
             let path = sysroot.to_guest(&host_path).into_os_string().into_vec();
-            Ok(Resolved { named: found, host_path, path, argv: c_strings(argv)?, envp: c_strings(environment)? })
+            let (argv, envp) = (c_strings(argv)?, c_strings(environment)?);
+            Ok(Resolved { named: found, host_path, path, argv, envp, seccomp: Vec::new() })
         }
     }
 }

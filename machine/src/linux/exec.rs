@@ -36,6 +36,8 @@ pub struct Handoff {
     pub argv: Vec<CString>,
     /// Environment.
     pub envp: Vec<CString>,
+    /// Filters of system calls.
+    pub seccomp: Vec<u8>,
     mask: SigSet,
 }
 
@@ -55,8 +57,9 @@ impl Handoff {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let numbers = [self.mask, self.argv.len() as u64, self.envp.len() as u64];
+        let numbers = [self.mask, self.argv.len() as u64, self.envp.len() as u64, self.seccomp.len() as u64];
         let mut bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        bytes.extend_from_slice(&self.seccomp);
         for string in [self.host_path.as_os_str().as_bytes(), &self.path] {
             bytes.extend_from_slice(string);
             bytes.push(0);
@@ -68,8 +71,9 @@ impl Handoff {
     }
 
     fn decode(bytes: &[u8]) -> Option<Handoff> {
-        let (head, strings) = bytes.split_at_checked(24)?;
+        let (head, rest) = bytes.split_at_checked(32)?;
         let number = |i: usize| head[8 * i..].first_chunk().map(|b| u64::from_le_bytes(*b));
+        let (seccomp, strings) = rest.split_at_checked(number(3)? as usize)?;
         let mut strings =
             strings.split_inclusive(|&b| b == 0).map_while(|s| CString::from_vec_with_nul(s.to_vec()).ok());
         let host_path = PathBuf::from(OsString::from_vec(strings.next()?.into_bytes()));
@@ -77,7 +81,7 @@ impl Handoff {
         let argv: Vec<CString> = strings.by_ref().take(number(1)? as usize).collect();
         let envp: Vec<CString> = strings.take(number(2)? as usize).collect();
         (argv.len() as u64 == number(1)? && envp.len() as u64 == number(2)?).then_some(())?;
-        Some(Handoff { host_path, path, argv, envp, mask: number(0)? })
+        Some(Handoff { host_path, path, argv, envp, seccomp: seccomp.to_vec(), mask: number(0)? })
     }
 }
 
@@ -318,7 +322,8 @@ fn resume(t: &Thread, changed: Vec<SavedAction>) {
 }
 
 fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult {
-    let handoff = Handoff { host_path: target.host, path: target.guest, argv: target.argv, envp, mask: t.mask };
+    let Target { host: host_path, guest: path, argv, .. } = target;
+    let handoff = Handoff { host_path, path, argv, envp, seccomp: t.seccomp.encode(), mask: t.mask };
     let bytes = handoff.encode();
     let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"exec"), 0.into()])?;
     let written = host::call(libc::SYS_pwrite64, &[fd.into(), Arg::input(&bytes), bytes.len().into(), 0.into()]);
@@ -382,10 +387,11 @@ mod tests {
             path: b"/bin/x".to_vec(),
             argv: vec![c"x".into(), c"".into(), c"a b".into()],
             envp: vec![c"A=1".into(), c"A=2".into()],
+            seccomp: vec![0, 1, 2],
             mask: 5,
         };
         assert_eq!(Handoff::decode(&handoff.encode()), Some(handoff.clone()));
-        assert_eq!(Handoff::decode(&handoff.encode()[..50]), None);
+        assert_eq!(Handoff::decode(&handoff.encode()[..60]), None);
     }
 
     #[test]

@@ -140,6 +140,19 @@ pub(super) fn getdents64(t: &mut Thread, a: &Args) -> SysResult {
     Ok(len as u64)
 }
 
+const SYS_CACHESTAT: i64 = 451;
+
+/// `cachestat`: a range of two 64-bit words, an answer of five.
+pub(super) fn cachestat(t: &mut Thread, a: &Args) -> SysResult {
+    let range = t.with_struct(a.get(1), 16, |r| [r.u64(), r.u64()]);
+    let place = range.as_ref().map_or(Arg::BAD, Arg::from_ref);
+    let mut answer = [0u64; 5];
+    host::call(SYS_CACHESTAT, &[a.int(0).into(), place, Arg::slice_mut(&mut answer), a.uint(3).into()])?;
+    let bytes = t.writer().u64s(&answer).finish();
+    t.write(a.get(2), &bytes)?;
+    Ok(0)
+}
+
 /// `pipe2`.
 pub(super) fn pipe2(t: &mut Thread, a: &Args) -> SysResult {
     let flags = t.process.abi.open_flags_to_host(a.int(1));

@@ -386,11 +386,9 @@ pub(super) fn open_by_handle_at(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `inotify_add_watch`.
 pub(super) fn inotify_add_watch(t: &mut Thread, a: &Args) -> SysResult {
-    // What is wrong with the descriptor or the mask comes before what is wrong with the path.
-    let path = t.path_at(libc::AT_FDCWD, a.get(1), a.uint(2) & libc::IN_DONT_FOLLOW == 0);
-    let place = path.as_ref().map_or(Arg::BAD, |path| Arg::path(&path.path));
-    let result = host::call(libc::SYS_inotify_add_watch, &[a.int(0).into(), place, a.uint(2).into()]);
-    if result == Err(Errno::EFAULT) { path.and(result) } else { result }
+    t.on_path((libc::AT_FDCWD, a.get(1), a.uint(2) & libc::IN_DONT_FOLLOW == 0), |_, path| {
+        host::call(libc::SYS_inotify_add_watch, &[a.int(0).into(), path, a.uint(2).into()])
+    })
 }
 
 /// A call on an extended attribute of a path: `(path, name, value, size, flags)`.

@@ -59,6 +59,10 @@ enum Second {
     FpMode,
     /// A floating-point mode.
     SetFpMode,
+    /// Nothing: seccomp's mode is the result.
+    SeccompMode,
+    /// A mode of seccomp, and a filter.
+    SetSeccomp,
 }
 
 /// The options that are known; all others are `EINVAL`, as for a kernel without them.
@@ -73,7 +77,8 @@ const PRCTL: &[(i32, Second)] = &[
     (libc::PR_SET_TIMING, Second::Number),
     (libc::PR_SET_NAME, Second::Name),
     (libc::PR_GET_NAME, Second::NameOut),
-    (libc::PR_GET_SECCOMP, Second::Number),
+    (libc::PR_GET_SECCOMP, Second::SeccompMode),
+    (libc::PR_SET_SECCOMP, Second::SetSeccomp),
     (libc::PR_CAPBSET_READ, Second::Number),
     (libc::PR_CAPBSET_DROP, Second::Number),
     (libc::PR_GET_SECUREBITS, Second::Number),
@@ -113,6 +118,8 @@ pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
         }
         Second::FpMode => t.process.abi.fp_mode(t.vcpu.cpu()).map(u64::from).ok_or(Errno::EINVAL),
         Second::SetFpMode => set_fp_mode(t, a.uint(1)),
+        Second::SeccompMode => Ok(t.seccomp.numbers().0.into()),
+        Second::SetSeccomp => super::seccomp::set_by_prctl(t, a.get(1), a.get(2)),
         Second::TidAddress => {
             t.write_long(a.get(1), t.clear_tid)?;
             Ok(0)
@@ -374,11 +381,6 @@ fn exchange(t: &mut Thread, addr: u64, new: u32) -> SysResult {
             return Ok(order(raw as u32) as i32 as u64);
         }
     }
-}
-
-/// `seccomp`: filters are programs over the host's numbers.
-pub(super) fn seccomp(_: &mut Thread, _: &Args) -> SysResult {
-    Err(Errno::EINVAL)
 }
 
 /// `getrandom`: what is more than a call transfers is cut off before the address is looked at.

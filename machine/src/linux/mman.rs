@@ -127,6 +127,27 @@ pub(super) fn mremap(t: &mut Thread, a: &Args) -> SysResult {
     Ok(t.process.mem.mremap(a.get(0), a.get(1), a.get(2), flags)?)
 }
 
+/// `remap_file_pages`; the protection stays.
+pub(super) fn remap_file_pages(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    t.process.mem.remap_file_pages(a.get(0), a.get(1), a.get(3), a.int(4))?;
+    Ok(0)
+}
+
+/// `mseal`: there is none for 32-bit processors.
+pub(super) fn mseal(t: &mut Thread, a: &Args) -> SysResult {
+    if t.process.mem.address_bits() == 32 {
+        return Err(Errno::ENOSYS);
+    }
+    if a.get(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    t.process.mem.seal(a.get(0), a.get(1))?;
+    Ok(0)
+}
+
 /// `brk`.
 pub(super) fn brk(t: &mut Thread, a: &Args) -> SysResult {
     Ok(t.process.mem.brk(a.get(0)))

@@ -145,12 +145,13 @@ impl Thread {
     fn clone_thread(&mut self, c: Clone) -> SysResult {
         let vcpu = self.child_registers(&c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(Arc::clone(&self.process), vcpu, self.mask);
+        child.seccomp = self.seccomp.inherit();
         let (tell, told) = mpsc::channel();
         // The child inherits the host's mask: nothing may reach it before it is ready.
         host::set_mask(SigSet::MAX);
         let spawned = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
             child.tid = host::tid();
-            child.process.enlist(child.tid);
+            child.process.enlist(child.tid, &child.seccomp);
             child.announce(&c, child.tid);
             if tell.send(child.tid).is_ok() {
                 child.run();
@@ -228,6 +229,7 @@ impl Thread {
     fn sharing_child(&mut self, c: &Clone) -> Result<Thread, Errno> {
         let vcpu = self.child_registers(c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(self.process.copy_for_vfork(), vcpu, self.mask);
+        child.seccomp = self.seccomp.inherit();
         (child.is_vfork_child, child.altstack) = (true, self.altstack);
         Ok(child)
     }
@@ -235,7 +237,7 @@ impl Thread {
     /// Runs in the new process, on a thread of the emulator that waits meanwhile.
     fn run_sharing(&mut self, c: &Clone) {
         self.tid = host::tid();
-        self.process.enlist(self.tid);
+        self.process.enlist(self.tid, &self.seccomp);
         self.announce(c, self.tid);
         self.clear_handlers(c);
         let _ = self.queue.enter();

@@ -213,7 +213,7 @@ impl Thread {
         self.set_host_mask();
     }
 
-    fn die_by(&self, signal: i32) -> ! {
+    pub(super) fn die_by(&self, signal: i32) -> ! {
         self.process.release_robust_lists();
         if let (false, Some(hook)) = (self.is_vfork_child, &self.process.config.on_exit) {
             hook(128 + signal);

@@ -19,6 +19,7 @@ mod env;
 mod host;
 mod map;
 mod remap;
+mod seal;
 mod types;
 mod vma;
 

@@ -167,7 +167,7 @@ static void prepare(void)
     no_access = (char *)map_pages(1, PROT_NONE);
     read_only = (char *)map_pages(1, PROT_READ);
     char *two = (char *)map_pages(2, PROT_READ | PROT_WRITE);
-    munmap(two + PAGE, PAGE);
+    mprotect(two + PAGE, PAGE, PROT_NONE);
     edge = two + PAGE - 1;
     /* Where there is nothing else for half a gigabyte, on any machine. */
     buffer = mmap((void *)0x4f000000, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);

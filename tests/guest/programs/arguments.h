@@ -696,7 +696,7 @@
     C(quotactl_fd, "f00p"),
 #endif
 #if defined SYS_fanotify_init
-    C(fanotify_init, "gg"),
+    C(fanotify_init, "hh"),
 #endif
 #if defined SYS_fanotify_mark && __SIZEOF_LONG__ == 8
     C(fanotify_mark, "f11Ds"),
