@@ -155,7 +155,9 @@ impl Thread {
         let mode = lock(&self.seccomp.mode).clone();
         match mode {
             Mode::All => Verdict::Go,
-            Mode::Strict if matches!(name, Some("read" | "write" | "exit" | "rt_sigreturn" | "sigreturn")) => Verdict::Go,
+            Mode::Strict if matches!(name, Some("read" | "write" | "exit" | "rt_sigreturn" | "sigreturn")) => {
+                Verdict::Go
+            }
             Mode::Strict => self.seccomp_kill(libc::SIGKILL, false),
             Mode::Filtered(filter) => {
                 let data = self.seccomp_data(number);
@@ -273,7 +275,8 @@ fn set_strict(t: &mut Thread) -> SysResult {
 /// May the thread install a filter? Only if what it executes gains no privilege, or if it has enough of its own.
 fn may_filter() -> bool {
     const CAP_SYS_ADMIN: u32 = 21;
-    let no_new = host::call(libc::SYS_prctl, &[libc::PR_GET_NO_NEW_PRIVS.into(), 0.into(), 0.into(), 0.into(), 0.into()]);
+    let no_new =
+        host::call(libc::SYS_prctl, &[libc::PR_GET_NO_NEW_PRIVS.into(), 0.into(), 0.into(), 0.into(), 0.into()]);
     let (mut header, mut data) = ([0x2008_0522u32, 0, 0], [0u32; 6]);
     let capabilities = host::call(libc::SYS_capget, &[Arg::slice_mut(&mut header), Arg::slice_mut(&mut data)]);
     no_new == Ok(1) || capabilities.is_ok() && data[0] >> CAP_SYS_ADMIN & 1 != 0
