@@ -188,7 +188,16 @@ const F_GETSIG: i32 = 11;
 const F_GETLK64: i32 = 12;
 const F_SETLK64: i32 = 13;
 const F_SETLKW64: i32 = 14;
-const F_RW_HINTS: std::ops::RangeInclusive<i32> = 1035..=1038;
+/// `F_GET_RW_HINT` and `F_SET_RW_HINT`; those of a descriptor are no more.
+const F_RW_HINTS: std::ops::RangeInclusive<i32> = 1035..=1036;
+
+/// Is the descriptor good for a command? One of `O_PATH` is for few.
+fn check_descriptor(fd: i32, command: i32) -> Result<(), Errno> {
+    const FOR_PATHS: [i32; 5] =
+        [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL];
+    let status = host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFL.into()])? as i32;
+    if status & libc::O_PATH != 0 && !FOR_PATHS.contains(&command) { Err(Errno::EBADF) } else { Ok(()) }
+}
 
 /// `fcntl`, `fcntl64`.
 pub(super) fn fcntl(t: &mut Thread, a: &Args) -> SysResult {
@@ -207,13 +216,14 @@ pub(super) fn fcntl(t: &mut Thread, a: &Args) -> SysResult {
         F_GETSIG => Ok(abi.signal_to_guest(number(0.into())? as i32) as u64),
         F_GETOWN_EX | F_SETOWN_EX | F_GETOWNER_UIDS => owner(t, a, command),
         command if F_RW_HINTS.contains(&command) => {
+            check_descriptor(fd, command)?;
             let mut hint = t.read_u64(a.get(2))?;
             let result = number(Arg::from_mut(&mut hint))?;
             t.write_u64(a.get(2), hint)?;
             Ok(result)
         }
         command if takes_number(command) => number(a.get(2).into()),
-        _ => Err(Errno::EINVAL),
+        _ => check_descriptor(fd, command).and(Err(Errno::EINVAL)),
     }
 }
 
@@ -225,6 +235,7 @@ fn takes_number(command: i32) -> bool {
 }
 
 fn owner(t: &Thread, a: &Args, command: i32) -> SysResult {
+    check_descriptor(a.int(0), command)?;
     let mut pair = [0i32; 2];
     if command == F_SETOWN_EX {
         pair = t.with_struct(a.get(2), 8, |r| [r.i32(), r.i32()])?;
@@ -239,6 +250,7 @@ fn owner(t: &Thread, a: &Args, command: i32) -> SysResult {
 
 /// Record locks: `struct flock` with longs, or with 64-bit offsets (`flock64`).
 fn record_lock(t: &Thread, a: &Args, command: i32, wide: bool) -> SysResult {
+    check_descriptor(a.int(0), command)?;
     let wide = wide || t.layout().long == 8;
     let sysid = !wide && t.process.abi.flock_has_sysid();
     let mut lock: libc::flock = host::zeroed();

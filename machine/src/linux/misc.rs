@@ -59,11 +59,23 @@ enum Second {
     FpMode,
     /// A floating-point mode.
     SetFpMode,
+    /// Where to store the auxiliary vector, whose whole size is the result; then how much of it.
+    Auxv,
+    /// What needs a privilege that no guest is given.
+    NotPermitted,
     /// Nothing: seccomp's mode is the result.
     SeccompMode,
     /// A mode of seccomp, and a filter.
     SetSeccomp,
 }
+
+const PR_GET_SPECULATION_CTRL: i32 = 52;
+const PR_SET_SPECULATION_CTRL: i32 = 53;
+const PR_SET_IO_FLUSHER: i32 = 57;
+const PR_GET_IO_FLUSHER: i32 = 58;
+const PR_SET_MEMORY_MERGE: i32 = 67;
+const PR_GET_MEMORY_MERGE: i32 = 68;
+const PR_GET_AUXV: i32 = 0x4155_5856;
 
 /// The options that are known; all others are `EINVAL`, as for a kernel without them.
 const PRCTL: &[(i32, Second)] = &[
@@ -94,6 +106,18 @@ const PRCTL: &[(i32, Second)] = &[
     (libc::PR_GET_THP_DISABLE, Second::Number),
     (libc::PR_CAP_AMBIENT, Second::Number),
     (libc::PR_SET_PTRACER, Second::Number),
+    (libc::PR_TASK_PERF_EVENTS_DISABLE, Second::Number),
+    (libc::PR_TASK_PERF_EVENTS_ENABLE, Second::Number),
+    (libc::PR_MCE_KILL, Second::Number),
+    (libc::PR_MCE_KILL_GET, Second::Number),
+    (libc::PR_SET_MM, Second::NotPermitted),
+    (PR_GET_SPECULATION_CTRL, Second::Number),
+    (PR_SET_SPECULATION_CTRL, Second::Number),
+    (PR_SET_IO_FLUSHER, Second::Number),
+    (PR_GET_IO_FLUSHER, Second::Number),
+    (PR_SET_MEMORY_MERGE, Second::Number),
+    (PR_GET_MEMORY_MERGE, Second::Number),
+    (PR_GET_AUXV, Second::Auxv),
     (libc::PR_GET_FP_MODE, Second::FpMode),
     (libc::PR_SET_FP_MODE, Second::SetFpMode),
 ];
@@ -118,6 +142,13 @@ pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
         }
         Second::FpMode => t.process.abi.fp_mode(t.vcpu.cpu()).map(u64::from).ok_or(Errno::EINVAL),
         Second::SetFpMode => set_fp_mode(t, a.uint(1)),
+        Second::Auxv if a.get(3) != 0 || a.get(4) != 0 => Err(Errno::EINVAL),
+        Second::Auxv => {
+            let auxv = &t.process.program.auxv;
+            t.write(a.get(1), &auxv[..auxv.len().min(a.get(2) as usize)])?;
+            Ok(auxv.len() as u64)
+        }
+        Second::NotPermitted => Err(Errno::EPERM),
         Second::SeccompMode => Ok(t.seccomp.numbers().0.into()),
         Second::SetSeccomp => super::seccomp::set_by_prctl(t, a.get(1), a.get(2)),
         Second::TidAddress => {

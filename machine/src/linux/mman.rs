@@ -16,6 +16,30 @@ fn prot(bits: u64) -> Result<Prot, Errno> {
     u32::try_from(bits).ok().and_then(Prot::from_bits).ok_or(Errno::EINVAL)
 }
 
+/// `MAP_SHARED_VALIDATE` is for files, and for flags that are as old as `MAP_SHARED`, to which `MAP_SYNC` would be the exception
+/// for a file in persistent memory.
+fn check_validated(flags: i32) -> Result<(), Errno> {
+    const HUGE_SIZE: i32 = 0x3f << 26;
+    const OLD: i32 = libc::MAP_TYPE
+        | libc::MAP_FIXED
+        | libc::MAP_ANONYMOUS
+        | libc::MAP_DENYWRITE
+        | libc::MAP_EXECUTABLE
+        | libc::MAP_GROWSDOWN
+        | libc::MAP_LOCKED
+        | libc::MAP_NORESERVE
+        | libc::MAP_POPULATE
+        | libc::MAP_NONBLOCK
+        | libc::MAP_STACK
+        | libc::MAP_HUGETLB
+        | HUGE_SIZE;
+    match flags & libc::MAP_TYPE {
+        libc::MAP_SHARED_VALIDATE if flags & libc::MAP_ANONYMOUS != 0 => Err(Errno::EINVAL),
+        libc::MAP_SHARED_VALIDATE if flags & !OLD != 0 => Err(Errno::EOPNOTSUPP),
+        _ => Ok(()),
+    }
+}
+
 fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
     let flags = t.process.abi.mmap_flags_to_host(a.int(3));
     if flags & libc::MAP_ANONYMOUS == 0 {
@@ -27,6 +51,7 @@ fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
     if a.get(1) == 0 {
         return Err(Errno::EINVAL);
     }
+    check_validated(flags)?;
     let shared = match flags & libc::MAP_TYPE {
         libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE => true,
         libc::MAP_PRIVATE => false,
@@ -44,6 +69,9 @@ fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
         (_, true) => Fixed::Replace,
         _ => Fixed::No,
     };
+    if has(libc::MAP_GROWSDOWN) && (shared || !has(libc::MAP_ANONYMOUS)) {
+        return Err(Errno::EINVAL);
+    }
     // Linux ignores bits that it does not know here.
     let prot = prot(a.get(2) & 7)?;
     let backing = if has(libc::MAP_ANONYMOUS) { Backing::Anonymous } else { Backing::File { fd: a.int(4), offset } };

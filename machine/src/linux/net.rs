@@ -189,6 +189,7 @@ pub(super) fn setsockopt(t: &mut Thread, a: &Args) -> SysResult {
     };
     let mut filter = Vec::new();
     match value_of(level, name, len) {
+        _ if timeout && bytes.len() < 16 => return Err(Errno::EINVAL),
         _ if timeout => bytes = super::fs::transcode(&[8, 8], &bytes, layout, HOST),
         Value::Time if len >= 2 * layout.long => {
             let mut r = Reader::new(layout, &bytes);
