@@ -11,7 +11,7 @@ use crate::limits;
 use crate::linux::abi::FrameKind;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
-use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
+use crate::linux::{Config, ExecHook, Handoff, Inherited, Process, Running, Sysroot, host, vdso};
 use crate::mem::{GuestMemory, MemoryLimits};
 use crate::program::{GuestError, OpenError, ProgramFile};
 use emu_backend_jit::JitError;
@@ -149,8 +149,7 @@ struct Resolved {
     path: Vec<u8>,
     argv: Vec<CString>,
     envp: Vec<CString>,
-    /// What execve(2) hands on.
-    memory_limits: Option<[[u64; 2]; 2]>,
+    inherited: Inherited,
 }
 
 /// Runs a program to its end, which is the end of this process. Call it on the main thread.
@@ -170,7 +169,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
     let own = config.limits.memory.unwrap_or(u64::MAX);
     mem.set_limits(MemoryLimits { own, ..MemoryLimits::NONE });
-    let memory_limits = resolved.memory_limits.or_else(|| config.limits.begin());
+    let memory_limits = resolved.inherited.memory_limits.or_else(|| config.limits.begin());
     let (loaded, sigreturn) = load_all(&mem, &program, interpreter.as_ref(), &resolved, &choice)
         .map_err(|error| RunError::Load { program: program.path.clone(), error })?;
     let Choice { guest, abi, .. } = choice;
@@ -212,6 +211,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         path: resolved.path,
         argv: resolved.argv,
         envp: resolved.envp,
+        seccomp: resolved.inherited.seccomp,
         sigreturn,
     };
     let process = Process::new(mem, abi, linux, running);
@@ -239,10 +239,8 @@ fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> 
 fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
     match start {
         Start::Handoff(fd) => {
-            let Handoff { host_path, path, argv, envp, memory_limits, .. } =
-                Handoff::take(fd).map_err(RunError::Handoff)?;
-            let memory_limits = Some(memory_limits);
-            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp, memory_limits })
+            let Handoff { host_path, path, argv, envp, inherited, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
+            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp, inherited })
         }
         Start::Program { path, argv, environment } => {
             let inside = (path.is_absolute() && !path.exists()).then(|| sysroot.locate(&path, true));
@@ -250,7 +248,7 @@ fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
             let host_path = found.canonicalize().unwrap_or_else(|_| found.clone());
             let path = sysroot.to_guest(&host_path).into_os_string().into_vec();
             let (argv, envp) = (c_strings(argv)?, c_strings(environment)?);
-            Ok(Resolved { named: found, host_path, path, argv, envp, memory_limits: None })
+            Ok(Resolved { named: found, host_path, path, argv, envp, inherited: Inherited::default() })
         }
     }
 }

@@ -190,6 +190,12 @@ pub trait Abi: Send + Sync {
     fn errno_to_guest(&self, errno: Errno) -> i32 {
         errno.0
     }
+    /// An error number of the guest as the host's.
+    fn errno_to_host(&self, errno: i32) -> Errno {
+        Errno(errno)
+    }
+    /// The machine as audit and seccomp name it (`AUDIT_ARCH_*`).
+    fn audit_arch(&self) -> u32;
     /// Is what descriptors tell in binary (eventfd, timerfd, signalfd, inotify) another structure than the host's?
     fn translates_descriptors(&self) -> bool {
         self.layout().big

@@ -36,9 +36,18 @@ pub struct Handoff {
     pub argv: Vec<CString>,
     /// Environment.
     pub envp: Vec<CString>,
-    /// `RLIMIT_AS` and `RLIMIT_DATA`, soft and hard, which the host does not have.
-    pub memory_limits: [[u64; 2]; 2],
+    /// The rest.
+    pub inherited: Inherited,
     mask: SigSet,
+}
+
+/// What an executed program inherits that the host's kernel knows nothing of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inherited {
+    /// `RLIMIT_AS` and `RLIMIT_DATA`, soft and hard; `None` where a run begins.
+    pub memory_limits: Option<[[u64; 2]; 2]>,
+    /// Filters of system calls.
+    pub seccomp: Vec<u8>,
 }
 
 impl Handoff {
@@ -58,9 +67,12 @@ impl Handoff {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let numbers = [self.mask, self.argv.len() as u64, self.envp.len() as u64];
-        let numbers = numbers.into_iter().chain(self.memory_limits.into_iter().flatten());
+        let Inherited { memory_limits, seccomp } = &self.inherited;
+        let numbers = [self.mask, self.argv.len() as u64, self.envp.len() as u64, seccomp.len() as u64];
+        let limits = memory_limits.unwrap_or([[u64::MAX; 2]; 2]);
+        let numbers = numbers.into_iter().chain(limits.into_iter().flatten());
         let mut bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
+        bytes.extend_from_slice(seccomp);
         for string in [self.host_path.as_os_str().as_bytes(), &self.path] {
             bytes.extend_from_slice(string);
             bytes.push(0);
@@ -72,9 +84,10 @@ impl Handoff {
     }
 
     fn decode(bytes: &[u8]) -> Option<Handoff> {
-        let (head, strings) = bytes.split_at_checked(56)?;
+        let (head, rest) = bytes.split_at_checked(64)?;
         let number = |i: usize| head[8 * i..].first_chunk().map(|b| u64::from_le_bytes(*b));
-        let memory_limits = [[number(3)?, number(4)?], [number(5)?, number(6)?]];
+        let (seccomp, strings) = rest.split_at_checked(number(3)? as usize)?;
+        let memory_limits = Some([[number(4)?, number(5)?], [number(6)?, number(7)?]]);
         let mut strings =
             strings.split_inclusive(|&b| b == 0).map_while(|s| CString::from_vec_with_nul(s.to_vec()).ok());
         let host_path = PathBuf::from(OsString::from_vec(strings.next()?.into_bytes()));
@@ -82,7 +95,8 @@ impl Handoff {
         let argv: Vec<CString> = strings.by_ref().take(number(1)? as usize).collect();
         let envp: Vec<CString> = strings.take(number(2)? as usize).collect();
         (argv.len() as u64 == number(1)? && envp.len() as u64 == number(2)?).then_some(())?;
-        Some(Handoff { host_path, path, argv, envp, memory_limits, mask: number(0)? })
+        let inherited = Inherited { memory_limits, seccomp: seccomp.to_vec() };
+        Some(Handoff { host_path, path, argv, envp, inherited, mask: number(0)? })
     }
 }
 
@@ -323,14 +337,9 @@ fn resume(t: &Thread, changed: Vec<SavedAction>) {
 }
 
 fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult {
-    let handoff = Handoff {
-        host_path: target.host,
-        path: target.guest,
-        argv: target.argv,
-        envp,
-        memory_limits: t.process.memory_limits(),
-        mask: t.mask,
-    };
+    let Target { host: host_path, guest: path, argv, .. } = target;
+    let inherited = Inherited { memory_limits: Some(t.process.memory_limits()), seccomp: t.seccomp.encode() };
+    let handoff = Handoff { host_path, path, argv, envp, inherited, mask: t.mask };
     let bytes = handoff.encode();
     let fd = write_handoff(&bytes)?;
     let program = c_string(handoff.host_path.clone())?;
@@ -425,11 +434,11 @@ mod tests {
             path: b"/bin/x".to_vec(),
             argv: vec![c"x".into(), c"".into(), c"a b".into()],
             envp: vec![c"A=1".into(), c"A=2".into()],
-            memory_limits: [[1, 2], [3, u64::MAX]],
+            inherited: Inherited { memory_limits: Some([[1, 2], [3, u64::MAX]]), seccomp: vec![0, 1, 2] },
             mask: 5,
         };
         assert_eq!(Handoff::decode(&handoff.encode()), Some(handoff.clone()));
-        assert_eq!(Handoff::decode(&handoff.encode()[..80]), None);
+        assert_eq!(Handoff::decode(&handoff.encode()[..90]), None);
     }
 
     #[test]

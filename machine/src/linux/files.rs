@@ -103,10 +103,10 @@ fn between(t: &Thread, a: &Args, number: i64) -> SysResult {
         a.get(4).into(),
         a.uint(5).into(),
     ];
-    let moved = host::blocking(number, &args);
+    let moved = host::blocking(number, &args)?;
     write_offset(t, a.get(1), from)?;
     write_offset(t, a.get(3), to)?;
-    moved
+    Ok(moved)
 }
 
 /// `splice`.
@@ -123,7 +123,7 @@ pub(super) fn copy_file_range(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn getdents64(t: &mut Thread, a: &Args) -> SysResult {
     let size = a.uint(2);
     if !t.layout().big {
-        let buffer = t.target(a.get(1), size.into())?;
+        let buffer = t.target(a.get(1), size.into());
         return host::call(libc::SYS_getdents64, &[a.int(0).into(), buffer, size.into()]);
     }
     let mut bytes = vec![0; size.min(1 << 20) as usize];
@@ -138,6 +138,19 @@ pub(super) fn getdents64(t: &mut Thread, a: &Args) -> SysResult {
     }
     t.write(a.get(1), &bytes[..len])?;
     Ok(len as u64)
+}
+
+const SYS_CACHESTAT: i64 = 451;
+
+/// `cachestat`: a range of two 64-bit words, an answer of five.
+pub(super) fn cachestat(t: &mut Thread, a: &Args) -> SysResult {
+    let range = t.with_struct(a.get(1), 16, |r| [r.u64(), r.u64()]);
+    let place = range.as_ref().map_or(Arg::BAD, Arg::from_ref);
+    let mut answer = [0u64; 5];
+    host::call(SYS_CACHESTAT, &[a.int(0).into(), place, Arg::slice_mut(&mut answer), a.uint(3).into()])?;
+    let bytes = t.writer().u64s(&answer).finish();
+    t.write(a.get(2), &bytes)?;
+    Ok(0)
 }
 
 /// `pipe2`.
@@ -175,7 +188,16 @@ const F_GETSIG: i32 = 11;
 const F_GETLK64: i32 = 12;
 const F_SETLK64: i32 = 13;
 const F_SETLKW64: i32 = 14;
-const F_RW_HINTS: std::ops::RangeInclusive<i32> = 1035..=1038;
+/// `F_GET_RW_HINT` and `F_SET_RW_HINT`; those of a descriptor are no more.
+const F_RW_HINTS: std::ops::RangeInclusive<i32> = 1035..=1036;
+
+/// Is the descriptor good for a command? One of `O_PATH` is for few.
+fn check_descriptor(fd: i32, command: i32) -> Result<(), Errno> {
+    const FOR_PATHS: [i32; 5] =
+        [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL];
+    let status = host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFL.into()])? as i32;
+    if status & libc::O_PATH != 0 && !FOR_PATHS.contains(&command) { Err(Errno::EBADF) } else { Ok(()) }
+}
 
 /// `fcntl`, `fcntl64`.
 pub(super) fn fcntl(t: &mut Thread, a: &Args) -> SysResult {
@@ -194,13 +216,14 @@ pub(super) fn fcntl(t: &mut Thread, a: &Args) -> SysResult {
         F_GETSIG => Ok(abi.signal_to_guest(number(0.into())? as i32) as u64),
         F_GETOWN_EX | F_SETOWN_EX | F_GETOWNER_UIDS => owner(t, a, command),
         command if F_RW_HINTS.contains(&command) => {
+            check_descriptor(fd, command)?;
             let mut hint = t.read_u64(a.get(2))?;
             let result = number(Arg::from_mut(&mut hint))?;
             t.write_u64(a.get(2), hint)?;
             Ok(result)
         }
         command if takes_number(command) => number(a.get(2).into()),
-        _ => Err(Errno::EINVAL),
+        _ => check_descriptor(fd, command).and(Err(Errno::EINVAL)),
     }
 }
 
@@ -212,6 +235,7 @@ fn takes_number(command: i32) -> bool {
 }
 
 fn owner(t: &Thread, a: &Args, command: i32) -> SysResult {
+    check_descriptor(a.int(0), command)?;
     let mut pair = [0i32; 2];
     if command == F_SETOWN_EX {
         pair = t.with_struct(a.get(2), 8, |r| [r.i32(), r.i32()])?;
@@ -226,6 +250,7 @@ fn owner(t: &Thread, a: &Args, command: i32) -> SysResult {
 
 /// Record locks: `struct flock` with longs, or with 64-bit offsets (`flock64`).
 fn record_lock(t: &Thread, a: &Args, command: i32, wide: bool) -> SysResult {
+    check_descriptor(a.int(0), command)?;
     let wide = wide || t.layout().long == 8;
     let sysid = !wide && t.process.abi.flock_has_sysid();
     let mut lock: libc::flock = host::zeroed();

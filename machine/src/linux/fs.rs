@@ -386,15 +386,16 @@ pub(super) fn open_by_handle_at(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `inotify_add_watch`.
 pub(super) fn inotify_add_watch(t: &mut Thread, a: &Args) -> SysResult {
-    let path = t.path_at(libc::AT_FDCWD, a.get(1), a.uint(2) & libc::IN_DONT_FOLLOW == 0)?.path;
-    host::call(libc::SYS_inotify_add_watch, &[a.int(0).into(), Arg::path(&path), a.uint(2).into()])
+    t.on_path((libc::AT_FDCWD, a.get(1), a.uint(2) & libc::IN_DONT_FOLLOW == 0), |_, path| {
+        host::call(libc::SYS_inotify_add_watch, &[a.int(0).into(), path, a.uint(2).into()])
+    })
 }
 
 /// A call on an extended attribute of a path: `(path, name, value, size, flags)`.
 fn on_attribute(t: &Thread, a: &Args, number: i64, follow: bool, writes: bool) -> SysResult {
     let path = t.path_at(libc::AT_FDCWD, a.get(0), follow)?.path;
     let name = t.read_string(a.get(1), 256).map_err(|e| if e == Errno::ENAMETOOLONG { Errno::ERANGE } else { e })?;
-    let value = if writes { t.target(a.get(2), a.get(3))? } else { t.source(a.get(2), a.get(3))? };
+    let value = if writes { t.target(a.get(2), a.get(3)) } else { t.source(a.get(2), a.get(3)) };
     host::call(number, &[Arg::path(&path), Arg::path(&name), value, a.get(3).into(), a.int(4).into()])
 }
 
@@ -430,7 +431,7 @@ pub(super) fn lremovexattr(t: &mut Thread, a: &Args) -> SysResult {
 
 fn list_attributes(t: &Thread, a: &Args, number: i64, follow: bool) -> SysResult {
     let path = t.path_at(libc::AT_FDCWD, a.get(0), follow)?.path;
-    host::call(number, &[Arg::path(&path), t.target(a.get(1), a.get(2))?, a.get(2).into()])
+    host::call(number, &[Arg::path(&path), t.target(a.get(1), a.get(2)), a.get(2).into()])
 }
 
 /// `listxattr`.

@@ -65,27 +65,60 @@ pub(super) fn futex(t: &mut Thread, a: &Args) -> SysResult {
     let value = if compares { in_memory_order(t, a.uint(2)) } else { a.uint(2) };
     let compared = command == libc::FUTEX_CMP_REQUEUE || command == libc::FUTEX_CMP_REQUEUE_PI;
     let last = if compared { in_memory_order(t, a.uint(5)) } else { a.uint(5) };
-    let word = if works_on_tids { t.target(a.get(0), 4)? } else { t.source(a.get(0), 4)? };
-    let second = t.target(a.get(4), 4).unwrap_or(Arg::NULL);
+    let word = if works_on_tids { t.target(a.get(0), 4) } else { t.source(a.get(0), 4) };
+    let second = t.target(a.get(4), 4);
     host::blocking(libc::SYS_futex, &[word, operation.into(), value.into(), fourth, second, last.into()])
 }
 
-/// `futex_waitv`: entries of value, address, flags.
-pub(super) fn futex_waitv(t: &mut Thread, a: &Args) -> SysResult {
-    const ENTRY: usize = 24;
-    let count = a.uint(1) as usize;
-    if count == 0 || count > 128 || a.uint(2) != 0 {
+const SYS_FUTEX_WAKE: i64 = 454;
+const SYS_FUTEX_WAIT: i64 = 455;
+const SYS_FUTEX_REQUEUE: i64 = 456;
+
+/// `futex_wake`: word, mask, how many, flags.
+pub(super) fn futex_wake(t: &mut Thread, a: &Args) -> SysResult {
+    host::call(SYS_FUTEX_WAKE, &[t.source(a.get(0), 4), a.get(1).into(), a.int(2).into(), a.uint(3).into()])
+}
+
+/// `futex_wait`: word, value, mask, flags, time, clock.
+pub(super) fn futex_wait(t: &mut Thread, a: &Args) -> SysResult {
+    let value = u64::from(in_memory_order(t, a.get(1) as u32)) | a.get(1) & !0xffff_ffff;
+    let timeout = t.read_timespec_opt(a.get(4), true)?;
+    let (word, time) = (t.source(a.get(0), 4), Arg::opt(timeout.as_ref()));
+    let args = [word, value.into(), a.get(2).into(), a.uint(3).into(), time, a.int(5).into()];
+    host::blocking(SYS_FUTEX_WAIT, &args)
+}
+
+/// `futex_requeue`: two words, flags, how many to wake and to move.
+pub(super) fn futex_requeue(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(0) == 0 {
         return Err(Errno::EINVAL);
     }
-    let entries = t.with_struct(a.get(0), count * ENTRY, |r| {
+    let list = read_waiters(t, a.get(0), 2)?;
+    host::call(SYS_FUTEX_REQUEUE, &[Arg::slice(&list), a.uint(1).into(), a.int(2).into(), a.int(3).into()])
+}
+
+/// Entries of `struct futex_waitv` as the host has them.
+fn read_waiters(t: &Thread, addr: u64, count: usize) -> Result<Vec<u64>, Errno> {
+    const ENTRY: usize = 24;
+    let entries = t.with_struct(addr, count * ENTRY, |r| {
         (0..count).map(|_| (r.u64(), r.u64(), r.u32(), r.u32())).collect::<Vec<_>>()
     })?;
     let mut list = Vec::with_capacity(3 * count);
     for (value, addr, flags, reserved) in entries {
-        let value = u64::from(in_memory_order(t, value as u32));
+        let value = u64::from(in_memory_order(t, value as u32)) | value & !0xffff_ffff;
         let flags = u64::from(flags) | u64::from(reserved) << 32;
-        list.extend([value, t.source(addr, 4)?.raw() as u64, flags]);
+        list.extend([value, t.source(addr, 4).raw() as u64, flags]);
     }
+    Ok(list)
+}
+
+/// `futex_waitv`: entries of value, address, flags.
+pub(super) fn futex_waitv(t: &mut Thread, a: &Args) -> SysResult {
+    let count = a.uint(1) as usize;
+    if count == 0 || count > 128 || a.uint(2) != 0 || a.get(0) == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let list = read_waiters(t, a.get(0), count)?;
     let timeout = t.read_timespec_opt(a.get(3), true)?;
     let args = [Arg::slice(&list), count.into(), 0.into(), Arg::opt(timeout.as_ref()), a.int(4).into()];
     host::blocking(libc::SYS_futex_waitv, &args)
@@ -101,13 +134,16 @@ pub(super) fn set_robust_list(t: &mut Thread, a: &Args) -> SysResult {
     Ok(0)
 }
 
-/// `get_robust_list`, of the calling thread.
+/// `get_robust_list`, of the threads of this process; those of others are not told.
 pub(super) fn get_robust_list(t: &mut Thread, a: &Args) -> SysResult {
-    if a.int(0) != 0 && a.int(0) != t.tid {
+    let tid = if a.int(0) == 0 { t.tid } else { a.int(0) };
+    let Some(head) = t.process.robust_list_of(tid) else {
+        // A thread that does not exist is ESRCH. (The host's answer would be the emulator's own list.)
+        host::call(libc::SYS_getpgid, &[tid.into()])?;
         return Err(Errno::EPERM);
-    }
-    t.write_long(a.get(1), t.robust.0)?;
-    t.write_long(a.get(2), t.robust.1)?;
+    };
+    t.write_long(a.get(2), 3 * t.layout().long as u64)?;
+    t.write_long(a.get(1), head)?;
     Ok(0)
 }
 

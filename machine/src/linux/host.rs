@@ -55,6 +55,9 @@ impl<'a> Arg<'a> {
     /// A null pointer.
     pub const NULL: Arg<'static> = Arg(0, PhantomData);
 
+    /// A pointer to nothing: the kernel answers `EFAULT` when it gets to it, which may be after other checks.
+    pub const BAD: Arg<'static> = Arg(!0xfff, PhantomData);
+
     /// Memory that the kernel reads.
     pub fn input(bytes: &'a [u8]) -> Self {
         Arg(bytes.as_ptr() as usize, PhantomData)

@@ -86,7 +86,9 @@ const FS_IOC_FIEMAP: u32 = 0xc020_660b;
 /// `SIOCGIFCONF`: a length and a pointer.
 const SIOCGIFCONF: u32 = 0x8912;
 
-/// `FS_IOC_GETFLAGS` and `FS_IOC_SETFLAGS`: the size in the request is `long`'s, the data is an `int`.
+/// `FS_IOC_GETFLAGS` and its kin: the size in the request is `long`'s, the data is an `int`.
+const FS_IOC_GETVERSION: u32 = 0x8008_7601;
+const FS_IOC_SETVERSION: u32 = 0x4008_7602;
 const FS_IOC_GETFLAGS: u32 = 0x8008_6601;
 const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
 
@@ -101,6 +103,8 @@ fn as_the_hosts(t: &Thread, request: u32) -> u32 {
     match request {
         0x8004_6601 if t.layout().long == 4 => FS_IOC_GETFLAGS,
         0x4004_6602 if t.layout().long == 4 => FS_IOC_SETFLAGS,
+        0x8004_7601 if t.layout().long == 4 => FS_IOC_GETVERSION,
+        0x4004_7602 if t.layout().long == 4 => FS_IOC_SETVERSION,
         other => other,
     }
 }
@@ -115,16 +119,16 @@ fn pass_on(fd: i32, request: u32, argument: Arg<'_>) -> SysResult {
 pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
     let (fd, request) = (a.int(0), as_the_hosts(t, a.uint(1)));
     let data = match request {
-        FS_IOC_GETFLAGS => Out(INT),
-        FS_IOC_SETFLAGS => In(INT),
+        FS_IOC_GETFLAGS | FS_IOC_GETVERSION => Out(INT),
+        FS_IOC_SETFLAGS | FS_IOC_SETVERSION => In(INT),
         FS_IOC_FIEMAP => return extents(t, fd, a.get(2)),
         SIOCGIFCONF => return interfaces(t, fd, a.get(2)),
         _ => match REQUESTS.iter().find(|(r, ..)| *r == request) {
             Some((.., data)) => *data,
             None => {
                 // The errors for a bad descriptor come first.
-                host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFD.into()])?;
-                return Err(Errno::ENOTTY);
+                let flags = host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFL.into()])? as i32;
+                return Err(if flags & libc::O_PATH != 0 { Errno::EBADF } else { Errno::ENOTTY });
             }
         },
     };
@@ -140,7 +144,8 @@ pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
     };
     let mut bytes = vec![0; size(widths).max(64)];
     if reads {
-        let given = t.read(a.get(2), size(widths))?;
+        // The descriptor may be none that takes the request, which comes first.
+        let Ok(given) = t.read(a.get(2), size(widths)) else { return pass_on(fd, request, Arg::BAD) };
         let given = transcode(widths, &given, t.layout(), HOST);
         bytes[..given.len()].copy_from_slice(&given);
     }
@@ -155,7 +160,8 @@ pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
 
 fn set_terminal(t: &Thread, fd: i32, request: u32, place: u64, speeds: bool) -> SysResult {
     let shape = t.process.abi.termios();
-    let bytes = shape.to_host(t.layout(), &t.read(place, shape.size(speeds))?, speeds);
+    let Ok(given) = t.read(place, shape.size(speeds)) else { return pass_on(fd, request, Arg::BAD) };
+    let bytes = shape.to_host(t.layout(), &given, speeds);
     pass_on(fd, request, Arg::input(&bytes))
 }
 
@@ -189,7 +195,8 @@ fn set_old_terminal(t: &Thread, fd: i32, request: u32, place: u64) -> SysResult 
 fn extents(t: &Thread, fd: i32, place: u64) -> SysResult {
     const MOST: usize = 4096;
     let (head, extent): (&[u8], &[u8]) = (&[8, 8, 4, 4, 4, 4], &[8, 8, 8, 8, 8, 4, 4, 4, 4]);
-    let mut bytes = transcode(head, &t.read(place, 32)?, t.layout(), HOST);
+    let Ok(given) = t.read(place, 32) else { return pass_on(fd, FS_IOC_FIEMAP, Arg::BAD) };
+    let mut bytes = transcode(head, &given, t.layout(), HOST);
     let room = u32::from_le_bytes([bytes[24], bytes[25], bytes[26], bytes[27]]) as usize;
     if room > MOST {
         return Err(Errno::EINVAL);
@@ -205,7 +212,9 @@ fn extents(t: &Thread, fd: i32, place: u64) -> SysResult {
 
 /// `SIOCGIFCONF`: a null pointer asks for the length only.
 fn interfaces(t: &Thread, fd: i32, place: u64) -> SysResult {
-    let (room, list) = t.with_struct(place, 2 * t.layout().long, |r| (r.u32(), r.long()))?;
+    let Ok((room, list)) = t.with_struct(place, 2 * t.layout().long, |r| (r.u32(), r.long())) else {
+        return pass_on(fd, SIOCGIFCONF, Arg::BAD);
+    };
     let room = room.min(1 << 16);
     let mut records = vec![0; room as usize];
     let at = if list == 0 { 0 } else { Arg::output(&mut records).raw() as u64 };

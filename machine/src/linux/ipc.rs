@@ -239,7 +239,7 @@ pub(super) fn shmat(t: &mut Thread, a: &Args) -> SysResult {
         other => other,
     })?;
     let host_flags = (flags | libc::SHM_REMAP) & !libc::SHM_EXEC;
-    let attached = host::call(libc::SYS_shmat, &[id.into(), t.source(place, size)?, host_flags.into()]);
+    let attached = host::call(libc::SYS_shmat, &[id.into(), t.source(place, size), host_flags.into()]);
     if let Err(e) = attached {
         let _ = t.process.mem.munmap(place, size);
         return Err(e);
@@ -361,8 +361,7 @@ fn read_attributes(t: &Thread, addr: u64) -> Result<Option<[u64; 8]>, Errno> {
 pub(super) fn mq_open(t: &mut Thread, a: &Args) -> SysResult {
     let name = t.read_path(a.get(0))?;
     let flags = t.process.abi.open_flags_to_host(a.int(1));
-    let create = flags & libc::O_CREAT != 0;
-    let attributes = if create { read_attributes(t, a.get(3))? } else { None };
+    let attributes = read_attributes(t, a.get(3))?;
     let attributes = attributes.as_ref().map_or(Arg::NULL, |words| Arg::slice(words));
     host::call(libc::SYS_mq_open, &[Arg::path(&name), flags.into(), a.uint(2).into(), attributes])
 }
@@ -370,7 +369,7 @@ pub(super) fn mq_open(t: &mut Thread, a: &Args) -> SysResult {
 /// `mq_timedsend`.
 pub(super) fn mq_timedsend(t: &mut Thread, a: &Args) -> SysResult {
     let timeout = t.read_timespec_opt(a.get(4), a.time64)?;
-    let text = t.source(a.get(1), a.get(2))?;
+    let text = t.source(a.get(1), a.get(2));
     let args = [a.int(0).into(), text, a.get(2).into(), a.uint(3).into(), Arg::opt(timeout.as_ref())];
     host::blocking(libc::SYS_mq_timedsend, &args)
 }
@@ -378,7 +377,7 @@ pub(super) fn mq_timedsend(t: &mut Thread, a: &Args) -> SysResult {
 /// `mq_timedreceive`.
 pub(super) fn mq_timedreceive(t: &mut Thread, a: &Args) -> SysResult {
     let timeout = t.read_timespec_opt(a.get(4), a.time64)?;
-    let text = t.target(a.get(1), a.get(2))?;
+    let text = t.target(a.get(1), a.get(2));
     let mut priority = 0u32;
     let place = Arg::from_mut(&mut priority);
     let args = [a.int(0).into(), text, a.get(2).into(), place, Arg::opt(timeout.as_ref())];
@@ -397,7 +396,7 @@ pub(super) fn mq_notify(t: &mut Thread, a: &Args) -> SysResult {
     }
     let mut event = t.read_sigevent(a.get(1))?;
     if (event[1] >> 32) as i32 == libc::SIGEV_THREAD {
-        event[0] = t.source(event[0], COOKIE)?.raw() as u64;
+        event[0] = t.source(event[0], COOKIE).raw() as u64;
     }
     host::call(libc::SYS_mq_notify, &[a.int(0).into(), Arg::slice(&event)])
 }

@@ -5,6 +5,7 @@ use super::host::{self, Arg};
 use super::process::{Process, lock};
 use super::table::{Args, SysResult};
 use super::thread::Thread;
+use super::user::MAX_TRANSFER;
 use crate::mem::{MemoryLimits, TIME_FREQUENCY};
 
 /// `uname`: the host's, with the guest's machine.
@@ -58,7 +59,23 @@ enum Second {
     FpMode,
     /// A floating-point mode.
     SetFpMode,
+    /// Where to store the auxiliary vector, whose whole size is the result; then how much of it.
+    Auxv,
+    /// What needs a privilege that no guest is given.
+    NotPermitted,
+    /// Nothing: seccomp's mode is the result.
+    SeccompMode,
+    /// A mode of seccomp, and a filter.
+    SetSeccomp,
 }
+
+const PR_GET_SPECULATION_CTRL: i32 = 52;
+const PR_SET_SPECULATION_CTRL: i32 = 53;
+const PR_SET_IO_FLUSHER: i32 = 57;
+const PR_GET_IO_FLUSHER: i32 = 58;
+const PR_SET_MEMORY_MERGE: i32 = 67;
+const PR_GET_MEMORY_MERGE: i32 = 68;
+const PR_GET_AUXV: i32 = 0x4155_5856;
 
 /// The options that are known; all others are `EINVAL`, as for a kernel without them.
 const PRCTL: &[(i32, Second)] = &[
@@ -72,7 +89,8 @@ const PRCTL: &[(i32, Second)] = &[
     (libc::PR_SET_TIMING, Second::Number),
     (libc::PR_SET_NAME, Second::Name),
     (libc::PR_GET_NAME, Second::NameOut),
-    (libc::PR_GET_SECCOMP, Second::Number),
+    (libc::PR_GET_SECCOMP, Second::SeccompMode),
+    (libc::PR_SET_SECCOMP, Second::SetSeccomp),
     (libc::PR_CAPBSET_READ, Second::Number),
     (libc::PR_CAPBSET_DROP, Second::Number),
     (libc::PR_GET_SECUREBITS, Second::Number),
@@ -88,6 +106,18 @@ const PRCTL: &[(i32, Second)] = &[
     (libc::PR_GET_THP_DISABLE, Second::Number),
     (libc::PR_CAP_AMBIENT, Second::Number),
     (libc::PR_SET_PTRACER, Second::Number),
+    (libc::PR_TASK_PERF_EVENTS_DISABLE, Second::Number),
+    (libc::PR_TASK_PERF_EVENTS_ENABLE, Second::Number),
+    (libc::PR_MCE_KILL, Second::Number),
+    (libc::PR_MCE_KILL_GET, Second::Number),
+    (libc::PR_SET_MM, Second::NotPermitted),
+    (PR_GET_SPECULATION_CTRL, Second::Number),
+    (PR_SET_SPECULATION_CTRL, Second::Number),
+    (PR_SET_IO_FLUSHER, Second::Number),
+    (PR_GET_IO_FLUSHER, Second::Number),
+    (PR_SET_MEMORY_MERGE, Second::Number),
+    (PR_GET_MEMORY_MERGE, Second::Number),
+    (PR_GET_AUXV, Second::Auxv),
     (libc::PR_GET_FP_MODE, Second::FpMode),
     (libc::PR_SET_FP_MODE, Second::SetFpMode),
 ];
@@ -112,6 +142,15 @@ pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
         }
         Second::FpMode => t.process.abi.fp_mode(t.vcpu.cpu()).map(u64::from).ok_or(Errno::EINVAL),
         Second::SetFpMode => set_fp_mode(t, a.uint(1)),
+        Second::Auxv if a.get(3) != 0 || a.get(4) != 0 => Err(Errno::EINVAL),
+        Second::Auxv => {
+            let auxv = &t.process.program.auxv;
+            t.write(a.get(1), &auxv[..auxv.len().min(a.get(2) as usize)])?;
+            Ok(auxv.len() as u64)
+        }
+        Second::NotPermitted => Err(Errno::EPERM),
+        Second::SeccompMode => Ok(t.seccomp.numbers().0.into()),
+        Second::SetSeccomp => super::seccomp::set_by_prctl(t, a.get(1), a.get(2)),
         Second::TidAddress => {
             t.write_long(a.get(1), t.clear_tid)?;
             Ok(0)
@@ -411,9 +450,10 @@ fn exchange(t: &mut Thread, addr: u64, new: u32) -> SysResult {
     }
 }
 
-/// `seccomp`: filters are programs over the host's numbers.
-pub(super) fn seccomp(_: &mut Thread, _: &Args) -> SysResult {
-    Err(Errno::EINVAL)
+/// `getrandom`: what is more than a call transfers is cut off before the address is looked at.
+pub(super) fn getrandom(t: &mut Thread, a: &Args) -> SysResult {
+    let len = a.get(1).min(MAX_TRANSFER);
+    host::blocking(libc::SYS_getrandom, &[t.target(a.get(0), len), len.into(), a.uint(2).into()])
 }
 
 /// Calls that need a privilege that no guest is given.

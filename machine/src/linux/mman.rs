@@ -1,6 +1,7 @@
 //! Memory: the calls on the guest's mappings. What they mean is in [`crate::mem`].
 
 use super::errno::Errno;
+use super::host;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
 use crate::mem::{self, Backing, Fixed, MapRequest, MremapFlags, PAGE_SIZE, Prot};
@@ -15,8 +16,42 @@ fn prot(bits: u64) -> Result<Prot, Errno> {
     u32::try_from(bits).ok().and_then(Prot::from_bits).ok_or(Errno::EINVAL)
 }
 
+/// `MAP_SHARED_VALIDATE` is for files, and for flags that are as old as `MAP_SHARED`, to which `MAP_SYNC` would be the exception
+/// for a file in persistent memory.
+fn check_validated(flags: i32) -> Result<(), Errno> {
+    const HUGE_SIZE: i32 = 0x3f << 26;
+    const OLD: i32 = libc::MAP_TYPE
+        | libc::MAP_FIXED
+        | libc::MAP_ANONYMOUS
+        | libc::MAP_DENYWRITE
+        | libc::MAP_EXECUTABLE
+        | libc::MAP_GROWSDOWN
+        | libc::MAP_LOCKED
+        | libc::MAP_NORESERVE
+        | libc::MAP_POPULATE
+        | libc::MAP_NONBLOCK
+        | libc::MAP_STACK
+        | libc::MAP_HUGETLB
+        | HUGE_SIZE;
+    match flags & libc::MAP_TYPE {
+        libc::MAP_SHARED_VALIDATE if flags & libc::MAP_ANONYMOUS != 0 => Err(Errno::EINVAL),
+        libc::MAP_SHARED_VALIDATE if flags & !OLD != 0 => Err(Errno::EOPNOTSUPP),
+        _ => Ok(()),
+    }
+}
+
 fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
     let flags = t.process.abi.mmap_flags_to_host(a.int(3));
+    if flags & libc::MAP_ANONYMOUS == 0 {
+        let status = host::call(libc::SYS_fcntl, &[a.int(4).into(), libc::F_GETFL.into()])? as i32;
+        if status & libc::O_PATH != 0 {
+            return Err(Errno::EBADF);
+        }
+    }
+    if a.get(1) == 0 {
+        return Err(Errno::EINVAL);
+    }
+    check_validated(flags)?;
     let shared = match flags & libc::MAP_TYPE {
         libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE => true,
         libc::MAP_PRIVATE => false,
@@ -34,6 +69,9 @@ fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
         (_, true) => Fixed::Replace,
         _ => Fixed::No,
     };
+    if has(libc::MAP_GROWSDOWN) && (shared || !has(libc::MAP_ANONYMOUS)) {
+        return Err(Errno::EINVAL);
+    }
     // Linux ignores bits that it does not know here.
     let prot = prot(a.get(2) & 7)?;
     let backing = if has(libc::MAP_ANONYMOUS) { Backing::Anonymous } else { Backing::File { fd: a.int(4), offset } };
@@ -89,13 +127,23 @@ pub(super) fn pkey_mprotect(t: &mut Thread, a: &Args) -> SysResult {
 }
 
 /// `pkey_alloc`: as on a processor without keys.
-pub(super) fn pkey_alloc(_: &mut Thread, _: &Args) -> SysResult {
-    Err(Errno::ENOSPC)
+pub(super) fn pkey_alloc(_: &mut Thread, a: &Args) -> SysResult {
+    /// `PKEY_DISABLE_ACCESS` and `PKEY_DISABLE_WRITE`.
+    const RIGHTS: u64 = 3;
+    Err(if a.get(0) != 0 || a.get(1) & !RIGHTS != 0 { Errno::EINVAL } else { Errno::ENOSPC })
+}
+
+/// `pkey_free`: nobody has one.
+pub(super) fn pkey_free(_: &mut Thread, _: &Args) -> SysResult {
+    Err(Errno::EINVAL)
 }
 
 /// `mremap`.
 pub(super) fn mremap(t: &mut Thread, a: &Args) -> SysResult {
     let bits = a.int(3);
+    if rounded(t, a.get(2)) == 0 {
+        return Err(Errno::EINVAL);
+    }
     if bits & !(libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -105,6 +153,27 @@ pub(super) fn mremap(t: &mut Thread, a: &Args) -> SysResult {
         dont_unmap: bits & libc::MREMAP_DONTUNMAP != 0,
     };
     Ok(t.process.mem.mremap(a.get(0), a.get(1), a.get(2), flags)?)
+}
+
+/// `remap_file_pages`; the protection stays.
+pub(super) fn remap_file_pages(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    t.process.mem.remap_file_pages(a.get(0), a.get(1), a.get(3), a.int(4))?;
+    Ok(0)
+}
+
+/// `mseal`: there is none for 32-bit processors.
+pub(super) fn mseal(t: &mut Thread, a: &Args) -> SysResult {
+    if t.process.mem.address_bits() == 32 {
+        return Err(Errno::ENOSYS);
+    }
+    if a.get(2) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    t.process.mem.seal(a.get(0), a.get(1))?;
+    Ok(0)
 }
 
 /// `brk`.
@@ -118,27 +187,49 @@ pub(super) fn madvise(t: &mut Thread, a: &Args) -> SysResult {
     Ok(0)
 }
 
+/// A length rounded up to pages as the kernel does it: in a `long`, where the largest ones become 0.
+fn rounded(t: &Thread, len: u64) -> u64 {
+    let len = len.wrapping_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1);
+    if t.layout().long == 4 { len & 0xffff_ffff } else { len }
+}
+
 /// `msync`.
 pub(super) fn msync(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.msync(a.get(0), a.get(1), a.int(2))?;
+    t.process.mem.msync(a.get(0), rounded(t, a.get(1)), a.int(2))?;
     Ok(0)
+}
+
+/// The pages that `mlock` and its kin mean: they round the start down instead of refusing it.
+fn pages(t: &Thread, a: &Args) -> Result<(u64, u64), Errno> {
+    let start = a.get(0) & !(PAGE_SIZE - 1);
+    let len = rounded(t, a.get(1).wrapping_add(a.get(0) - start));
+    let narrow = t.layout().long == 4;
+    let end = start.checked_add(len).filter(|end| !narrow || *end < 1 << 32);
+    end.map(|_| (start, len)).ok_or(Errno::EINVAL)
 }
 
 /// `mlock`.
 pub(super) fn mlock(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.mlock(a.get(0), a.get(1), 0)?;
+    let (start, len) = pages(t, a)?;
+    t.process.mem.mlock(start, len, 0)?;
     Ok(0)
 }
 
 /// `mlock2`.
 pub(super) fn mlock2(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.mlock(a.get(0), a.get(1), a.uint(2))?;
+    let flags = a.uint(2);
+    if flags & !libc::MLOCK_ONFAULT != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (start, len) = pages(t, a)?;
+    t.process.mem.mlock(start, len, flags)?;
     Ok(0)
 }
 
 /// `munlock`.
 pub(super) fn munlock(t: &mut Thread, a: &Args) -> SysResult {
-    t.process.mem.munlock(a.get(0), a.get(1))?;
+    let (start, len) = pages(t, a)?;
+    t.process.mem.munlock(start, len)?;
     Ok(0)
 }
 

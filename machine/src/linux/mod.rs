@@ -12,6 +12,8 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+mod aio;
+mod bpf;
 pub mod data;
 mod descriptors;
 pub mod errno;
@@ -26,17 +28,21 @@ pub mod image;
 mod image_tests;
 mod ioctl;
 pub mod ipc;
+mod keys;
 mod legacy;
 mod misc;
 mod mman;
+mod mounts;
 mod multiplex;
 mod net;
+mod numa;
 mod path;
 mod poll;
 mod proc;
 mod process;
 mod procfs;
 mod remote;
+mod seccomp;
 mod siginfo;
 mod signal;
 pub mod stack;
@@ -49,7 +55,7 @@ mod user;
 pub mod vcpu;
 pub mod vdso;
 
-pub use exec::Handoff;
+pub use exec::{Handoff, Inherited};
 pub(crate) use path::Sysroot;
 pub use process::{Config, ExecHook, ExitHook, Process, Running};
 pub use thread::Thread;

@@ -6,6 +6,7 @@ use super::fs::HOST;
 use super::host::{self, Arg};
 use super::table::{Args, SysResult};
 use super::thread::Thread;
+use super::user::MAX_TRANSFER;
 
 /// The longest address (`sockaddr_storage`).
 const ADDRESS: usize = 128;
@@ -31,7 +32,12 @@ impl Thread {
     }
 
     /// Gives an address of `len` bytes, cut to the room that the guest has; the length as it is.
-    fn give_address(&self, addr: u64, len_at: u64, room: u32, bytes: &mut [u8], len: u32) -> Result<(), Errno> {
+    /// As in the kernel, who asks for a connection's or message's sender with a bad pointer has lost both.
+    fn give_address(&self, addr: u64, len_at: u64, bytes: &mut [u8], len: u32) -> Result<(), Errno> {
+        let room = self.read_u32(len_at)?;
+        if room > i32::MAX as u32 {
+            return Err(Errno::EINVAL);
+        }
         self.swap_family(bytes);
         let count = (len.min(room) as usize).min(bytes.len());
         self.write(addr, &bytes[..count])?;
@@ -71,17 +77,17 @@ pub(super) fn connect(t: &mut Thread, a: &Args) -> SysResult {
 
 /// A call that gives an address: `(fd, address, length, flags)`.
 fn answers_address(t: &Thread, a: &Args, number: i64, flags: i32) -> SysResult {
-    if a.get(1) == 0 {
+    if a.get(1) == 0 && number == libc::SYS_accept4 {
         return host::blocking(number, &[a.int(0).into(), Arg::NULL, Arg::NULL, flags.into()]);
-    }
-    let room = t.read_u32(a.get(2))?;
-    if room > i32::MAX as u32 {
-        return Err(Errno::EINVAL);
     }
     let (mut bytes, mut len) = ([0; ADDRESS], ADDRESS as u32);
     let args = [a.int(0).into(), Arg::output(&mut bytes), Arg::from_mut(&mut len), flags.into()];
     let result = host::blocking(number, &args)?;
-    t.give_address(a.get(1), a.get(2), room, &mut bytes, len)?;
+    let given = t.give_address(a.get(1), a.get(2), &mut bytes, len);
+    if given.is_err() && number == libc::SYS_accept4 {
+        let _ = host::call(libc::SYS_close, &[result.into()]);
+    }
+    given?;
     Ok(result)
 }
 
@@ -98,17 +104,17 @@ pub(super) fn accept4(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `getsockname`.
 pub(super) fn getsockname(t: &mut Thread, a: &Args) -> SysResult {
-    if a.get(1) == 0 { Err(Errno::EFAULT) } else { answers_address(t, a, libc::SYS_getsockname, 0) }
+    answers_address(t, a, libc::SYS_getsockname, 0)
 }
 
 /// `getpeername`.
 pub(super) fn getpeername(t: &mut Thread, a: &Args) -> SysResult {
-    if a.get(1) == 0 { Err(Errno::EFAULT) } else { answers_address(t, a, libc::SYS_getpeername, 0) }
+    answers_address(t, a, libc::SYS_getpeername, 0)
 }
 
 /// `sendto`.
 pub(super) fn sendto(t: &mut Thread, a: &Args) -> SysResult {
-    let data = t.source(a.get(1), a.get(2))?;
+    let data = t.source(a.get(1), a.get(2).min(MAX_TRANSFER));
     let address = if a.get(4) == 0 { Vec::new() } else { t.read_address(a.get(4), a.int(5))? };
     let place = if a.get(4) == 0 { Arg::NULL } else { Arg::input(&address) };
     let args = [a.int(0).into(), data, a.get(2).into(), a.int(3).into(), place, address.len().into()];
@@ -117,16 +123,15 @@ pub(super) fn sendto(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `recvfrom`.
 pub(super) fn recvfrom(t: &mut Thread, a: &Args) -> SysResult {
-    let data = t.target(a.get(1), a.get(2))?;
+    let data = t.target(a.get(1), a.get(2).min(MAX_TRANSFER));
     let (mut bytes, mut len) = ([0; ADDRESS], ADDRESS as u32);
     if a.get(4) == 0 {
         return host::blocking(libc::SYS_recvfrom, &[a.int(0).into(), data, a.get(2).into(), a.int(3).into()]);
     }
-    let room = t.read_u32(a.get(5))?;
     let place = (Arg::output(&mut bytes), Arg::from_mut(&mut len));
     let args = [a.int(0).into(), data, a.get(2).into(), a.int(3).into(), place.0, place.1];
     let received = host::blocking(libc::SYS_recvfrom, &args)?;
-    t.give_address(a.get(4), a.get(5), room, &mut bytes, len)?;
+    t.give_address(a.get(4), a.get(5), &mut bytes, len)?;
     Ok(received)
 }
 
@@ -167,18 +172,24 @@ fn swap_words(bytes: &mut [u8], layout: Layout) {
     }
 }
 
+/// Bytes of most options.
+const INT: usize = 4;
+
 /// `setsockopt`.
 pub(super) fn setsockopt(t: &mut Thread, a: &Args) -> SysResult {
     let (level, name) = t.process.abi.socket_option_to_host(a.int(1), a.int(2));
     let len = usize::try_from(a.int(4)).map_err(|_| Errno::EINVAL)?;
-    if len > CONTROL {
-        return Err(Errno::ENOMEM);
-    }
+    // Options that are shorter than they are said to be are taken; nobody reads more than this.
+    let len = len.min(CONTROL);
     let layout = t.layout();
     let timeout = matches!((level, name), (libc::SOL_SOCKET, SO_RCVTIMEO_NEW | SO_SNDTIMEO_NEW));
-    let mut bytes = if a.get(3) == 0 { Vec::new() } else { t.read(a.get(3), len)? };
+    let mut bytes = match a.get(3) {
+        0 => Vec::new(),
+        place => t.read(place, len).or_else(|e| if len > INT { t.read(place, INT) } else { Err(e) })?,
+    };
     let mut filter = Vec::new();
     match value_of(level, name, len) {
+        _ if timeout && bytes.len() < 16 => return Err(Errno::EINVAL),
         _ if timeout => bytes = super::fs::transcode(&[8, 8], &bytes, layout, HOST),
         Value::Time if len >= 2 * layout.long => {
             let mut r = Reader::new(layout, &bytes);

@@ -145,7 +145,11 @@ pub(super) fn epoll_ctl(t: &mut Thread, a: &Args) -> SysResult {
 }
 
 fn wait(t: &mut Thread, a: &Args, number: i64, timeout: Arg<'_>) -> SysResult {
-    let most = usize::try_from(a.int(2)).ok().filter(|&n| n > 0).ok_or(Errno::EINVAL)?.min(4096);
+    let size = t.process.abi.epoll_event_size();
+    let most = usize::try_from(a.int(2)).ok().filter(|n| (1..=i32::MAX as usize / size).contains(n));
+    let most = most.ok_or(Errno::EINVAL)?;
+    t.check_range(a.get(1), (most * size) as u64)?;
+    let most = most.min(4096);
     let mask = t.read_sigset_opt(a.get(4), a.get(5))?;
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most];
     let ready = t.with_mask(mask, |_, mask| {

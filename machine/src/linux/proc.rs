@@ -157,12 +157,13 @@ impl Thread {
     fn clone_thread(&mut self, c: Clone) -> SysResult {
         let vcpu = self.child_registers(&c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(Arc::clone(&self.process), vcpu, self.mask);
+        child.seccomp = self.seccomp.inherit();
         let (tell, told) = mpsc::channel();
         // The child inherits the host's mask: nothing may reach it before it is ready.
         host::set_mask(SigSet::MAX);
         let spawned = std::thread::Builder::new().stack_size(HOST_STACK).spawn(move || {
             child.tid = host::tid();
-            child.process.enlist(child.tid);
+            child.process.enlist(child.tid, &child.seccomp);
             child.announce(&c, child.tid);
             if tell.send(child.tid).is_ok() {
                 child.run();
@@ -240,6 +241,7 @@ impl Thread {
     fn sharing_child(&mut self, c: &Clone) -> Result<Thread, Errno> {
         let vcpu = self.child_registers(c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(self.process.copy_for_vfork(), vcpu, self.mask);
+        child.seccomp = self.seccomp.inherit();
         (child.is_vfork_child, child.altstack) = (true, self.altstack);
         Ok(child)
     }
@@ -247,7 +249,7 @@ impl Thread {
     /// Runs in the new process, on a thread of the emulator that waits meanwhile.
     fn run_sharing(&mut self, c: &Clone) {
         self.tid = host::tid();
-        self.process.enlist(self.tid);
+        self.process.enlist(self.tid, &self.seccomp);
         self.announce(c, self.tid);
         self.clear_handlers(c);
         let _ = self.queue.enter();
@@ -364,14 +366,14 @@ pub(super) fn wait4(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn waitid(t: &mut Thread, a: &Args) -> SysResult {
     let mut info = host::RawInfo([0; 128]);
     let mut usage: libc::rusage = host::zeroed();
-    let result = host::blocking(
-        libc::SYS_waitid,
-        &[a.int(0).into(), a.int(1).into(), Arg::output(&mut info.0), a.int(3).into(), Arg::from_mut(&mut usage)],
-    )?;
+    let args = [a.int(0).into(), a.int(1).into(), Arg::output(&mut info.0), a.int(3).into(), Arg::from_mut(&mut usage)];
+    let result = host::blocking(libc::SYS_waitid, &args);
+    // The members that the kernel stores, with an error, too: up to the status, in front of two longs.
     if a.get(2) != 0 {
-        let info = t.process.abi.siginfo(&info);
-        t.write(a.get(2), &info)?;
+        let bytes = t.process.abi.siginfo(&info);
+        t.write(a.get(2), &bytes[..if t.layout().long == 8 { 28 } else { 24 }])?;
     }
+    let result = result?;
     if info.signal() != 0 {
         let usage = t.rusage(&usage);
         t.write_opt(a.get(4), &usage)?;
@@ -481,6 +483,12 @@ fn capabilities(t: &mut Thread, a: &Args, set: bool) -> SysResult {
     let mut header = [version, pid, 0];
     let mut data = [0u32; 6];
     if set {
+        // Checks of the header come first; the host tells the version that it would like.
+        if !matches!(version, VERSION_1 | 0x2007_1026 | 0x2008_0522) {
+            let result = host::call(libc::SYS_capset, &[Arg::slice_mut(&mut header), Arg::BAD]);
+            t.write_u32(a.get(0), header[0])?;
+            return result;
+        }
         let given = t.with_struct(a.get(1), words * 4, |r| std::array::from_fn::<u32, 6, _>(|_| r.u32()))?;
         data[..words].copy_from_slice(&given[..words]);
         return host::call(libc::SYS_capset, &[Arg::slice_mut(&mut header), Arg::slice(&data)]);
@@ -548,14 +556,21 @@ pub(super) fn sched_setaffinity(t: &mut Thread, a: &Args) -> SysResult {
     host::call(libc::SYS_sched_setaffinity, &[a.int(0).into(), size.into(), Arg::slice(&mask)])
 }
 
+/// A null pointer that is a bad argument rather than a bad address.
+fn not_null(addr: u64) -> Result<(), Errno> {
+    if addr == 0 { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
 /// `sched_setparam`.
 pub(super) fn sched_setparam(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let priority = t.read_u32(a.get(1))?;
     host::call(libc::SYS_sched_setparam, &[a.int(0).into(), Arg::from_ref(&priority)])
 }
 
 /// `sched_getparam`.
 pub(super) fn sched_getparam(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let mut priority = 0u32;
     host::call(libc::SYS_sched_getparam, &[a.int(0).into(), Arg::from_mut(&mut priority)])?;
     t.write_u32(a.get(1), priority)?;
@@ -564,6 +579,7 @@ pub(super) fn sched_getparam(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `sched_setscheduler`.
 pub(super) fn sched_setscheduler(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(2))?;
     let priority = t.read_u32(a.get(2))?;
     host::call(libc::SYS_sched_setscheduler, &[a.int(0).into(), a.int(1).into(), Arg::from_ref(&priority)])
 }
@@ -586,6 +602,7 @@ const SCHED_ATTR_0: u32 = 48;
 
 /// `sched_setattr`.
 pub(super) fn sched_setattr(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let size = match t.read_u32(a.get(1))? {
         0 => SCHED_ATTR_0,
         size => size,
@@ -605,6 +622,7 @@ pub(super) fn sched_setattr(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `sched_getattr`.
 pub(super) fn sched_getattr(t: &mut Thread, a: &Args) -> SysResult {
+    not_null(a.get(1))?;
     let size = a.uint(2);
     if !(SCHED_ATTR_0..=4096).contains(&size) {
         return Err(Errno::EINVAL);

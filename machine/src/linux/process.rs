@@ -5,6 +5,7 @@ use super::errno::Errno;
 use super::host;
 use super::misc::Limits;
 use super::path::Sysroot;
+use super::seccomp::Seccomp;
 use super::signal::Dispositions;
 use super::table::Table;
 use super::thread::Thread;
@@ -62,6 +63,8 @@ pub struct Running {
     pub auxv: Vec<u8>,
     /// Addresses of the code that leaves a signal handler's frame, by its kind.
     pub sigreturn: Vec<u64>,
+    /// The seccomp filters that the program that executed it leaves it, as [`Handoff`](super::Handoff) has them.
+    pub seccomp: Vec<u8>,
     /// Address of the highest byte of the stack and one, and of the initial stack pointer.
     pub stack_top: u64,
 }
@@ -86,6 +89,8 @@ pub struct Process {
     pub(super) limits: Mutex<Limits>,
     /// System V segments that are attached: address and size.
     pub(super) segments: Mutex<BTreeMap<u64, u64>>,
+    /// Contexts of asynchronous I/O; the host's kernel does not give them to the child of a fork.
+    pub(super) aio: Mutex<super::aio::Contexts>,
     /// Status that the first thread ended with.
     leader_status: AtomicI32,
     /// Its memory is that of the process that waits for it.
@@ -96,6 +101,7 @@ pub struct Process {
 struct Live {
     /// Head of its robust list, or 0.
     robust: u64,
+    seccomp: Arc<Seccomp>,
 }
 
 #[derive(Default)]
@@ -125,6 +131,7 @@ impl Process {
             unknown: Mutex::default(),
             limits: Mutex::new(Limits::inherited()),
             segments: Mutex::default(),
+            aio: Mutex::default(),
             leader_status: AtomicI32::new(0),
             borrows_memory: false,
             mem,
@@ -141,8 +148,11 @@ impl Process {
         let mask = host::set_mask(u64::MAX);
         super::exec::restore_start_state();
         self.take_name();
-        self.enlist(host::tid());
-        Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS).run();
+        let mut thread = Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS);
+        thread.seccomp = Seccomp::decode(&self.program.seccomp);
+        self.enlist(host::tid(), &thread.seccomp);
+        thread.altstack.flags = 0; // Only new threads have SS_DISABLE here.
+        thread.run();
         host::exit_process(0)
     }
 
@@ -170,6 +180,7 @@ impl Process {
             unknown: Mutex::default(),
             limits: Mutex::new(lock(&self.limits).clone()),
             segments: Mutex::new(lock(&self.segments).clone()),
+            aio: Mutex::default(),
             leader_status: AtomicI32::new(0),
             borrows_memory: true,
         })
@@ -186,22 +197,26 @@ impl Process {
         let mut side = Err(Errno::ENOMEM);
         vcpu.fork(&mut || {
             let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits), lock(&self.segments));
+            let mut aio = lock(&self.aio);
             let mut threads = lock(&self.threads);
+            let own = host::tid();
             side = fork();
             let in_child = side == Ok(host::Forked::Child);
             if in_child {
+                *aio = super::aio::Contexts::default();
+                let own = threads.live.remove(&own);
                 threads.live.clear();
-                threads.live.insert(host::tid(), Live { robust: 0 });
+                threads.live.extend(own.map(|thread| (host::tid(), Live { robust: 0, ..thread })));
             }
-            drop((threads, guards));
+            drop((threads, aio, guards));
             in_child
         })?;
         side
     }
 
     /// Puts a thread on the list.
-    pub(super) fn enlist(&self, tid: i32) {
-        lock(&self.threads).live.insert(tid, Live { robust: 0 });
+    pub(super) fn enlist(&self, tid: i32, seccomp: &Arc<Seccomp>) {
+        lock(&self.threads).live.insert(tid, Live { robust: 0, seccomp: Arc::clone(seccomp) });
     }
 
     /// The thread has a robust list at `head`.
@@ -209,6 +224,18 @@ impl Process {
         if let Some(thread) = lock(&self.threads).live.get_mut(&tid) {
             thread.robust = head;
         }
+    }
+
+    /// The seccomp modes of the threads but one, by their ids.
+    pub(super) fn seccomp_of_others(&self, tid: i32) -> Vec<(i32, Arc<Seccomp>)> {
+        let threads = lock(&self.threads);
+        let others = threads.live.iter().filter(|(other, _)| **other != tid);
+        others.map(|(tid, thread)| (*tid, Arc::clone(&thread.seccomp))).collect()
+    }
+
+    /// The head of a thread's robust list, or 0; `None` if there is no such thread here.
+    pub(super) fn robust_list_of(&self, tid: i32) -> Option<u64> {
+        lock(&self.threads).live.get(&tid).map(|thread| thread.robust)
     }
 
     /// Takes a thread off the list; true if it was the last.

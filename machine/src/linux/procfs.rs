@@ -156,6 +156,8 @@ fn stat(t: &Thread) -> Vec<u8> {
 fn status(t: &Thread) -> Vec<u8> {
     let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = |line: &str| match line.split_once(':') {
+        Some(("Seccomp", _)) => format!("Seccomp:\t{}\n", t.seccomp.numbers().0),
+        Some(("Seccomp_filters", _)) => format!("Seccomp_filters:\t{}\n", t.seccomp.numbers().1),
         Some(("Threads", _)) => format!("Threads:\t{}\n", t.process.thread_count()),
         _ => format!("{line}\n"),
     };

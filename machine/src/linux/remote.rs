@@ -37,6 +37,28 @@ fn transfer(t: &Thread, a: &Args, number: i64, writes: bool) -> SysResult {
     host::call(number, &args)
 }
 
+/// `process_madvise`: advice that changes no content, about this or another guest's memory.
+pub(super) fn process_madvise(t: &mut Thread, a: &Args) -> SysResult {
+    const HARMLESS: [i32; 4] = [libc::MADV_WILLNEED, libc::MADV_COLD, libc::MADV_PAGEOUT, 25];
+    let list = remote_iovec(t, a.get(1), a.get(2), false);
+    let (place, count) = list.as_ref().map_or((Arg::BAD, 1), |list| (Arg::slice(list), list.len()));
+    let advice = if HARMLESS.contains(&a.int(3)) { a.int(3) } else { -1 };
+    let args = [a.int(0).into(), place, count.into(), advice.into(), a.uint(4).into()];
+    match host::call(libc::SYS_process_madvise, &args) {
+        Err(Errno::EFAULT) => list.and(Err(Errno::EFAULT)),
+        result => result,
+    }
+}
+
+/// `kcmp`: a guest's processes and descriptors are the host's.
+pub(super) fn kcmp(t: &mut Thread, a: &Args) -> SysResult {
+    /// `KCMP_EPOLL_TFD`: the last argument is the address of three words.
+    const EPOLL: i32 = 7;
+    let slot = if a.int(2) == EPOLL { t.with_struct(a.get(4), 12, |r| [r.u32(), r.u32(), r.u32()])? } else { [0; 3] };
+    let last = if a.int(2) == EPOLL { Arg::from_ref(&slot) } else { a.get(4).into() };
+    host::call(libc::SYS_kcmp, &[a.int(0).into(), a.int(1).into(), a.int(2).into(), a.get(3).into(), last])
+}
+
 /// The addresses in the other process, which nobody has checked: what is no guest memory faults when its turn comes.
 fn remote_iovec(t: &Thread, addr: u64, count: u64, written: bool) -> Result<Vec<[u64; 2]>, Errno> {
     let pairs = t.raw_iovec(addr, count)?;

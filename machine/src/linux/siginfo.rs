@@ -106,7 +106,11 @@ fn status_is_signal(code: i32) -> bool {
 pub(super) fn to_guest<A: Abi + ?Sized>(abi: &A, info: &RawInfo) -> Vec<u8> {
     let layout = abi.layout();
     let (signal, code) = (abi.signal_to_guest(info.signal()), info.code());
-    let errno = if info.int(4) == 0 { 0 } else { abi.errno_to_guest(Errno(info.int(4))) };
+    let errno = match (info.int(4), kind(info.signal(), code)) {
+        // What a filter of the guest's says.
+        (errno, Kind::Syscall) | (errno @ 0, _) => errno,
+        (errno, _) => abi.errno_to_guest(Errno(errno)),
+    };
     let mut w = Writer::new(layout);
     w.i32(signal);
     if abi.has_swapped_siginfo() {

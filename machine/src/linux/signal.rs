@@ -213,7 +213,7 @@ impl Thread {
         self.set_host_mask();
     }
 
-    fn die_by(&self, signal: i32) -> ! {
+    pub(super) fn die_by(&self, signal: i32) -> ! {
         self.process.release_robust_lists();
         if let (false, Some(hook)) = (self.is_vfork_child, &self.process.config.on_exit) {
             hook(128 + signal);
@@ -299,7 +299,7 @@ impl Thread {
     /// Where a frame goes; `None` if it would leave the alternate stack that the thread is on.
     fn frame_address(&self, flags: u64, size: u64, sp: u64) -> Option<u64> {
         let on_stack = self.is_on_altstack(sp);
-        let top = if flags & SA_ONSTACK != 0 && !on_stack && self.altstack.flags & libc::SS_DISABLE == 0 {
+        let top = if flags & SA_ONSTACK != 0 && !on_stack && self.altstack.size != 0 {
             self.altstack.base.wrapping_add(self.altstack.size)
         } else {
             sp.wrapping_sub(self.process.abi.red_zone())
@@ -336,6 +336,9 @@ impl Thread {
     fn set_altstack(&mut self, new: AltStack) -> Result<(), Errno> {
         if self.is_on_altstack(self.process.abi.sp(self.vcpu.cpu())) {
             return Err(Errno::EPERM);
+        }
+        if new == self.altstack && new.flags & !AUTODISARM & !libc::SS_DISABLE == 0 {
+            return Ok(());
         }
         self.altstack = match new.flags & !AUTODISARM {
             libc::SS_DISABLE => AltStack { base: 0, flags: libc::SS_DISABLE, size: 0 },

@@ -5,11 +5,12 @@ use super::errno::Errno;
 use super::host::{self, Arg};
 use super::thread::Thread;
 use super::{
-    descriptors, exec, files, fs, futex, ioctl, ipc, legacy, misc, mman, multiplex, net, poll, proc, remote, signal,
-    time,
+    aio, descriptors, exec, files, fs, futex, ioctl, ipc, keys, legacy, misc, mman, mounts, multiplex, net, numa, poll,
+    proc, remote, seccomp, signal, time,
 };
 use emu_ir::CpuState;
 use std::collections::HashMap;
+use std::ffi::CStr;
 
 /// What a handler returns: the value of the result register, or the host's error number.
 pub type SysResult = Result<u64, Errno>;
@@ -192,7 +193,7 @@ impl Syscall {
     ) -> SysResult {
         let mut strings = Vec::new();
         for (i, _) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Str) {
-            strings.push(thread.read_path(args.get(i))?);
+            strings.push(thread.read_text(args.get(i)));
         }
         let mut strings = strings.iter();
         let mut list = [Arg::NULL; 6];
@@ -202,9 +203,9 @@ impl Syscall {
                 Kind::Open => thread.process.abi.open_flags_to_host(args.int(i)).into(),
                 Kind::Hex | Kind::Mode => args.uint(i).into(),
                 Kind::Size | Kind::Long | Kind::Offset | Kind::Wide | Kind::Ptr => args.get(i).into(),
-                Kind::In => thread.source(args.get(i), args.get(i + 1))?,
-                Kind::Out => thread.target(args.get(i), args.get(i + 1))?,
-                Kind::Str => strings.next().map_or(Arg::NULL, |s| Arg::path(s)),
+                Kind::In => thread.source(args.get(i), args.get(i + 1)),
+                Kind::Out => thread.target(args.get(i), args.get(i + 1)),
+                Kind::Str => text(strings.next().and_then(Option::as_deref)),
             };
         }
         let list = &list[..self.kinds.len()];
@@ -215,11 +216,17 @@ impl Syscall {
         }
     }
 
+    /// Readies what another thread may have run code from meanwhile.
     fn makes_ready_again(&self, thread: &Thread, args: &Args) -> bool {
         let outputs = self.kinds.iter().enumerate().filter(|(_, kind)| **kind == Kind::Out);
         let ready = |(i, _)| thread.process.mem.prepare_write(args.get(i), args.get(i + 1));
         outputs.map(ready).fold(false, |any, one| any | one)
     }
+}
+
+/// A string that could be read, or a pointer to nothing.
+pub(super) fn text(string: Option<&CStr>) -> Arg<'_> {
+    string.map_or(Arg::BAD, Arg::path)
 }
 
 const fn sys(name: &'static str, handler: Handler, kinds: &'static [Kind]) -> Syscall {
@@ -368,14 +375,49 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("signalfd4",    files::signalfd4, &[Fd, Ptr, Size, Hex]),
     sys("signalfd",     legacy::signalfd, &[Fd, Ptr, Size]),
     same("eventfd",     libc::SYS_eventfd, &[Int]),
+    sys("cachestat",    files::cachestat, &[Fd, Ptr, Ptr, Hex]),
+    // Asynchronous input and output.
+    sys("io_setup",     aio::io_setup,    &[Hex, Ptr]),
+    sys("io_destroy",   aio::io_destroy,  &[Ptr]),
+    sys("io_submit",    aio::io_submit,   &[Ptr, Long, Ptr]),
+    sys("io_cancel",    aio::io_cancel,   &[Ptr, Ptr, Ptr]),
+    sys("io_getevents", aio::io_getevents, &[Ptr, Long, Long, Ptr, Ptr]),
+    sys("io_pgetevents", aio::io_pgetevents, &[Ptr, Long, Long, Ptr, Ptr, Ptr]),
+    sys("io_pgetevents_time64", aio::io_pgetevents, &[Ptr, Long, Long, Ptr, Ptr, Ptr]),
+    // Mounts.
+    sys("mount",        mounts::mount,    &[Str, Str, Str, Size, Ptr]),
+    sys("umount2",      mounts::umount2,  &[Str, Hex]),
+    sys("umount",       mounts::umount,   &[Str]),
+    sys("pivot_root",   mounts::pivot_root, &[Str, Str]),
+    same("fsopen",      libc::SYS_fsopen, &[Str, Hex]),
+    sys("fsconfig",     mounts::fsconfig, &[Fd, Int, Ptr, Ptr, Int]),
+    same("fsmount",     libc::SYS_fsmount, &[Fd, Hex, Hex]),
+    sys("fspick",       mounts::fspick,   &[Fd, Str, Hex]),
+    sys("open_tree",    mounts::open_tree, &[Fd, Str, Open]),
+    sys("move_mount",   mounts::move_mount, &[Fd, Str, Fd, Str, Hex]),
+    sys("mount_setattr", mounts::mount_setattr, &[Fd, Str, Hex, Ptr, Size]),
+    sys("statmount",    mounts::statmount, &[Ptr, Ptr, Size, Hex]),
+    sys("listmount",    mounts::listmount, &[Ptr, Ptr, Size, Hex]),
+    sys("quotactl",     mounts::quotactl, &[Hex, Str, Int, Ptr]),
+    sys("quotactl_fd",  mounts::quotactl_fd, &[Fd, Hex, Int, Ptr]),
+    sys("acct",         mounts::acct,     &[Str]),
+    sys("fanotify_init", mounts::fanotify_init, &[Hex, Open]),
+    sys("fanotify_mark", mounts::fanotify_mark, &[Fd, Hex, Wide, Fd, Str]),
+    // Keys.
+    sys("add_key",      keys::add_key,    &[Str, Str, Ptr, Size, Int]),
+    sys("request_key",  keys::request_key, &[Str, Str, Str, Int]),
+    sys("keyctl",       keys::keyctl,     &[Int, Ptr, Ptr, Ptr, Ptr]),
     // Memory.
     sys("mmap",         mman::mmap,       &[Ptr, Size, Hex, Hex, Fd, Offset]),
     sys("mmap2",        mman::mmap2,      &[Ptr, Size, Hex, Hex, Fd, Size]),
     sys("munmap",       mman::munmap,     &[Ptr, Size]),
     sys("mprotect",     mman::mprotect,   &[Ptr, Size, Hex]),
     sys("pkey_mprotect", mman::pkey_mprotect, &[Ptr, Size, Hex, Int]),
-    sys("pkey_alloc",   mman::pkey_alloc, &[Hex, Hex]),
+    sys("pkey_alloc",   mman::pkey_alloc, &[Size, Size]),
+    sys("pkey_free",    mman::pkey_free,  &[Int]),
     sys("mremap",       mman::mremap,     &[Ptr, Size, Size, Hex, Ptr]),
+    sys("remap_file_pages", mman::remap_file_pages, &[Ptr, Size, Hex, Size, Hex]),
+    sys("mseal",        mman::mseal,      &[Ptr, Size, Size]),
     sys("brk",          mman::brk,        &[Ptr]),
     sys("madvise",      mman::madvise,    &[Ptr, Size, Int]),
     sys("msync",        mman::msync,      &[Ptr, Size, Hex]),
@@ -387,6 +429,15 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("mincore",      mman::mincore,    &[Ptr, Size, Ptr]),
     sys("process_vm_readv", remote::process_vm_readv, &[Int, Ptr, Long, Ptr, Long, Hex]),
     sys("process_vm_writev", remote::process_vm_writev, &[Int, Ptr, Long, Ptr, Long, Hex]),
+    sys("process_madvise", remote::process_madvise, &[Fd, Ptr, Long, Int, Hex]),
+    same("process_mrelease", libc::SYS_process_mrelease, &[Fd, Hex]),
+    same("memfd_secret", libc::SYS_memfd_secret, &[Hex]),
+    sys("mbind",        numa::mbind,      &[Ptr, Size, Int, Ptr, Size, Hex]),
+    sys("get_mempolicy", numa::get_mempolicy, &[Ptr, Ptr, Size, Ptr, Size]),
+    sys("set_mempolicy", numa::set_mempolicy, &[Int, Ptr, Size]),
+    sys("set_mempolicy_home_node", numa::set_mempolicy_home_node, &[Ptr, Size, Size, Size]),
+    sys("migrate_pages", numa::migrate_pages, &[Int, Size, Ptr, Ptr]),
+    sys("move_pages",   numa::move_pages, &[Int, Size, Ptr, Ptr, Ptr, Hex]),
     same("membarrier",  libc::SYS_membarrier, &[Int, Hex, Int]),
     sys("cacheflush",   mman::cacheflush, &[Ptr, Size, Hex]),
     sys("riscv_flush_icache", mman::riscv_flush_icache, &[Ptr, Ptr, Hex]),
@@ -456,6 +507,10 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("futex",        futex::futex,     &[Ptr, Hex, Hex, Ptr, Ptr, Hex]),
     sys("futex_time64", futex::futex,     &[Ptr, Hex, Hex, Ptr, Ptr, Hex]),
     sys("futex_waitv",  futex::futex_waitv, &[Ptr, Int, Hex, Ptr, Int]),
+    sys("futex_wake",   futex::futex_wake, &[Ptr, Size, Int, Hex]),
+    sys("futex_wait",   futex::futex_wait, &[Ptr, Size, Size, Hex, Ptr, Int]),
+    sys("futex_requeue", futex::futex_requeue, &[Ptr, Hex, Int, Int]),
+    sys("kcmp",         remote::kcmp,     &[Int, Int, Int, Size, Ptr]),
     sys("set_robust_list", futex::set_robust_list, &[Ptr, Size]),
     sys("get_robust_list", futex::get_robust_list, &[Int, Ptr, Ptr]),
     sys("rseq",         misc::rseq,       &[Ptr, Hex, Hex, Hex]),
@@ -495,8 +550,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("gettimeofday", time::gettimeofday, &[Ptr, Ptr]),
     sys("settimeofday", time::settimeofday, &[Ptr, Ptr]),
     sys("adjtimex",     time::adjtimex,   &[Ptr]),
-    sys("clock_adjtime", time::adjtimex,  &[Int, Ptr]),
-    sys("clock_adjtime64", time::adjtimex, &[Int, Ptr]),
+    sys("clock_adjtime", time::clock_adjtime, &[Int, Ptr]),
+    sys("clock_adjtime64", time::clock_adjtime, &[Int, Ptr]),
     sys("time",         legacy::time,     &[Ptr]),
     sys("stime",        misc::not_permitted, &[Ptr]),
     same("alarm",       libc::SYS_alarm,  &[Hex]),
@@ -585,8 +640,9 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("setrlimit",    misc::setrlimit,  &[Int, Ptr]),
     sys("personality",  misc::personality, &[Hex]),
     sys("riscv_hwprobe", misc::riscv_hwprobe, &[Ptr, Size, Size, Ptr, Hex]),
-    sys("seccomp",      misc::seccomp,    &[Hex, Hex, Ptr]),
-    wait("getrandom",   libc::SYS_getrandom, &[Out, Size, Hex]),
+    sys("seccomp",      seccomp::seccomp,    &[Hex, Hex, Ptr]),
+    wait("syslog",      libc::SYS_syslog, &[Int, Out, Int]),
+    sys("getrandom",    misc::getrandom,  &[Out, Size, Hex]),
     sys("reboot",       misc::not_permitted, &[Hex, Hex, Hex, Ptr]),
     sys("sethostname",  misc::not_permitted, &[Ptr, Int]),
     sys("setdomainname", misc::not_permitted, &[Ptr, Int]),
@@ -596,7 +652,6 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("init_module",  misc::not_permitted, &[Ptr, Size, Str]),
     sys("delete_module", misc::not_permitted, &[Str, Hex]),
     sys("ptrace",       misc::not_permitted, &[Long, Int, Ptr, Ptr]),
-    sys("syslog",       misc::not_permitted, &[Int, Ptr, Int]),
 ];
 
 #[cfg(test)]

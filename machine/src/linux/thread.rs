@@ -4,6 +4,7 @@ use super::abi::{AltStack, Raised};
 use super::errno::Errno;
 use super::host::{self, RawInfo, SigSet, SignalQueue};
 use super::process::Process;
+use super::seccomp::{Seccomp, Verdict};
 use super::strace;
 use super::table::Args;
 use super::vcpu::Vcpu;
@@ -29,6 +30,7 @@ pub struct Thread {
     /// Synchronous signals that were sent while the guest blocks them.
     pub(super) held: Vec<RawInfo>,
     pub(super) altstack: AltStack,
+    pub(super) seccomp: Arc<Seccomp>,
     /// Where to store 0 and wake a waiter at the end (`set_tid_address`, `CLONE_CHILD_CLEARTID`).
     pub(super) clear_tid: u64,
     /// `set_robust_list`: head and length.
@@ -75,6 +77,7 @@ impl Thread {
             saved_mask: None,
             held: Vec::new(),
             altstack: AltStack { base: 0, flags: libc::SS_DISABLE, size: 0 },
+            seccomp: Arc::default(),
             clear_tid: 0,
             robust: (0, 0),
             restart: None,
@@ -130,7 +133,11 @@ impl Thread {
         let process = Arc::clone(&self.process);
         let number = process.abi.number(self.vcpu.cpu());
         self.vcpu.cpu_mut().clear_reservation();
-        let Some(entry) = process.table.get(number) else {
+        let entry = process.table.get(number);
+        if let Verdict::Result(result) = self.seccomp_verdict(number, entry.map(|entry| entry.name)) {
+            return self.finish_syscall(insn, result);
+        }
+        let Some(entry) = entry else {
             process.count_unknown(number);
             return self.finish_syscall(insn, Err(Errno::ENOSYS));
         };

@@ -91,6 +91,11 @@ impl Thread {
     }
 }
 
+/// Where a null pointer is not "no answer wanted" but a bad address.
+fn needed(addr: u64) -> Result<(), Errno> {
+    if addr == 0 { Err(Errno::EFAULT) } else { Ok(()) }
+}
+
 /// `clock_gettime` and `clock_getres`: a clock's time to the second argument.
 fn clock_query(t: &mut Thread, a: &Args, number: i64) -> SysResult {
     let mut time: libc::timespec = host::zeroed();
@@ -101,9 +106,7 @@ fn clock_query(t: &mut Thread, a: &Args, number: i64) -> SysResult {
 
 /// `clock_gettime`.
 pub(super) fn clock_gettime(t: &mut Thread, a: &Args) -> SysResult {
-    if a.get(1) == 0 {
-        return Err(Errno::EFAULT);
-    }
+    needed(a.get(1))?;
     clock_query(t, a, libc::SYS_clock_gettime)
 }
 
@@ -155,9 +158,42 @@ pub(super) fn settimeofday(_: &mut Thread, _: &Args) -> SysResult {
     Err(Errno::EPERM)
 }
 
-/// `adjtimex`, `clock_adjtime`: as for a program without the privilege.
-pub(super) fn adjtimex(_: &mut Thread, _: &Args) -> SysResult {
-    Err(Errno::EPERM)
+/// Reads the state of a clock's discipline; programs here do not set the host's clock.
+fn read_adjustment(t: &mut Thread, clock: i32, place: u64, time64: bool) -> SysResult {
+    const OFFSET_READ: u32 = 0xa001;
+    const MEMBERS: usize = 20;
+    let modes = t.read_u32(place)?;
+    // The host's structure is of longs but for modes, status, shift and TAI; the words of padding are never written.
+    let mut state: libc::timex = host::zeroed();
+    state.modes = if modes == OFFSET_READ { modes } else { 0 };
+    let result = host::call(libc::SYS_clock_adjtime, &[clock.into(), Arg::from_mut(&mut state)])?;
+    if modes != 0 && modes != OFFSET_READ {
+        return Err(Errno::EPERM);
+    }
+    let mut r = Reader::new(super::fs::HOST, host::bytes_of(&state));
+    let mut w = t.writer();
+    let has_room = time64 || t.layout().long == 8;
+    for member in 0..MEMBERS {
+        match member {
+            0 | 5 | 14 | 19 => w.i32(r.i32()),
+            _ if has_room => w.i64(r.i64()),
+            _ => w.long(r.u64()),
+        };
+    }
+    // Modes are the caller's.
+    let bytes = w.finish();
+    t.write(place.wrapping_add(4), &bytes[4..])?;
+    Ok(result)
+}
+
+/// `adjtimex`.
+pub(super) fn adjtimex(t: &mut Thread, a: &Args) -> SysResult {
+    read_adjustment(t, libc::CLOCK_REALTIME, a.get(0), a.time64)
+}
+
+/// `clock_adjtime`.
+pub(super) fn clock_adjtime(t: &mut Thread, a: &Args) -> SysResult {
+    read_adjustment(t, a.int(0), a.get(1), a.time64)
 }
 
 /// `times`.
@@ -189,6 +225,7 @@ pub(super) fn setitimer(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn getitimer(t: &mut Thread, a: &Args) -> SysResult {
     let mut now: libc::itimerval = host::zeroed();
     host::call(libc::SYS_getitimer, &[a.int(0).into(), Arg::from_mut(&mut now)])?;
+    needed(a.get(1))?;
     t.write_timevals(a.get(1), &[now.it_interval, now.it_value])?;
     Ok(0)
 }
@@ -237,15 +274,16 @@ fn set_timer(t: &mut Thread, a: &Args, number: i64) -> SysResult {
 fn get_timer(t: &mut Thread, a: &Args, number: i64) -> SysResult {
     let mut now: libc::itimerspec = host::zeroed();
     host::call(number, &[a.int(0).into(), Arg::from_mut(&mut now)])?;
-    if a.get(1) == 0 {
-        return Err(Errno::EFAULT);
-    }
+    needed(a.get(1))?;
     t.write_itimerspec(a.get(1), &now, a.time64)?;
     Ok(0)
 }
 
 /// `timer_settime`.
 pub(super) fn timer_settime(t: &mut Thread, a: &Args) -> SysResult {
+    if a.get(2) == 0 {
+        return Err(Errno::EINVAL);
+    }
     set_timer(t, a, libc::SYS_timer_settime)
 }
 
@@ -266,5 +304,9 @@ pub(super) fn timerfd_gettime(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `sched_rr_get_interval`.
 pub(super) fn sched_rr_get_interval(t: &mut Thread, a: &Args) -> SysResult {
-    clock_query(t, a, libc::SYS_sched_rr_get_interval)
+    let mut time: libc::timespec = host::zeroed();
+    host::call(libc::SYS_sched_rr_get_interval, &[a.int(0).into(), Arg::from_mut(&mut time)])?;
+    needed(a.get(1))?;
+    t.write_timespec(a.get(1), &time, a.time64)?;
+    Ok(0)
 }

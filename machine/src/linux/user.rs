@@ -100,16 +100,27 @@ impl Thread {
         self.read_string(addr, PATH_MAX)
     }
 
-    /// Guest memory that the host's kernel reads.
-    pub(super) fn source(&self, addr: u64, len: u64) -> Result<Arg<'static>, Errno> {
-        let at = self.process.mem.host_ptr(addr, len).ok_or(Errno::EFAULT)?;
-        Ok((at as usize).into())
+    /// Guest memory that the host's kernel reads. It finds a bad address itself, in its turn among the other errors.
+    pub(super) fn source(&self, addr: u64, len: u64) -> Arg<'static> {
+        self.process.mem.host_ptr(addr, len).map_or(Arg::BAD, |at| (at as usize).into())
     }
 
     /// Guest memory that the host's kernel writes.
-    pub(super) fn target(&self, addr: u64, len: u64) -> Result<Arg<'static>, Errno> {
+    pub(super) fn target(&self, addr: u64, len: u64) -> Arg<'static> {
         self.process.mem.prepare_write(addr, len);
         self.source(addr, len)
+    }
+
+    /// Is the range one that a program may name, whether or not something is mapped there (`access_ok`)?
+    pub(super) fn check_range(&self, addr: u64, len: u64) -> Result<(), Errno> {
+        self.process.mem.host_ptr(addr, len).map(|_| ()).ok_or(Errno::EFAULT)
+    }
+
+    /// A string for a call that has checks of its own, among them of its length: cut off where it is too long for any, and
+    /// `None` if it cannot be read.
+    pub(super) fn read_text(&self, addr: u64) -> Option<CString> {
+        let bytes = self.process.mem.read_cstr(addr, PATH_MAX + 1).ok()?;
+        CString::new(bytes).ok()
     }
 
     /// A guest's array of `iovec`, as it is: addresses with lengths, none of them negative.
@@ -134,7 +145,7 @@ impl Thread {
         for [at, len] in &mut list {
             *len = (*len).min(left);
             left -= *len;
-            let arg = if written_by_host { self.target(*at, *len)? } else { self.source(*at, *len)? };
+            let arg = if written_by_host { self.target(*at, *len) } else { self.source(*at, *len) };
             *at = arg.raw() as u64;
         }
         Ok(list)

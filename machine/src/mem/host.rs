@@ -140,6 +140,14 @@ impl Reservation {
         Ok(pages)
     }
 
+    /// remap_file_pages(2): a range that one shared mapping covers shows its file from page `page` on.
+    pub(super) fn remap_file_pages(&self, range: &Range<u64>, page: u64, flags: i32) -> Result<(), Errno> {
+        let (at, len) = self.host(range)?;
+        // SAFETY: the range lies in the reservation, which no Rust object lives in.
+        let ret = unsafe { libc::syscall(libc::SYS_remap_file_pages, at, len, 0, page, flags) };
+        result(ret as libc::c_int)
+    }
+
     /// Makes the mapping of `old` reach to `end`. Nothing of the guest's may be mapped between.
     pub(super) fn grow(&self, old: &Range<u64>, end: u64) -> Result<(), Errno> {
         let (at, len) = self.host(old)?;

@@ -93,7 +93,7 @@ impl MapRequest {
             Backing::Anonymous => (None, 0),
         };
         let MapRequest { prot, shared, name, grows_down, noreserve, locked, .. } = *self;
-        Vma { range, prot, shared, file, offset, name, grows_down, noreserve, locked }
+        Vma { range, prot, shared, file, offset, name, grows_down, noreserve, locked, sealed: false }
     }
 }
 
@@ -174,6 +174,7 @@ impl GuestMemory {
         }
         let mut space = self.lock();
         let addr = space.place(request, len)?;
+        space.check_seals(&(addr..addr + len))?;
         let stale = self.map_at(&mut space, request, addr..addr + len);
         let (stale, result) = match stale {
             Ok(stale) => (stale, Ok(addr)),
@@ -243,6 +244,7 @@ impl GuestMemory {
         if range.is_empty() {
             return Err(Errno::EINVAL);
         }
+        space.check_seals(&range)?;
         let stale = self.unmap(&mut space, &range)?;
         self.finish(space, stale);
         Ok(())
@@ -255,6 +257,7 @@ impl GuestMemory {
     pub fn mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<(), Errno> {
         let mut space = self.lock();
         let range = space.range(addr, len, Errno::ENOMEM)?;
+        space.check_seals(&range)?;
         let hole = space.vmas.first_hole(&range);
         let range = range.start..hole.unwrap_or(range.end);
         space.check_protection(&range, prot)?;
@@ -327,6 +330,9 @@ impl GuestMemory {
         };
         let space = self.lock();
         let range = space.range(addr, len, Errno::EINVAL)?;
+        if changes || advice == libc::MADV_DONTFORK || advice == libc::MADV_WIPEONFORK {
+            space.check_discard(&range)?;
+        }
         let stale = if changes { self.code_in(&space, &range) } else { None };
         let result = self.each_part(&space, &range, |part| self.host.advise(part, advice));
         // The marks stay: the pages are still protected, and will be translated from again.

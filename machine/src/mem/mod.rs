@@ -20,6 +20,7 @@ mod host;
 mod limits;
 mod map;
 mod remap;
+mod seal;
 mod types;
 mod vma;
 

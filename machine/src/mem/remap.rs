@@ -47,7 +47,9 @@ impl GuestMemory {
         if new_len == 0 || (moves && !flags.may_move) || (flags.dont_unmap && old_len != new_len) {
             return Err(Errno::EINVAL);
         }
+        space.check_seals(&(old..old.saturating_add(old_len.max(1))))?;
         if let Some(to) = flags.fixed {
+            space.check_seals(&(to..to.saturating_add(new_len)))?;
             self.check_remap_target(space, &(old..old.saturating_add(old_len)), to, new_len)?;
             stale.push(self.unmap(space, &(to..to + new_len))?);
         }
@@ -171,6 +173,9 @@ impl GuestMemory {
         }
         let pages = |end: u64| end.next_multiple_of(PAGE_SIZE);
         let (old_end, new_end) = (pages(old), pages(new));
+        if space.check_seals(&(new_end.min(old_end)..old_end)).is_err() {
+            return old;
+        }
         let changed = if new_end > old_end {
             self.grow_heap(&mut space, old_end..new_end)
         } else {

@@ -39,6 +39,8 @@ pub struct Vma {
     pub noreserve: bool,
     /// Locked in memory (mlock(2), MAP_LOCKED).
     pub locked: bool,
+    /// mseal(2).
+    pub sealed: bool,
 }
 
 impl Vma {
@@ -52,7 +54,7 @@ impl Vma {
 
     /// Does `next`, which begins where this ends, belong to the same mapping?
     fn continues(&self, next: &Vma) -> bool {
-        let Vma { range, prot, shared, file, offset, name, grows_down, noreserve, locked } = next;
+        let Vma { range, prot, shared, file, offset, name, grows_down, noreserve, locked, sealed } = next;
         let same_file = match (&self.file, file) {
             (None, None) => !shared,
             (Some(a), Some(b)) => a == b && self.offset + (self.range.end - self.range.start) == *offset,
@@ -61,7 +63,8 @@ impl Vma {
         self.range.end == range.start
             && same_file
             && (self.prot, self.shared, self.name) == (*prot, *shared, *name)
-            && (self.grows_down, self.noreserve, self.locked) == (*grows_down, *noreserve, *locked)
+            && (self.grows_down, self.noreserve) == (*grows_down, *noreserve)
+            && (self.locked, self.sealed) == (*locked, *sealed)
     }
 }
 
@@ -206,7 +209,7 @@ mod tests {
     fn vma(range: Range<u64>, prot: Prot) -> Vma {
         let (range, name) = (range.start * PAGE_SIZE..range.end * PAGE_SIZE, None);
         let (shared, grows_down, noreserve, locked) = (false, false, false, false);
-        Vma { range, prot, shared, file: None, offset: 0, name, grows_down, noreserve, locked }
+        Vma { range, prot, shared, file: None, offset: 0, name, grows_down, noreserve, locked, sealed: false }
     }
 
     fn ranges(vmas: &Vmas) -> Vec<Range<u64>> {

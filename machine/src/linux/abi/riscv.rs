@@ -167,6 +167,11 @@ impl Abi for Riscv {
         w.u32(0).u32(0).finish()
     }
 
+    fn audit_arch(&self) -> u32 {
+        // EM_RISCV, little endian, 64 bits.
+        243 | 0x4000_0000 | if self.xlen == 64 { 0x8000_0000 } else { 0 }
+    }
+
     fn cpuinfo(&self, isa: &str, count: usize) -> String {
         let mmu = if self.xlen == 32 { "sv32" } else { "sv39" };
         let hart = |n| {

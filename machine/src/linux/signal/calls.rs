@@ -222,11 +222,13 @@ pub(in crate::linux) fn rt_tgsigqueueinfo(t: &mut Thread, a: &Args) -> SysResult
 /// `pidfd_send_signal`.
 pub(in crate::linux) fn pidfd_send_signal(t: &mut Thread, a: &Args) -> SysResult {
     let signal = t.process.abi.signal_to_host(a.int(1));
-    let info = match a.get(2) {
-        0 => None,
-        addr => Some(given_info(t, addr, signal)?),
+    // A bad descriptor comes before a bad pointer.
+    let info = if a.get(2) == 0 { None } else { Some(given_info(t, a.get(2), signal)) };
+    let bytes = match &info {
+        None => Arg::NULL,
+        Some(Ok(info)) => Arg::input(&info.0),
+        Some(Err(_)) => Arg::BAD,
     };
-    let bytes = info.as_ref().map_or(Arg::NULL, |info| Arg::input(&info.0));
     host::call(libc::SYS_pidfd_send_signal, &[a.int(0).into(), signal.into(), bytes, a.uint(3).into()])
 }
 

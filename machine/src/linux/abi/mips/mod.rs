@@ -244,6 +244,23 @@ impl Abi for Mips {
         numbers::to_guest(numbers::ERRORS, errno.0)
     }
 
+    fn errno_to_host(&self, errno: i32) -> Errno {
+        match numbers::to_host(numbers::ERRORS, errno) {
+            -1 => Errno::ENOSYS,
+            host => Errno(host),
+        }
+    }
+
+    fn audit_arch(&self) -> u32 {
+        // EM_MIPS, little endian, 64 bits, n32.
+        let kind = match self.kind {
+            Kind::O32 => 0,
+            Kind::N64 => 0x8000_0000,
+            Kind::N32 => 0xa000_0000,
+        };
+        8 | kind | if self.config.big_endian { 0 } else { 0x4000_0000 }
+    }
+
     fn translates_descriptors(&self) -> bool {
         // Even in little-endian order: signalfd tells signal numbers.
         true
