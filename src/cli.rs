@@ -126,6 +126,12 @@ struct OptionArgs {
         default_missing_value = "text"
     )]
     stats: Option<StatsFormat>,
+    /// Say at the end what the program and its children asked for that is missing: system calls, options, instructions
+    #[arg(long)]
+    explain: bool,
+    /// The file by which the processes of this run know each other
+    #[arg(long, hide = true, value_name = "FILE")]
+    explain_file: Option<PathBuf>,
     /// Log what the emulator does to the standard error; twice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
@@ -230,6 +236,8 @@ impl OptionArgs {
             dumps: self.dump,
             perf_map: self.perf_map,
             stats: self.stats,
+            explain: self.explain,
+            explain_file: self.explain_file,
             verbose: self.verbose,
             diff,
         };
@@ -305,6 +313,7 @@ mod tests {
             "ir=0x1..0x2",
             "--dump=host",
             "--perf-map",
+            "--explain",
             "--stats",
             "-vv",
             "p",
@@ -313,17 +322,18 @@ mod tests {
         assert_eq!((o.unset_env, o.argv0), (vec!["C".into()], Some("-sh".into())));
         assert_eq!((o.shared.cpu.as_deref(), o.shared.engine), (Some("rv64gc"), EngineChoice::Jit));
         assert_eq!((o.shared.stats, o.shared.verbose, o.shared.strace), (Some(StatsFormat::Text), 2, true));
-        assert!(o.shared.perf_map);
+        assert!(o.shared.perf_map && o.shared.explain);
         assert_eq!(o.shared.code_cache, Some(4 << 20));
         assert_eq!(o.shared.dumps[0], DumpRequest { kind: DumpKind::Ir, range: Some(1..2) });
     }
 
     #[test]
     fn options_read_back() {
-        let lines: [&[&str]; 4] = [
+        let lines: [&[&str]; 5] = [
             &["p"],
             &["-L", "/a b", "-E", "A=b=c", "-U", "X", "--argv0", "", "p", "-x", "--"],
             &["--cpu", "rv32gc", "--engine", "interp", "--strace", "--stats=json", "-v", "--exec-fd=5", "--", "-p"],
+            &["--explain", "--explain-file", "/a b", "p"],
             &["--dump", "insn", "--dump", "clif=0x10..0x20", "--perf-map", "--stats", "-vv", "--code-cache=300K", "p"],
         ];
         for line in lines {

@@ -46,6 +46,10 @@ pub(crate) struct SharedOptions {
     pub(crate) perf_map: bool,
     /// Numbers at the end.
     pub(crate) stats: Option<StatsFormat>,
+    /// Tell at the end what was missing.
+    pub(crate) explain: bool,
+    /// The file for that, in all but the run's first process.
+    pub(crate) explain_file: Option<PathBuf>,
     /// How often `-v` was given.
     pub(crate) verbose: u8,
     /// Both engines, compared: `emu diff`.
@@ -237,6 +241,8 @@ impl SharedOptions {
             None => {}
         }
         args.extend(self.strace.then(|| "--strace".into()));
+        args.extend(self.explain.then(|| "--explain".into()));
+        args.extend(self.explain_file.iter().map(|file| joined("--explain-file", file.as_os_str())));
         args.extend(self.perf_map.then(|| "--perf-map".into()));
         args.extend((0..self.verbose).map(|_| "-v".into()));
         args.extend(self.diff.iter().flat_map(DiffOptions::to_args));

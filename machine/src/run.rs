@@ -8,6 +8,7 @@ use crate::engine::lockstep::LockstepVcpu;
 use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, Observer};
 use crate::guest::{self, Choice};
 use crate::linux::abi::FrameKind;
+use crate::linux::explain::Recorder;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
 use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
@@ -71,6 +72,8 @@ pub struct RunConfig {
     pub reexec: Vec<OsString>,
     /// Sees translated code.
     pub observer: Option<Arc<dyn Observer>>,
+    /// The file of a run's report of what is missing ([`crate::linux::explain`]).
+    pub explain: Option<PathBuf>,
     /// Called at the end.
     pub on_exit: Option<ExitHook>,
     /// Both engines run the program and are compared.
@@ -88,6 +91,7 @@ impl RunConfig {
             strace: false,
             reexec: Vec::new(),
             observer: None,
+            explain: None,
             on_exit: None,
             diff: None,
         }
@@ -164,6 +168,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     abi.set_sp(&mut cpu, loaded.sp);
 
     let isa = guest.name();
+    let explain = config.explain.map(|file| Recorder::new(file, Arc::clone(&guest), &resolved.named));
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
     let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
     let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
@@ -176,8 +181,13 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         reexec: config.reexec,
         strace: config.strace,
         isa,
-        catch_deaths: session.is_some(),
-        on_exit: both(config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun)), session.clone()),
+        catch_deaths: session.is_some() || explain.is_some(),
+        on_exit: all_hooks(
+            config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun)),
+            session.clone(),
+            explain.clone(),
+        ),
+        explain,
         before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
     };
     let running = Running {
@@ -199,14 +209,25 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     })
 }
 
-/// The user's hook, then the session's end.
-fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> Option<crate::linux::ExitHook> {
-    let Some(session) = session else { return hook };
+/// The user's hook, then the ends of the session and of the report.
+fn all_hooks(
+    hook: Option<crate::linux::ExitHook>,
+    session: Option<Arc<Session>>,
+    explain: Option<Arc<Recorder>>,
+) -> Option<crate::linux::ExitHook> {
+    if session.is_none() && explain.is_none() {
+        return hook;
+    }
     Some(Box::new(move |status| {
         if let Some(hook) = &hook {
             hook(status);
         }
-        session.end();
+        if let Some(recorder) = &explain {
+            recorder.end();
+        }
+        if let Some(session) = &session {
+            session.end();
+        }
     }))
 }
 

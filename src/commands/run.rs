@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::options::{DumpKind, RunOptions, SharedOptions};
 use crate::stats;
 use emu_machine::engine::{EngineConfig, HOT_PERIOD};
+use emu_machine::linux::explain;
 use emu_machine::run::{RunConfig, Start, run_program};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,11 +19,16 @@ const WARM: u32 = 16;
 pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     start_log(options.shared.verbose)?;
     diff::begin(&mut options.shared)?;
+    let begun = begin_explain(&mut options.shared)?;
     let start = match options.exec_fd {
         Some(fd) => Start::Handoff(fd),
         None => new_start(&options),
     };
-    match run_program(config(&options.shared, options.reexec_args(), start))? {}
+    let Err(error) = run_program(config(&options.shared, options.reexec_args(), start));
+    if let (true, Some(file)) = (begun, &options.shared.explain_file) {
+        let _ = std::fs::remove_file(file);
+    }
+    Err(error.into())
 }
 
 /// A start of a program by the user.
@@ -48,6 +54,7 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
         config.diff = Some(diff::config(diff));
     }
     config.strace = options.strace;
+    config.explain = options.explain_file.clone();
     config.reexec = reexec;
     // Quick code has no Cranelift IR: who asks for it wants to see what Cranelift makes of the program.
     if options.dumps.iter().any(|dump| dump.kind == DumpKind::Clif) && options.diff.is_none() {
@@ -60,6 +67,17 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
         config.on_exit = Some(Box::new(move |stats| eprintln!("{}", stats::format(stats, format))));
     }
     config
+}
+
+/// Begins the report of what is missing, if it is wanted and this is the run's first process.
+fn begin_explain(options: &mut SharedOptions) -> Result<bool, Error> {
+    let begins = options.explain && options.explain_file.is_none();
+    if begins {
+        let directory = std::env::temp_dir();
+        let begun = std::path::absolute(&directory).and_then(|directory| explain::begin(&directory));
+        options.explain_file = Some(begun.map_err(|e| Error::emulator(format!("{}: {e}", directory.display())))?);
+    }
+    Ok(begins)
 }
 
 /// Sends the log to the standard error, for those who ask for one.

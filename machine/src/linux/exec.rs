@@ -125,6 +125,10 @@ fn execute(t: &mut Thread, dirfd: i32, path: CString, argv: u64, envp: u64, flag
     if let Some(hook) = &t.process.config.before_exec {
         hook();
     }
+    if let Some(recorder) = &t.process.config.explain {
+        // A program of the host has nothing to add: if it takes the first process's place, the report ends here.
+        if target.emulated { recorder.flush() } else { recorder.end() }
+    }
     if target.emulated { run_emulated(t, target, envp) } else { run_native(t, &target, &envp) }
 }
 

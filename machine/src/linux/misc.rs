@@ -92,6 +92,11 @@ const PRCTL: &[(i32, Second)] = &[
     (libc::PR_SET_FP_MODE, Second::SetFpMode),
 ];
 
+/// Is it an option that we know?
+pub(super) fn is_known_prctl(option: i32) -> bool {
+    PRCTL.iter().any(|(known, _)| *known == option)
+}
+
 /// `prctl`.
 pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
     let option = a.int(0);

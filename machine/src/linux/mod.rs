@@ -16,6 +16,7 @@ pub mod data;
 mod descriptors;
 pub mod errno;
 mod exec;
+pub mod explain;
 mod files;
 mod fs;
 mod futex;

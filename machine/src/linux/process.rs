@@ -2,6 +2,7 @@
 
 use super::abi::Abi;
 use super::errno::Errno;
+use super::explain::Recorder;
 use super::host;
 use super::misc::Limits;
 use super::path::Sysroot;
@@ -40,6 +41,8 @@ pub struct Config {
     pub catch_deaths: bool,
     /// What to do before another program takes this one's place.
     pub before_exec: Option<ExecHook>,
+    /// Notes what is missing.
+    pub explain: Option<Arc<Recorder>>,
 }
 
 /// The program that was loaded.

@@ -144,6 +144,11 @@ fn valid(abi: &dyn Abi, guest: i32) -> Result<i32, Errno> {
 }
 
 impl Thread {
+    /// Has the guest a handler for the signal?
+    pub(super) fn handles(&self, signal: i32) -> bool {
+        lock(&self.process.signals).get(signal).handler > SIG_IGN
+    }
+
     /// Blocks on the host what the guest blocks.
     pub(super) fn set_host_mask(&self) {
         host::set_mask(self.mask);

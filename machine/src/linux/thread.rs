@@ -125,6 +125,7 @@ impl Thread {
         self.vcpu.cpu_mut().clear_reservation();
         let Some(entry) = process.table.get(number) else {
             process.count_unknown(number);
+            self.explain_number(insn, number);
             return self.finish_syscall(insn, Err(Errno::ENOSYS));
         };
         let args = Args::decode(&*process.abi, self.vcpu.cpu(), entry, &|addr| self.read_long(addr).unwrap_or(0));
@@ -133,6 +134,9 @@ impl Thread {
             process.count_unknown(number);
             Err(Errno::ENOSYS)
         });
+        if let Err(error) = result {
+            self.explain_call(insn, entry.name, &args, error);
+        }
         if let Some(line) = started {
             strace::after(self, entry, &args, result, line);
         }
@@ -154,6 +158,7 @@ impl Thread {
     }
 
     fn trap(&mut self, trap: Trap) {
+        self.explain_trap(trap);
         let cpu = self.vcpu.cpu_mut();
         let raised = self.process.abi.trap_signal(cpu, trap.kind);
         let pc = cpu.pc;
@@ -161,6 +166,7 @@ impl Thread {
     }
 
     fn fault(&mut self, fault: Fault) {
+        self.explain_fault(&fault);
         let abi = Arc::clone(&self.process.abi);
         let mut code = UserEnv::new(Arc::clone(&self.process.mem));
         let address = abi.fault_address(self.vcpu.cpu(), &fault, &mut code);
