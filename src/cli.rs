@@ -1,5 +1,6 @@
 //! The arguments as clap reads them, and what they mean.
 
+use crate::binfmt;
 use crate::error::status;
 use crate::options::{
     DiffOptions, DumpRequest, EngineChoice, HOT, RunOptions, SharedOptions, StatsFormat, parse_code_size, parse_range,
@@ -29,6 +30,9 @@ enum RawCommand {
     Diff(DiffArgs),
     /// Print the instructions of a program
     Disasm(DisasmArgs),
+    /// Have the kernel start guests' programs by emu (binfmt_misc)
+    #[command(after_help = BINFMT_HELP)]
+    Binfmt(BinfmtArgs),
     /// Say what a program is, what it needs, and whether it can be run
     Info {
         /// The ELF file
@@ -140,6 +144,72 @@ struct OptionArgs {
     exec_fd: Option<i32>,
 }
 
+const BINFMT_HELP: &str = "\
+Flags of the entries: P, the program's first argument is kept; O, emu gets the program as an open file, which it may not be \
+able to read, or to find, itself; F, emu is opened now, so that it is there in containers and other root directories, too \
+(where it should be linked statically). With --credentials also C: programs with set-user-ID have their owner's rights.";
+
+#[derive(Debug, Args)]
+#[group(skip)]
+struct BinfmtArgs {
+    #[command(flatten)]
+    action: BinfmtActionArgs,
+    /// The emulator's file, an absolute path [default: this program]
+    #[arg(long, value_name = "FILE")]
+    interpreter: Option<PathBuf>,
+    /// Set-user-ID programs have their owner's rights, and so the emulator has (flag C)
+    #[arg(long)]
+    credentials: bool,
+    /// Which: riscv64, riscv32, mips, mipsel, mipsn32, mipsn32el, mips64, mips64el [default: all]
+    #[arg(value_name = "GUEST")]
+    guests: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct BinfmtActionArgs {
+    /// Print the entries, as for a file in /etc/binfmt.d
+    #[arg(long)]
+    print: bool,
+    /// Register them with the kernel
+    #[arg(long)]
+    install: bool,
+    /// Take them away
+    #[arg(long)]
+    remove: bool,
+}
+
+/// What `emu binfmt` shall do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BinfmtAction {
+    Print,
+    Install,
+    Remove,
+}
+
+/// `emu binfmt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BinfmtOptions {
+    pub(crate) action: BinfmtAction,
+    /// The emulator's file, if it is not this one.
+    pub(crate) interpreter: Option<PathBuf>,
+    /// Flag C.
+    pub(crate) credentials: bool,
+    /// Names; none is all.
+    pub(crate) guests: Vec<String>,
+}
+
+impl BinfmtArgs {
+    fn into_options(self) -> BinfmtOptions {
+        let action = match self.action {
+            BinfmtActionArgs { install: true, .. } => BinfmtAction::Install,
+            BinfmtActionArgs { remove: true, .. } => BinfmtAction::Remove,
+            BinfmtActionArgs { .. } => BinfmtAction::Print,
+        };
+        BinfmtOptions { action, interpreter: self.interpreter, credentials: self.credentials, guests: self.guests }
+    }
+}
+
 #[derive(Debug, Args)]
 struct DisasmArgs {
     /// The ELF file
@@ -173,11 +243,30 @@ pub(crate) enum Command {
         /// The ISA string.
         cpu: Option<String>,
     },
+    /// Tell the kernel, or the user, of the guests.
+    Binfmt(BinfmtOptions),
     /// Describe a file.
     Info {
         /// The file.
         file: PathBuf,
     },
+}
+
+/// What the arguments mean if the kernel has started this process to run a program (binfmt_misc). Options there are none, but for the
+/// sysroot from the environment, which is not believed where the program has more rights than its user.
+pub(crate) fn by_kernel(args: &[OsString]) -> Option<Command> {
+    let start = binfmt::kernel_start(args, binfmt::Told::read())?;
+    let sysroot = std::env::var_os("EMU_SYSROOT").filter(|dir| !start.secure && !dir.is_empty());
+    Some(Command::Run(Box::new(RunOptions {
+        shared: SharedOptions { sysroot: sysroot.map(PathBuf::from), ..SharedOptions::default() },
+        set_env: Vec::new(),
+        unset_env: Vec::new(),
+        argv0: start.argv0,
+        exec_fd: None,
+        binary: start.binary,
+        program: start.program,
+        args: start.args,
+    })))
 }
 
 /// Reads the arguments, the emulator's name first.
@@ -189,6 +278,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         }
         RawCommand::Diff(args) => Command::Run(Box::new(args.into_options()?)),
         RawCommand::Disasm(DisasmArgs { file, range, cpu }) => Command::Disasm { file, range, cpu },
+        RawCommand::Binfmt(args) => Command::Binfmt(args.into_options()),
         RawCommand::Info { file } => Command::Info { file },
     })
 }
@@ -247,6 +337,7 @@ impl OptionArgs {
             unset_env: self.unset_env,
             argv0: self.argv0,
             exec_fd: self.exec_fd,
+            binary: None,
             program: program.into(),
             args: command.collect(),
         })

@@ -21,6 +21,8 @@ pub(crate) struct RunOptions {
     pub(crate) argv0: Option<OsString>,
     /// A descriptor with what execve(2) in the guest hands over, instead of arguments and environment.
     pub(crate) exec_fd: Option<i32>,
+    /// A descriptor with the program's file, from a kernel that has started it (binfmt_misc).
+    pub(crate) binary: Option<i32>,
     /// The program's file.
     pub(crate) program: PathBuf,
     /// Its arguments.
@@ -335,6 +337,7 @@ mod tests {
             unset_env: vec!["B".into()],
             argv0: None,
             exec_fd: None,
+            binary: None,
             program: "x".into(),
             args: vec![],
         };

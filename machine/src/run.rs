@@ -11,15 +11,16 @@ use crate::linux::abi::FrameKind;
 use crate::linux::explain::Recorder;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
-use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
+use crate::linux::{Config, ExecHook, Process, Running, Sysroot, host, vdso};
 use crate::mem::GuestMemory;
 use crate::program::{GuestError, OpenError, ProgramFile};
+use crate::start::{Resolved, resolve};
 use emu_backend_jit::JitError;
 use emu_ir::CpuState;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub enum Start {
         argv: Vec<OsString>,
         /// The whole environment, `NAME=VALUE` each.
         environment: Vec<OsString>,
+        /// A descriptor with the file, where the kernel has opened it (binfmt_misc).
+        binary: Option<i32>,
     },
     /// What a guest's execve(2) left in this descriptor for a new instance of the emulator.
     Handoff(i32),
@@ -110,6 +113,8 @@ pub enum RunError {
     Interpreter { program: PathBuf, interpreter: PathBuf, error: OpenError, sysroot: bool },
     #[error("{}: {error}", program.display())]
     Load { program: PathBuf, error: LoadError },
+    #[error("{}: a script that cannot be run: {why}", path.display())]
+    Script { path: PathBuf, why: &'static str },
     #[error("the sysroot {} is no directory", .0.display())]
     Sysroot(PathBuf),
     #[error("the descriptor of --exec-fd holds no program: {0}")]
@@ -134,18 +139,6 @@ fn hint(sysroot: bool) -> &'static str {
     }
 }
 
-/// A start with all names resolved.
-struct Resolved {
-    /// As the user names it, for messages.
-    named: PathBuf,
-    /// An absolute path of the host.
-    host_path: PathBuf,
-    /// As the guest names it.
-    path: Vec<u8>,
-    argv: Vec<CString>,
-    envp: Vec<CString>,
-}
-
 /// Runs a program to its end, which is the end of this process. Call it on the main thread.
 ///
 /// # Errors
@@ -156,8 +149,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         return Err(RunError::Sysroot(root.clone()));
     }
     let sysroot = Sysroot::new(config.sysroot.clone());
-    let resolved = resolve(config.start, &sysroot)?;
-    let program = ProgramFile::open_supported(&resolved.named)?;
+    let (resolved, program) = resolve(config.start, &sysroot)?;
     let interpreter = open_interpreter(&program, &sysroot)?;
     let choice = guest::choose(&program.image, interpreter.as_ref().map(|i| &i.image), config.cpu.as_deref())?;
     let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
@@ -168,7 +160,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     abi.set_sp(&mut cpu, loaded.sp);
 
     let isa = guest.name();
-    let explain = config.explain.map(|file| Recorder::new(file, Arc::clone(&guest), &resolved.named));
+    let explain = config.explain.map(|file| Recorder::new(file, Arc::clone(&guest), &program.path));
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
     let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
     let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
@@ -195,6 +187,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         stack_top: loaded.args.start,
         host_path: resolved.host_path,
         path: resolved.path,
+        exec_fn: resolved.exec_fn,
         argv: resolved.argv,
         envp: resolved.envp,
         sigreturn,
@@ -229,27 +222,6 @@ fn all_hooks(
             session.end();
         }
     }))
-}
-
-/// Finds the program: as the user names it, else in the sysroot.
-fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
-    match start {
-        Start::Handoff(fd) => {
-            let Handoff { host_path, path, argv, envp, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
-            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp })
-        }
-        Start::Program { path, argv, environment } => {
-            let inside = (path.is_absolute() && !path.exists()).then(|| sysroot.locate(&path, true));
-            let found = inside.filter(|p| p.exists()).unwrap_or(path);
-            let host_path = found.canonicalize().unwrap_or_else(|_| found.clone());
-            let path = sysroot.to_guest(&host_path).into_os_string().into_vec();
-            Ok(Resolved { named: found, host_path, path, argv: c_strings(argv)?, envp: c_strings(environment)? })
-        }
-    }
-}
-
-fn c_strings(strings: Vec<OsString>) -> Result<Vec<CString>, RunError> {
-    strings.into_iter().map(|s| CString::new(s.into_vec()).map_err(|_| RunError::Nul)).collect()
 }
 
 /// Opens what the program's PT_INTERP names.
@@ -291,7 +263,7 @@ fn load_all(
         interpreter: interpreter.map(part),
         argv: &argv,
         envp: &envp,
-        exec_fn: &resolved.path,
+        exec_fn: &resolved.exec_fn,
         aux: &aux,
         stack_size: stack_size(),
     };
@@ -306,7 +278,8 @@ fn ids() -> AuxInfo {
     let mut random = [0; 16];
     // Without it the guest's canaries are weak, and it runs all the same.
     let _ = host::call(libc::SYS_getrandom, &[host::Arg::output(&mut random), 16.into(), 0.into()]);
-    AuxInfo { random, uid, euid, gid, egid, ..AuxInfo::default() }
+    let secure = host::auxiliary(libc::AT_SECURE).is_some_and(|secure| secure != 0);
+    AuxInfo { random, uid, euid, gid, egid, secure, ..AuxInfo::default() }
 }
 
 /// The soft RLIMIT_STACK.

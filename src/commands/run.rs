@@ -20,6 +20,10 @@ pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     start_log(options.shared.verbose)?;
     diff::begin(&mut options.shared)?;
     let begun = begin_explain(&mut options.shared)?;
+    // The guest may change its working directory, and what it executes needs the sysroot, too.
+    if let Some(sysroot) = &mut options.shared.sysroot {
+        *sysroot = std::path::absolute(&sysroot).map_err(Error::emulator)?;
+    }
     let start = match options.exec_fd {
         Some(fd) => Start::Handoff(fd),
         None => new_start(&options),
@@ -38,6 +42,7 @@ fn new_start(options: &RunOptions) -> Start {
         path: options.program.clone(),
         argv: std::iter::once(argv0).chain(options.args.iter().cloned()).collect(),
         environment: options.environment(std::env::vars_os()),
+        binary: options.binary,
     }
 }
 

@@ -38,6 +38,7 @@ mod proc;
 mod process;
 mod procfs;
 mod remote;
+pub(crate) mod script;
 mod siginfo;
 mod signal;
 pub mod stack;

@@ -52,6 +52,8 @@ pub struct Running {
     pub host_path: PathBuf,
     /// Its file as the guest names it (`/proc/self/exe`).
     pub path: Vec<u8>,
+    /// The name by which it, or the script that it runs, was executed.
+    pub exec_fn: Vec<u8>,
     /// Arguments.
     pub argv: Vec<CString>,
     /// Environment.
@@ -138,9 +140,9 @@ impl Process {
         host::exit_process(0)
     }
 
-    /// Names the thread as the kernel does: after the program's file.
+    /// Names the thread as the kernel does: after what was executed.
     fn take_name(&self) {
-        let base = self.program.path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let base = self.program.exec_fn.rsplit(|&b| b == b'/').next().unwrap_or_default();
         let mut name = [0u8; 16];
         let len = base.len().min(15);
         name[..len].copy_from_slice(&base[..len]);
