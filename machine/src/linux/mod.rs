@@ -12,6 +12,7 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+mod core;
 pub mod data;
 mod descriptors;
 pub mod errno;

@@ -1,6 +1,7 @@
 //! What the threads of a guest process share, and how threads begin and end.
 
 use super::abi::Abi;
+use super::core::Stop;
 use super::errno::Errno;
 use super::explain::Recorder;
 use super::host;
@@ -84,6 +85,8 @@ pub struct Process {
     cwd_inside: AtomicBool,
     unknown: Mutex<BTreeMap<u32, u64>>,
     pub(super) limits: Mutex<Limits>,
+    /// Threads that have stopped for a core file.
+    pub(super) stop: Stop,
     /// System V segments that are attached: address and size.
     pub(super) segments: Mutex<BTreeMap<u64, u64>>,
     /// Status that the first thread ended with.
@@ -121,6 +124,7 @@ impl Process {
             cwd_inside: AtomicBool::new(cwd_inside),
             unknown: Mutex::default(),
             limits: Mutex::new(Limits::inherited()),
+            stop: Stop::default(),
             segments: Mutex::default(),
             leader_status: AtomicI32::new(0),
             mem,
@@ -136,7 +140,9 @@ impl Process {
         super::exec::restore_start_state();
         self.take_name();
         self.enlist(host::tid());
-        Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS).run();
+        let mut thread = Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS);
+        thread.prepare_for_core();
+        thread.run();
         host::exit_process(0)
     }
 
@@ -163,6 +169,7 @@ impl Process {
             cwd_inside: AtomicBool::new(self.cwd_is_inside()),
             unknown: Mutex::default(),
             limits: Mutex::new(lock(&self.limits).clone()),
+            stop: Stop::default(),
             segments: Mutex::new(lock(&self.segments).clone()),
             leader_status: AtomicI32::new(0),
         })
@@ -185,6 +192,7 @@ impl Process {
             if in_child {
                 threads.live.clear();
                 threads.live.insert(host::tid(), Live { robust: 0 });
+                self.stop.reset();
             }
             drop((threads, guards));
             in_child
@@ -224,6 +232,11 @@ impl Process {
         lock(&self.threads).live.len()
     }
 
+    /// The threads' ids.
+    pub(super) fn thread_ids(&self) -> Vec<i32> {
+        lock(&self.threads).live.keys().copied().collect()
+    }
+
     /// Is the working directory in the sysroot?
     pub(super) fn cwd_is_inside(&self) -> bool {
         self.cwd_inside.load(Ordering::Relaxed)
@@ -255,6 +268,7 @@ impl Process {
 
     /// Ends the process with all its threads.
     pub(super) fn exit(&self, status: i32) -> ! {
+        self.wait_for_core();
         self.release_robust_lists();
         if let Some(hook) = &self.config.on_exit {
             hook(status);
