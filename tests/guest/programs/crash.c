@@ -57,6 +57,15 @@ __attribute__((noinline)) void crashes(volatile int *where, long rounds)
 #endif
 }
 
+static void illegal(void)
+{
+#if defined __riscv
+    __asm__ volatile(".word 0");
+#else
+    __builtin_trap();
+#endif
+}
+
 __attribute__((noinline)) static void outer(const char *how)
 {
     if (!strcmp(how, "segv"))
@@ -66,7 +75,7 @@ __attribute__((noinline)) static void outer(const char *how)
     else if (!strcmp(how, "abort"))
         abort();
     else if (!strcmp(how, "ill"))
-        __builtin_trap();
+        illegal();
     else
         raise(!strcmp(how, "trap") ? SIGTRAP : !strcmp(how, "fpe") ? SIGFPE : !strcmp(how, "quit") ? SIGQUIT : SIGTERM);
     failures++;

@@ -163,7 +163,11 @@ pub(super) fn core_registers(abi: &Mips, cpu: &CpuState, address: u64) -> Vec<u8
     registers.resize(COUNT, 0);
     let mut w = Writer::new(abi.layout());
     for register in registers {
-        if abi.kind == Kind::O32 { w.u32(register as u32) } else { w.u64(register) };
+        if abi.kind == Kind::O32 {
+            w.u32(register as u32)
+        } else {
+            w.u64(register)
+        };
     }
     w.finish()
 }
