@@ -305,22 +305,30 @@ fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult
     let Target { host, file, exec_fn, argv, .. } = target;
     let handoff = Handoff { host_path: host, exec_fn, file: file.as_raw_fd(), argv, envp, mask: t.mask };
     let bytes = handoff.encode();
-    let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"exec"), 0.into()])?;
+    let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"exec"), libc::MFD_CLOEXEC.into()])?;
     let written = host::call(libc::SYS_pwrite64, &[fd.into(), Arg::input(&bytes), bytes.len().into(), 0.into()]);
-    let program = c_string(handoff.host_path.clone())?;
-    let direct = (program.clone(), handoff.argv.clone(), handoff.envp.clone());
-    // A vfork child's memory is its parent's: what is still allocated when it executes would be lost.
-    drop((handoff, bytes));
-    t.scratch = emulator_arguments(t, fd, program)?;
-    let split = t.scratch.iter().position(|s| s.is_empty()).unwrap_or(t.scratch.len());
+    let Handoff { host_path, argv, envp, .. } = handoff;
+    let program = c_string(host_path)?;
+    drop(bytes);
+    // A vfork child's memory is its parent's: what is still allocated when it executes would be lost, but for this.
+    t.scratch = emulator_arguments(t, fd, program.clone())?;
+    let own = t.scratch.len();
+    t.scratch.push(program);
+    let arguments = own + 1..own + 1 + argv.len();
+    t.scratch.extend(argv);
+    t.scratch.extend(envp);
     let result = written.and_then(|_| quiet(t)).map(|changed| {
         t.release_robust_list();
         t.process.allow_core(true);
-        let stays = host::call(libc::SYS_fcntl, &[file.as_raw_fd().into(), libc::F_SETFD.into(), 0.into()]);
-        debug_assert!(stays.is_ok(), "it is open");
         let strings: Vec<&CStr> = t.scratch.iter().map(CString::as_c_str).collect();
-        let error = host::execve(c"/proc/self/exe", &strings[..split], &strings[split + 1..]);
-        let error = if error == Errno::ENOENT { by_the_kernel(t, &direct) } else { error };
+        let split = strings.iter().position(|s| s.is_empty()).unwrap_or(own);
+        let descriptors = [fd as i32, file.as_raw_fd()];
+        close_on_exec(descriptors, false);
+        let mut error = host::execve(c"/proc/self/exe", &strings[..split], &strings[split + 1..own]);
+        if error == Errno::ENOENT {
+            close_on_exec(descriptors, true);
+            error = by_the_kernel(t, strings[own], &strings[arguments.clone()], &strings[arguments.end..]);
+        }
         t.process.allow_core(false);
         resume(t, changed);
         error
@@ -329,12 +337,17 @@ fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult
     Err(result.unwrap_or_else(|e| e))
 }
 
+fn close_on_exec(descriptors: [i32; 2], close: bool) {
+    for fd in descriptors {
+        let done = host::call(libc::SYS_fcntl, &[fd.into(), libc::F_SETFD.into(), i32::from(close).into()]);
+        debug_assert!(done.is_ok(), "it is open");
+    }
+}
+
 /// The emulator does not reach its own file, as in a root directory without `/proc`: if it is registered with binfmt_misc, the kernel does.
-fn by_the_kernel(t: &Thread, (path, argv, envp): &(CString, Vec<CString>, Vec<CString>)) -> Errno {
+fn by_the_kernel(t: &Thread, path: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
     let mask = host::set_mask_exactly(t.mask);
-    let argv: Vec<&CStr> = argv.iter().map(CString::as_c_str).collect();
-    let envp: Vec<&CStr> = envp.iter().map(CString::as_c_str).collect();
-    let error = host::execve(path, &argv, &envp);
+    let error = host::execve(path, argv, envp);
     host::set_mask_exactly(mask);
     // Without such an entry the first answer stands.
     if error == Errno::ENOEXEC { Errno::ENOENT } else { error }
