@@ -1,5 +1,6 @@
 //! The arguments as clap reads them, and what they mean.
 
+use crate::binfmt;
 use crate::error::status;
 use crate::options::{
     DiffOptions, DumpRequest, EngineChoice, HOT, LimitOptions, RunOptions, SharedOptions, StatsFormat, parse_code_size,
@@ -32,6 +33,9 @@ enum RawCommand {
     Diff(DiffArgs),
     /// Print the instructions of a program
     Disasm(DisasmArgs),
+    /// Have the kernel start guests' programs by emu (binfmt_misc)
+    #[command(after_help = BINFMT_HELP)]
+    Binfmt(BinfmtArgs),
     /// Say what a program is, what it needs, and whether it can be run
     Info {
         /// The ELF file
@@ -131,12 +135,84 @@ struct OptionArgs {
     stats: Option<StatsFormat>,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Say at the end what the program and its children asked for that is missing: system calls, options, instructions
+    #[arg(long)]
+    explain: bool,
+    /// The file by which the processes of this run know each other
+    #[arg(long, hide = true, value_name = "FILE")]
+    explain_file: Option<PathBuf>,
     /// Log what the emulator does to the standard error; twice for more
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Take arguments and environment from this descriptor: how a guest's execve starts a new instance
     #[arg(long, hide = true, value_name = "FD")]
     exec_fd: Option<i32>,
+}
+
+const BINFMT_HELP: &str = "\
+Flags of the entries: P, the program's first argument is kept; O, emu gets the program as an open file, which it may not be \
+able to read, or to find, itself; F, emu is opened now, so that it is there in containers and other root directories, too \
+(where it should be linked statically). With --credentials also C: programs with set-user-ID have their owner's rights.";
+
+#[derive(Debug, Args)]
+#[group(skip)]
+struct BinfmtArgs {
+    #[command(flatten)]
+    action: BinfmtActionArgs,
+    /// The emulator's file, an absolute path [default: this program]
+    #[arg(long, value_name = "FILE")]
+    interpreter: Option<PathBuf>,
+    /// Set-user-ID programs have their owner's rights, and so the emulator has (flag C)
+    #[arg(long)]
+    credentials: bool,
+    /// Which: riscv64, riscv32, mips, mipsel, mipsn32, mipsn32el, mips64, mips64el [default: all]
+    #[arg(value_name = "GUEST")]
+    guests: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct BinfmtActionArgs {
+    /// Print the entries, as for a file in /etc/binfmt.d
+    #[arg(long)]
+    print: bool,
+    /// Register them with the kernel
+    #[arg(long)]
+    install: bool,
+    /// Take them away
+    #[arg(long)]
+    remove: bool,
+}
+
+/// What `emu binfmt` shall do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BinfmtAction {
+    Print,
+    Install,
+    Remove,
+}
+
+/// `emu binfmt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BinfmtOptions {
+    pub(crate) action: BinfmtAction,
+    /// The emulator's file, if it is not this one.
+    pub(crate) interpreter: Option<PathBuf>,
+    /// Flag C.
+    pub(crate) credentials: bool,
+    /// Names; none is all.
+    pub(crate) guests: Vec<String>,
+}
+
+impl BinfmtArgs {
+    fn into_options(self) -> BinfmtOptions {
+        let action = match self.action {
+            BinfmtActionArgs { install: true, .. } => BinfmtAction::Install,
+            BinfmtActionArgs { remove: true, .. } => BinfmtAction::Remove,
+            BinfmtActionArgs { .. } => BinfmtAction::Print,
+        };
+        BinfmtOptions { action, interpreter: self.interpreter, credentials: self.credentials, guests: self.guests }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -194,11 +270,30 @@ pub(crate) enum Command {
         /// The ISA string.
         cpu: Option<String>,
     },
+    /// Tell the kernel, or the user, of the guests.
+    Binfmt(BinfmtOptions),
     /// Describe a file.
     Info {
         /// The file.
         file: PathBuf,
     },
+}
+
+/// What the arguments mean if the kernel has started this process to run a program (binfmt_misc). Options there are none, but for the
+/// sysroot from the environment, which is not believed where the program has more rights than its user.
+pub(crate) fn by_kernel(args: &[OsString]) -> Option<Command> {
+    let start = binfmt::kernel_start(args, binfmt::Told::read())?;
+    let sysroot = std::env::var_os("EMU_SYSROOT").filter(|dir| !start.secure && !dir.is_empty());
+    Some(Command::Run(Box::new(RunOptions {
+        shared: SharedOptions { sysroot: sysroot.map(PathBuf::from), ..SharedOptions::default() },
+        set_env: Vec::new(),
+        unset_env: Vec::new(),
+        argv0: start.argv0,
+        exec_fd: None,
+        binary: start.binary,
+        program: start.program,
+        args: start.args,
+    })))
 }
 
 /// Reads the arguments, the emulator's name first.
@@ -210,6 +305,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         }
         RawCommand::Diff(args) => Command::Run(Box::new(args.into_options()?)),
         RawCommand::Disasm(DisasmArgs { file, range, cpu }) => Command::Disasm { file, range, cpu },
+        RawCommand::Binfmt(args) => Command::Binfmt(args.into_options()),
         RawCommand::Info { file } => Command::Info { file },
     })
 }
@@ -260,6 +356,8 @@ impl OptionArgs {
             dumps: self.dump,
             perf_map: self.perf_map,
             stats: self.stats,
+            explain: self.explain,
+            explain_file: self.explain_file,
             verbose: self.verbose,
             limits: self.limits.into_options(),
             diff,
@@ -270,6 +368,7 @@ impl OptionArgs {
             unset_env: self.unset_env,
             argv0: self.argv0,
             exec_fd: self.exec_fd,
+            binary: None,
             program: program.into(),
             args: command.collect(),
         })
@@ -343,6 +442,7 @@ mod tests {
             "ir=0x1..0x2",
             "--dump=host",
             "--perf-map",
+            "--explain",
             "--stats",
             "-vv",
             "p",
@@ -351,7 +451,7 @@ mod tests {
         assert_eq!((o.unset_env, o.argv0), (vec!["C".into()], Some("-sh".into())));
         assert_eq!((o.shared.cpu.as_deref(), o.shared.engine), (Some("rv64gc"), EngineChoice::Jit));
         assert_eq!((o.shared.stats, o.shared.verbose, o.shared.strace), (Some(StatsFormat::Text), 2, true));
-        assert!(o.shared.perf_map);
+        assert!(o.shared.perf_map && o.shared.explain);
         assert_eq!(o.shared.code_cache, Some(4 << 20));
         assert_eq!(o.shared.dumps[0], DumpRequest { kind: DumpKind::Ir, range: Some(1..2) });
     }
@@ -381,10 +481,11 @@ mod tests {
 
     #[test]
     fn options_read_back() {
-        let lines: [&[&str]; 5] = [
+        let lines: [&[&str]; 6] = [
             &["p"],
             &["-L", "/a b", "-E", "A=b=c", "-U", "X", "--argv0", "", "p", "-x", "--"],
             &["--cpu", "rv32gc", "--engine", "interp", "--strace", "--stats=json", "-v", "--exec-fd=5", "--", "-p"],
+            &["--explain", "--explain-file", "/a b", "p"],
             &["--dump", "insn", "--dump", "clif=0x10..0x20", "--perf-map", "--stats", "-vv", "--code-cache=300K", "p"],
             &["--fuel=1G", "--timeout=2m", "--memory=1G", "--processes=7", "--file-size=0", "--run-session=/x", "p"],
         ];

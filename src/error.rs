@@ -59,7 +59,7 @@ impl From<RunError> for Error {
         match error {
             RunError::Open(error) => error.into(),
             RunError::Guest(error) => error.into(),
-            RunError::Interpreter { .. } | RunError::Load { .. } => {
+            RunError::Interpreter { .. } | RunError::Script { .. } | RunError::Load { .. } => {
                 Error { status: status::NOT_RUNNABLE, line: error.to_string() }
             }
             RunError::Sysroot { .. }

@@ -4,6 +4,7 @@
 //! library of the workspace reads either.
 #![forbid(unsafe_code)]
 
+mod binfmt;
 mod cli;
 mod commands;
 mod dump;
@@ -12,10 +13,12 @@ mod options;
 mod perf_map;
 mod stats;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os()) {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match cli::by_kernel(&args).map_or_else(|| cli::parse(args), Ok) {
         Ok(command) => commands::execute(command).unwrap_or_else(|error| error.report()),
         Err(refusal) => cli::report(&refusal),
     }

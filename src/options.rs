@@ -23,6 +23,8 @@ pub(crate) struct RunOptions {
     pub(crate) argv0: Option<OsString>,
     /// A descriptor with what execve(2) in the guest hands over, instead of arguments and environment.
     pub(crate) exec_fd: Option<i32>,
+    /// A descriptor with the program's file, from a kernel that has started it (binfmt_misc).
+    pub(crate) binary: Option<i32>,
     /// The program's file.
     pub(crate) program: PathBuf,
     /// Its arguments.
@@ -48,6 +50,10 @@ pub(crate) struct SharedOptions {
     pub(crate) perf_map: bool,
     /// Numbers at the end.
     pub(crate) stats: Option<StatsFormat>,
+    /// Tell at the end what was missing.
+    pub(crate) explain: bool,
+    /// The file for that, in all but the run's first process.
+    pub(crate) explain_file: Option<PathBuf>,
     /// How often `-v` was given.
     pub(crate) verbose: u8,
     /// Both engines, compared: `emu diff`.
@@ -301,6 +307,8 @@ impl SharedOptions {
             None => {}
         }
         args.extend(self.strace.then(|| "--strace".into()));
+        args.extend(self.explain.then(|| "--explain".into()));
+        args.extend(self.explain_file.iter().map(|file| joined("--explain-file", file.as_os_str())));
         args.extend(self.perf_map.then(|| "--perf-map".into()));
         args.extend((0..self.verbose).map(|_| "-v".into()));
         args.extend(self.diff.iter().flat_map(DiffOptions::to_args));
@@ -394,6 +402,7 @@ mod tests {
             unset_env: vec!["B".into()],
             argv0: None,
             exec_fd: None,
+            binary: None,
             program: "x".into(),
             args: vec![],
         };

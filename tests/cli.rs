@@ -147,6 +147,39 @@ fn arguments_and_environment_reach_the_guest() {
 }
 
 #[test]
+fn scripts_are_run_by_their_interpreters() {
+    let dir = Scratch::new("scripts");
+    let root = dir.0.join("root");
+    fs::create_dir_all(root.join("bin")).unwrap();
+    let strings = dir.file("root/bin/strings", &elf(RISCV, STRINGS, None));
+    fs::set_permissions(&strings, fs::Permissions::from_mode(0o755)).unwrap();
+    let root_option = ["-L", root.to_str().unwrap(), "-U", "PATH", "-E", "LAST=1"];
+    // In the sysroot, with one argument; the script's own name and arguments follow, and the name is AT_EXECFN.
+    let script = dir.file("script", b"#! /bin/strings -a b \n");
+    let out = emu(&[&["run"], &root_option[..], &[script.to_str().unwrap(), "x"]].concat());
+    let name = script.to_str().unwrap();
+    let told = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(told.starts_with(&format!("/bin/strings\0-a b\0{name}\0x\0")), "{told:?}");
+    assert!(told.trim_end_matches('\0').ends_with(&format!("LAST=1\0{name}")), "{told:?}");
+    // A script whose interpreter is a script, and so on: five times.
+    let mut chain = script.clone();
+    for level in 2..=6 {
+        let text = format!("#!{}\n", chain.display());
+        fs::set_permissions(&chain, fs::Permissions::from_mode(0o755)).unwrap();
+        chain = dir.file(&format!("script{level}"), text.as_bytes());
+        let out = emu(&[&["run"], &root_option[..], &[chain.to_str().unwrap()]].concat());
+        if level <= 5 {
+            assert!(out.status.success(), "{out:?}");
+        } else {
+            refused(&out, 126, "its interpreter is a script, whose interpreter is one, and so on");
+        }
+    }
+    // An interpreter has to be executable; the first file is the user's responsibility.
+    fs::set_permissions(&strings, fs::Permissions::from_mode(0o644)).unwrap();
+    refused(&emu(&["run", "-L", root.to_str().unwrap(), name]), 126, "its interpreter /bin/strings cannot be used");
+}
+
+#[test]
 fn what_cannot_be_run_is_told_in_a_line() {
     let dir = Scratch::new("refused");
     let file = |name: &str, bytes: &[u8]| dir.file(name, bytes);
@@ -156,7 +189,13 @@ fn what_cannot_be_run_is_told_in_a_line() {
     refused(&run(&[], Path::new("/dev/null")), 126, "is not a regular file");
     refused(&run(&[], &file("empty", b"")), 126, "not an ELF file");
     refused(&run(&[], &file("text", b"hello\n")), 126, "not an ELF file");
-    refused(&run(&[], &file("script", b"#!/bin/sh -e\nexit\n")), 126, "a script; run its interpreter /bin/sh -e");
+    refused(
+        &run(&[], &file("script", b"#!/bin/sh -e\nexit\n")),
+        126,
+        "its interpreter /bin/sh cannot be used (/bin/sh: not supp",
+    );
+    refused(&run(&[], &file("nameless", b"#! \n")), 126, "its first line names no interpreter");
+    refused(&run(&[], &file("absent", b"#!/none -e\n")), 126, "its interpreter /none is missing; give the directory");
     refused(&run(&[], &file("x86", &elf(X86_64, EXIT_42, None))), 126, "machine 62 is neither RISC-V nor MIPS");
     let dynamic = file("dynamic", &elf(RISCV, EXIT_42, Some("/lib/ld-none.so")));
     refused(&run(&[], &dynamic), 126, "its interpreter /lib/ld-none.so is missing; give the directory");

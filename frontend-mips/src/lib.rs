@@ -35,6 +35,7 @@ pub mod fcsr;
 pub mod fields;
 mod index;
 pub mod lower;
+mod missing;
 pub mod regs;
 pub mod table;
 pub mod translate;
@@ -111,5 +112,15 @@ impl Guest for Mips {
             None => disasm::unknown(word),
         };
         Ok((text, 4))
+    }
+
+    fn missing(&self, word: u32) -> Option<String> {
+        let found = |release| Index::new(&Config::new(release)).find(word).map(|def| (def.name, release));
+        let elsewhere = Release::all().find_map(found).filter(|_| self.decode(word).is_none());
+        let lacking = elsewhere
+            .map(|(name, release)| format!("{name} of {}, which {} lacks (see --cpu)", release.name(), self.config));
+        let extension = missing::extension(word).map(str::to_owned);
+        // Release 6 has given opcodes to other instructions.
+        if self.config.release.is_r6() { lacking.or(extension) } else { extension.or(lacking) }
     }
 }

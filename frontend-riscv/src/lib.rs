@@ -32,6 +32,7 @@ pub mod disasm;
 pub mod fields;
 mod index;
 pub mod lower;
+mod missing;
 pub mod regs;
 pub mod table;
 pub mod translate;
@@ -100,5 +101,12 @@ impl Guest for Riscv {
             None => disasm::unknown(word, len),
         };
         Ok((text, len))
+    }
+
+    fn missing(&self, word: u32) -> Option<String> {
+        let here = |_: &&table::InsnDef| self.decode(word).is_none();
+        let elsewhere = Index::new(&Config::max(self.config.xlen)).find(word).filter(here);
+        let lacking = elsewhere.map(|def| format!("{}, which {} lacks (see --cpu)", def.name, self.config));
+        lacking.or_else(|| missing::extension(word).map(str::to_owned))
     }
 }

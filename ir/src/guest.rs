@@ -179,4 +179,8 @@ pub trait Guest: Send + Sync {
     /// # Errors
     /// The fault of fetching it.
     fn disassemble(&self, pc: u64, code: &mut dyn Fetch) -> Result<(String, u8), Fault>;
+    /// Which extension an illegal instruction belongs to, for people; `None` if the encoding does not say.
+    fn missing(&self, _word: u32) -> Option<String> {
+        None
+    }
 }

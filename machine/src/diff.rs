@@ -51,7 +51,9 @@ pub(crate) struct Session {
 }
 
 /// Where messages go: the standard error, as it was at the start. Programs close theirs before they end.
-struct Messages {
+pub(crate) struct Messages {
+    /// Who speaks.
+    name: &'static str,
     copy: Option<File>,
     is: Option<(u64, u64)>,
 }
@@ -60,11 +62,11 @@ impl Messages {
     /// Out of the way of the descriptors that a guest counts on.
     const DESCRIPTOR: i32 = 900;
 
-    fn new() -> Messages {
+    pub(crate) fn new(name: &'static str) -> Messages {
         let args = [2.into(), libc::F_DUPFD_CLOEXEC.into(), Messages::DESCRIPTOR.into()];
         let copy = host::call(libc::SYS_fcntl, &args).ok().map(|fd| host::own_file(fd as i32));
         let is = copy.as_ref().and_then(Messages::identity);
-        Messages { copy, is }
+        Messages { name, copy, is }
     }
 
     fn identity(file: &File) -> Option<(u64, u64)> {
@@ -72,8 +74,8 @@ impl Messages {
     }
 
     /// Prints at once, so that processes do not mix their lines.
-    fn say(&self, text: &str) {
-        let text = format!("emu diff: {text}");
+    pub(crate) fn say(&self, text: &str) {
+        let text = format!("{}: {text}", self.name);
         // The guest may have closed this one as well, and even have another file there.
         let copy = self.copy.as_ref().filter(|file| self.is.is_some() && Messages::identity(file) == self.is);
         let said = copy.is_some_and(|mut file| file.write_all(text.as_bytes()).is_ok());
@@ -95,7 +97,12 @@ struct Summary {
 impl Session {
     pub(crate) fn new(config: DiffConfig, engine: &Engine, program: &Path) -> Arc<Session> {
         let counts = engine.lockstep_counts().unwrap_or_default();
-        Arc::new(Session { config, counts, program: program.display().to_string(), messages: Messages::new() })
+        Arc::new(Session {
+            config,
+            counts,
+            program: program.display().to_string(),
+            messages: Messages::new("emu diff"),
+        })
     }
 
     /// Adds a line to the session's file. Without the file the session is over, and nobody reads it.

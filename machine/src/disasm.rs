@@ -94,6 +94,12 @@ fn sections_and_labels(data: &[u8]) -> (Vec<Range<u64>>, BTreeMap<u64, String>) 
     (ranges, labels)
 }
 
+/// The function at or before an address of an ELF file, and the distance from it.
+pub(crate) fn nearest_symbol(data: &[u8], addr: u64) -> Option<(String, u64)> {
+    let (_, labels) = sections_and_labels(data);
+    labels.range(..=addr).next_back().map(|(start, name)| (name.clone(), addr - start))
+}
+
 /// The file's bytes at their addresses, as a decoder reads them.
 struct FileCode<'l, 'a> {
     listing: &'l Listing<'a>,

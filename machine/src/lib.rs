@@ -20,5 +20,6 @@ pub mod linux;
 pub mod mem;
 pub mod program;
 pub mod run;
+mod start;
 
 pub use emu_ir as ir;

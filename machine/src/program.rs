@@ -63,8 +63,16 @@ impl ProgramFile {
     /// # Errors
     /// [`OpenError`], never [`OpenError::Unsupported`].
     pub fn open(path: &Path) -> Result<ProgramFile, OpenError> {
+        let file = File::open(path).map_err(|error| OpenError::Io { path: path.to_owned(), error })?;
+        ProgramFile::of(path, file)
+    }
+
+    /// The ELF file `file`, of any machine, which messages call `path`.
+    ///
+    /// # Errors
+    /// [`OpenError`], never [`OpenError::Unsupported`].
+    pub fn of(path: &Path, file: File) -> Result<ProgramFile, OpenError> {
         let io = |error| OpenError::Io { path: path.to_owned(), error };
-        let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if metadata.is_dir() {
             return Err(OpenError::Directory(path.to_owned()));
@@ -95,10 +103,17 @@ impl ProgramFile {
     /// # Errors
     /// [`OpenError`].
     pub fn open_supported(path: &Path) -> Result<ProgramFile, OpenError> {
-        let program = ProgramFile::open(path)?;
-        match program.image.unsupported() {
-            Some(why) => Err(OpenError::Unsupported { path: path.to_owned(), why }),
-            None => Ok(program),
+        ProgramFile::open(path)?.supported()
+    }
+
+    /// Itself, if this emulator can run it.
+    ///
+    /// # Errors
+    /// [`OpenError::Unsupported`].
+    pub fn supported(self) -> Result<ProgramFile, OpenError> {
+        match self.image.unsupported() {
+            Some(why) => Err(OpenError::Unsupported { path: self.path, why }),
+            None => Ok(self),
         }
     }
 }

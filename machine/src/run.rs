@@ -9,17 +9,19 @@ use crate::engine::{Engine, EngineConfig, EngineStats, EngineVcpu, FuelSource, O
 use crate::guest::{self, Choice};
 use crate::limits;
 use crate::linux::abi::FrameKind;
+use crate::linux::explain::Recorder;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
-use crate::linux::{Config, ExecHook, Handoff, Inherited, Process, Running, Sysroot, host, vdso};
+use crate::linux::{Config, ExecHook, Process, Running, Sysroot, host, vdso};
 use crate::mem::{GuestMemory, MemoryLimits};
 use crate::program::{GuestError, OpenError, ProgramFile};
+use crate::start::{Resolved, resolve};
 use emu_backend_jit::JitError;
 use emu_ir::CpuState;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -35,6 +37,8 @@ pub enum Start {
         argv: Vec<OsString>,
         /// The whole environment, `NAME=VALUE` each.
         environment: Vec<OsString>,
+        /// A descriptor with the file, where the kernel has opened it (binfmt_misc).
+        binary: Option<i32>,
     },
     /// What a guest's execve(2) left in this descriptor for a new instance of the emulator.
     Handoff(i32),
@@ -74,6 +78,8 @@ pub struct RunConfig {
     pub reexec: Vec<OsString>,
     /// Sees translated code.
     pub observer: Option<Arc<dyn Observer>>,
+    /// The file of a run's report of what is missing ([`crate::linux::explain`]).
+    pub explain: Option<PathBuf>,
     /// Called at the end.
     pub on_exit: Option<ExitHook>,
     /// Both engines run the program and are compared.
@@ -95,6 +101,7 @@ impl RunConfig {
             strace: false,
             reexec: Vec::new(),
             observer: None,
+            explain: None,
             on_exit: None,
             diff: None,
             limits: limits::RunLimits::default(),
@@ -115,6 +122,8 @@ pub enum RunError {
     Interpreter { program: PathBuf, interpreter: PathBuf, error: OpenError, sysroot: bool },
     #[error("{}: {error}", program.display())]
     Load { program: PathBuf, error: LoadError },
+    #[error("{}: a script that cannot be run: {why}", path.display())]
+    Script { path: PathBuf, why: &'static str },
     #[error("the sysroot {} is no directory", .0.display())]
     Sysroot(PathBuf),
     #[error("the descriptor of --exec-fd holds no program: {0}")]
@@ -139,19 +148,6 @@ fn hint(sysroot: bool) -> &'static str {
     }
 }
 
-/// A start with all names resolved.
-struct Resolved {
-    /// As the user names it, for messages.
-    named: PathBuf,
-    /// An absolute path of the host.
-    host_path: PathBuf,
-    /// As the guest names it.
-    path: Vec<u8>,
-    argv: Vec<CString>,
-    envp: Vec<CString>,
-    inherited: Inherited,
-}
-
 /// Runs a program to its end, which is the end of this process. Call it on the main thread.
 ///
 /// # Errors
@@ -162,8 +158,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         return Err(RunError::Sysroot(root.clone()));
     }
     let sysroot = Sysroot::new(config.sysroot.clone());
-    let resolved = resolve(config.start, &sysroot)?;
-    let program = ProgramFile::open_supported(&resolved.named)?;
+    let (resolved, program) = resolve(config.start, &sysroot)?;
     let interpreter = open_interpreter(&program, &sysroot)?;
     let choice = guest::choose(&program.image, interpreter.as_ref().map(|i| &i.image), config.cpu.as_deref())?;
     let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
@@ -177,6 +172,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     abi.set_sp(&mut cpu, loaded.sp);
 
     let isa = guest.name();
+    let explain = config.explain.map(|file| Recorder::new(file, Arc::clone(&guest), &program.path));
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
     let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
     let fuel = config.session.clone().filter(|limited| limited.has_fuel());
@@ -195,11 +191,13 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         strace: config.strace,
         isa,
         // The numbers of a run on fuel are wanted however it ends.
-        catch_deaths: session.is_some() || has_fuel && config.on_exit.is_some(),
-        on_exit: both(
+        catch_deaths: session.is_some() || explain.is_some() || has_fuel && config.on_exit.is_some(),
+        on_exit: all_hooks(
             config.on_exit.map(|hook| at_exit(hook, &engine, &process_cell, begun, config.session.clone())),
             session.clone(),
+            explain.clone(),
         ),
+        explain,
         before_exec: session.clone().map(|session| Box::new(move || session.add_counts()) as ExecHook),
         session: config.session.clone(),
         memory_limits,
@@ -209,6 +207,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         stack_top: loaded.args.start,
         host_path: resolved.host_path,
         path: resolved.path,
+        exec_fn: resolved.exec_fn,
         argv: resolved.argv,
         envp: resolved.envp,
         seccomp: resolved.inherited.seccomp,
@@ -224,37 +223,26 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     })
 }
 
-/// The user's hook, then the session's end.
-fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> Option<crate::linux::ExitHook> {
-    let Some(session) = session else { return hook };
+/// The user's hook, then the ends of the session and of the report.
+fn all_hooks(
+    hook: Option<crate::linux::ExitHook>,
+    session: Option<Arc<Session>>,
+    explain: Option<Arc<Recorder>>,
+) -> Option<crate::linux::ExitHook> {
+    if session.is_none() && explain.is_none() {
+        return hook;
+    }
     Some(Box::new(move |status| {
         if let Some(hook) = &hook {
             hook(status);
         }
-        session.end();
+        if let Some(recorder) = &explain {
+            recorder.end();
+        }
+        if let Some(session) = &session {
+            session.end();
+        }
     }))
-}
-
-/// Finds the program: as the user names it, else in the sysroot.
-fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
-    match start {
-        Start::Handoff(fd) => {
-            let Handoff { host_path, path, argv, envp, inherited, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
-            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp, inherited })
-        }
-        Start::Program { path, argv, environment } => {
-            let inside = (path.is_absolute() && !path.exists()).then(|| sysroot.locate(&path, true));
-            let found = inside.filter(|p| p.exists()).unwrap_or(path);
-            let host_path = found.canonicalize().unwrap_or_else(|_| found.clone());
-            let path = sysroot.to_guest(&host_path).into_os_string().into_vec();
-            let (argv, envp) = (c_strings(argv)?, c_strings(environment)?);
-            Ok(Resolved { named: found, host_path, path, argv, envp, inherited: Inherited::default() })
-        }
-    }
-}
-
-fn c_strings(strings: Vec<OsString>) -> Result<Vec<CString>, RunError> {
-    strings.into_iter().map(|s| CString::new(s.into_vec()).map_err(|_| RunError::Nul)).collect()
 }
 
 /// Opens what the program's PT_INTERP names.
@@ -296,7 +284,7 @@ fn load_all(
         interpreter: interpreter.map(part),
         argv: &argv,
         envp: &envp,
-        exec_fn: &resolved.path,
+        exec_fn: &resolved.exec_fn,
         aux: &aux,
         stack_size: stack_size(),
     };
@@ -311,7 +299,8 @@ fn ids() -> AuxInfo {
     let mut random = [0; 16];
     // Without it the guest's canaries are weak, and it runs all the same.
     let _ = host::call(libc::SYS_getrandom, &[host::Arg::output(&mut random), 16.into(), 0.into()]);
-    AuxInfo { random, uid, euid, gid, egid, ..AuxInfo::default() }
+    let secure = host::auxiliary(libc::AT_SECURE).is_some_and(|secure| secure != 0);
+    AuxInfo { random, uid, euid, gid, egid, secure, ..AuxInfo::default() }
 }
 
 /// The soft RLIMIT_STACK.

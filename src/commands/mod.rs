@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod binfmt;
 mod diff;
 mod disasm;
 mod info;
@@ -16,6 +17,7 @@ pub(crate) fn execute(command: Command) -> Result<ExitCode, Error> {
         Command::Run(options) => run::run(*options),
         Command::Replay { file, planted } => diff::replay(&file, planted),
         Command::Disasm { file, range, cpu } => disasm::disasm(&file, range.as_ref(), cpu.as_deref()),
+        Command::Binfmt(options) => binfmt::binfmt(&options),
         Command::Info { file } => info::info(&file),
     }
 }

@@ -7,6 +7,7 @@ use crate::options::{DumpKind, RunOptions, SharedOptions};
 use crate::stats;
 use emu_machine::engine::{EngineConfig, HOT_PERIOD};
 use emu_machine::limits::{Session, supervise};
+use emu_machine::linux::explain;
 use emu_machine::run::{RunConfig, Start, run_program};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,6 +21,11 @@ pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     start_log(options.shared.verbose)?;
     diff::begin(&mut options.shared)?;
     let session = limited(&mut options)?;
+    let begun = begin_explain(&mut options.shared)?;
+    // The guest may change its working directory, and what it executes needs the sysroot, too.
+    if let Some(sysroot) = &mut options.shared.sysroot {
+        *sysroot = std::path::absolute(&sysroot).map_err(Error::emulator)?;
+    }
     let start = match options.exec_fd {
         Some(fd) => Start::Handoff(fd),
         None => new_start(&options),
@@ -27,7 +33,11 @@ pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
     let mut config = config(&options.shared, options.reexec_args(), start);
     config.session = session;
     config.limits = options.shared.limits.run;
-    match run_program(config)? {}
+    let Err(error) = run_program(config);
+    if let (true, Some(file)) = (begun, &options.shared.explain_file) {
+        let _ = std::fs::remove_file(file);
+    }
+    Err(error.into())
 }
 
 /// Begins a run with limits, if there are any that need it, and comes back in a process of its own; or joins it.
@@ -53,6 +63,7 @@ fn new_start(options: &RunOptions) -> Start {
         path: options.program.clone(),
         argv: std::iter::once(argv0).chain(options.args.iter().cloned()).collect(),
         environment: options.environment(std::env::vars_os()),
+        binary: options.binary,
     }
 }
 
@@ -69,6 +80,7 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
         config.diff = Some(diff::config(diff));
     }
     config.strace = options.strace;
+    config.explain = options.explain_file.clone();
     config.reexec = reexec;
     // Quick code has no Cranelift IR: who asks for it wants to see what Cranelift makes of the program.
     if options.dumps.iter().any(|dump| dump.kind == DumpKind::Clif) && options.diff.is_none() {
@@ -81,6 +93,17 @@ fn config(options: &SharedOptions, reexec: Vec<OsString>, start: Start) -> RunCo
         config.on_exit = Some(Box::new(move |stats| eprintln!("{}", stats::format(stats, format))));
     }
     config
+}
+
+/// Begins the report of what is missing, if it is wanted and this is the run's first process.
+fn begin_explain(options: &mut SharedOptions) -> Result<bool, Error> {
+    let begins = options.explain && options.explain_file.is_none();
+    if begins {
+        let directory = std::env::temp_dir();
+        let begun = std::path::absolute(&directory).and_then(|directory| explain::begin(&directory));
+        options.explain_file = Some(begun.map_err(|e| Error::emulator(format!("{}: {e}", directory.display())))?);
+    }
+    Ok(begins)
 }
 
 /// Sends the log to the standard error, for those who ask for one.

@@ -365,6 +365,19 @@ pub trait Abi: Send + Sync {
         Highs::After
     }
 
+    /// `e_flags` of a core file.
+    fn core_flags(&self) -> u32 {
+        0
+    }
+    /// `elf_gregset_t` of a core file, of a thread that a fault at an address, or 0, has ended.
+    fn core_registers(&self, cpu: &CpuState, address: u64) -> Vec<u8>;
+    /// `elf_fpregset_t`.
+    fn core_floats(&self, cpu: &CpuState) -> Vec<u8>;
+    /// What `elf_gregset_t` is aligned to.
+    fn core_alignment(&self) -> usize {
+        self.layout().long
+    }
+
     /// Are misaligned accesses of this thread put right from now on, where the processor does not allow them?
     fn set_fix_alignment(&self, _cpu: &mut CpuState, _fix: bool) {}
 

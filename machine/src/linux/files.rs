@@ -227,6 +227,15 @@ pub(super) fn fcntl(t: &mut Thread, a: &Args) -> SysResult {
     }
 }
 
+/// Is it a command that [`fcntl`] knows?
+pub(super) fn is_known_fcntl(command: i32) -> bool {
+    let locks = [libc::F_OFD_GETLK, libc::F_OFD_SETLK, libc::F_OFD_SETLKW];
+    (0..=F_GETOWNER_UIDS).contains(&command)
+        || locks.contains(&command)
+        || F_RW_HINTS.contains(&command)
+        || takes_number(command)
+}
+
 /// Commands that are the same everywhere and take a number, or nothing.
 fn takes_number(command: i32) -> bool {
     const OTHERS: [i32; 5] = [libc::F_DUPFD, libc::F_GETFD, libc::F_SETFD, libc::F_SETOWN, libc::F_GETOWN];

@@ -612,6 +612,16 @@ pub fn execve(path: &CStr, argv: &[&CStr], envp: &[&CStr]) -> Errno {
     }
 }
 
+/// An entry of the auxiliary vector that the kernel gave this process.
+pub fn auxiliary(kind: u64) -> Option<u64> {
+    // SAFETY: C functions without preconditions; the location is this thread's own.
+    unsafe {
+        *libc::__errno_location() = 0;
+        let value = libc::getauxval(kind);
+        (value != 0 || *libc::__errno_location() == 0).then_some(value)
+    }
+}
+
 /// The file of a descriptor that is the caller's to close.
 pub fn own_file(fd: i32) -> std::fs::File {
     // SAFETY: the caller owns the descriptor; should it not be open, every use answers EBADF.

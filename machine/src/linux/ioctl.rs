@@ -109,6 +109,13 @@ fn as_the_hosts(t: &Thread, request: u32) -> u32 {
     }
 }
 
+/// Is a guest's request one that we know?
+pub(super) fn is_known(t: &Thread, request: u32) -> bool {
+    let request = as_the_hosts(t, request);
+    let special = [FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FIEMAP, SIOCGIFCONF];
+    special.contains(&request) || REQUESTS.iter().any(|(known, ..)| *known == request)
+}
+
 /// The host's call, which may wait or not.
 fn pass_on(fd: i32, request: u32, argument: Arg<'_>) -> SysResult {
     let call = if WAITING.contains(&request) { host::blocking } else { host::call };

@@ -122,6 +122,11 @@ const PRCTL: &[(i32, Second)] = &[
     (libc::PR_SET_FP_MODE, Second::SetFpMode),
 ];
 
+/// Is it an option that we know?
+pub(super) fn is_known_prctl(option: i32) -> bool {
+    PRCTL.iter().any(|(known, _)| *known == option)
+}
+
 /// `prctl`.
 pub(super) fn prctl(t: &mut Thread, a: &Args) -> SysResult {
     let option = a.int(0);
@@ -257,6 +262,11 @@ impl Process {
         }
     }
 
+    /// The soft RLIMIT_CORE.
+    pub(super) fn core_limit(&self) -> u64 {
+        lock(&self.limits).find(libc::RLIMIT_CORE as i32).map_or(0, |limit| limit[0])
+    }
+
     /// Gets and sets a limit.
     fn limit(&self, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
         let own = pid == 0 || pid == host::pid();
@@ -292,6 +302,7 @@ pub(super) fn prlimit64(t: &mut Thread, a: &Args) -> SysResult {
     };
     let resource = t.process.abi.resource_to_host(a.int(1));
     let old = t.process.limit(a.int(0), resource, new)?;
+    t.prepare_for_core();
     let bytes = t.writer().u64(old[0]).u64(old[1]).finish();
     t.write_opt(a.get(3), &bytes)?;
     Ok(0)
@@ -312,6 +323,7 @@ pub(super) fn setrlimit(t: &mut Thread, a: &Args) -> SysResult {
     let wide = |v: u64| if v >= infinity { u64::MAX } else { v };
     let new = t.with_struct(a.get(1), 2 * t.layout().long, |r| [wide(r.long()), wide(r.long())])?;
     t.process.limit(0, t.process.abi.resource_to_host(a.int(0)), Some(new))?;
+    t.prepare_for_core();
     Ok(0)
 }
 

@@ -214,6 +214,9 @@ impl Thread {
         while self.queue.take().is_some() {}
         self.held.clear();
         (self.robust, self.clear_tid) = ((0, 0), 0);
+        if let Some(recorder) = &self.process.config.explain {
+            recorder.forget();
+        }
         self.announce(&Clone { flags: c.flags & !PARENT_SETTID, ..*c }, self.tid);
         self.clear_handlers(c);
         self.child_registers(c, true);

@@ -1,7 +1,9 @@
 //! What the threads of a guest process share, and how threads begin and end.
 
 use super::abi::Abi;
+use super::core::Stop;
 use super::errno::Errno;
+use super::explain::Recorder;
 use super::host;
 use super::misc::Limits;
 use super::path::Sysroot;
@@ -46,6 +48,8 @@ pub struct Config {
     pub session: Option<Arc<Session>>,
     /// `RLIMIT_AS` and `RLIMIT_DATA`, soft and hard, if they are not the host's.
     pub memory_limits: Option<[[u64; 2]; 2]>,
+    /// Notes what is missing.
+    pub explain: Option<Arc<Recorder>>,
 }
 
 /// The program that was loaded.
@@ -55,6 +59,8 @@ pub struct Running {
     pub host_path: PathBuf,
     /// Its file as the guest names it (`/proc/self/exe`).
     pub path: Vec<u8>,
+    /// The name by which it, or the script that it runs, was executed.
+    pub exec_fn: Vec<u8>,
     /// Arguments.
     pub argv: Vec<CString>,
     /// Environment.
@@ -87,6 +93,8 @@ pub struct Process {
     cwd_inside: AtomicBool,
     unknown: Mutex<BTreeMap<u32, u64>>,
     pub(super) limits: Mutex<Limits>,
+    /// Threads that have stopped for a core file.
+    pub(super) stop: Stop,
     /// System V segments that are attached: address and size.
     pub(super) segments: Mutex<BTreeMap<u64, u64>>,
     /// Contexts of asynchronous I/O; the host's kernel does not give them to the child of a fork.
@@ -130,6 +138,7 @@ impl Process {
             cwd_inside: AtomicBool::new(cwd_inside),
             unknown: Mutex::default(),
             limits: Mutex::new(Limits::inherited()),
+            stop: Stop::default(),
             segments: Mutex::default(),
             aio: Mutex::default(),
             leader_status: AtomicI32::new(0),
@@ -152,13 +161,14 @@ impl Process {
         thread.seccomp = Seccomp::decode(&self.program.seccomp);
         self.enlist(host::tid(), &thread.seccomp);
         thread.altstack.flags = 0; // Only new threads have SS_DISABLE here.
+        thread.prepare_for_core();
         thread.run();
         host::exit_process(0)
     }
 
-    /// Names the thread as the kernel does: after the program's file.
+    /// Names the thread as the kernel does: after what was executed.
     fn take_name(&self) {
-        let base = self.program.path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let base = self.program.exec_fn.rsplit(|&b| b == b'/').next().unwrap_or_default();
         let mut name = [0u8; 16];
         let len = base.len().min(15);
         name[..len].copy_from_slice(&base[..len]);
@@ -179,6 +189,7 @@ impl Process {
             cwd_inside: AtomicBool::new(self.cwd_is_inside()),
             unknown: Mutex::default(),
             limits: Mutex::new(lock(&self.limits).clone()),
+            stop: Stop::default(),
             segments: Mutex::new(lock(&self.segments).clone()),
             aio: Mutex::default(),
             leader_status: AtomicI32::new(0),
@@ -207,6 +218,7 @@ impl Process {
                 let own = threads.live.remove(&own);
                 threads.live.clear();
                 threads.live.extend(own.map(|thread| (host::tid(), Live { robust: 0, ..thread })));
+                self.stop.reset();
             }
             drop((threads, aio, guards));
             in_child
@@ -258,6 +270,11 @@ impl Process {
         lock(&self.threads).live.len()
     }
 
+    /// The threads' ids.
+    pub(super) fn thread_ids(&self) -> Vec<i32> {
+        lock(&self.threads).live.keys().copied().collect()
+    }
+
     /// Is the working directory in the sysroot?
     pub(super) fn cwd_is_inside(&self) -> bool {
         self.cwd_inside.load(Ordering::Relaxed)
@@ -289,6 +306,7 @@ impl Process {
 
     /// Ends the process with all its threads.
     pub(super) fn exit(&self, status: i32) -> ! {
+        self.wait_for_core();
         self.release_robust_lists();
         if let Some(hook) = &self.config.on_exit {
             hook(status);

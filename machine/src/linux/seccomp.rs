@@ -205,7 +205,6 @@ impl Thread {
 
     /// `SIGSYS`'s information: errno, address, number, architecture.
     fn seccomp_info(&self, number: u32, data: u32) -> RawInfo {
-        const SYS_SECCOMP: i32 = 1;
         let mut info = RawInfo::fault(libc::SIGSYS, SYS_SECCOMP, self.vcpu.cpu().pc);
         info.0[4..8].copy_from_slice(&data.to_le_bytes());
         info.0[24..28].copy_from_slice(&number.to_le_bytes());
@@ -216,7 +215,7 @@ impl Thread {
     /// Ends the thread, or the process if the thread is its last or if all of it is meant.
     fn seccomp_kill(&mut self, signal: i32, process: bool) -> Verdict {
         if process || self.process.thread_count() == 1 {
-            self.die_by(signal);
+            self.die_by(&RawInfo::fault(signal, SYS_SECCOMP, self.vcpu.cpu().pc));
         }
         self.ended = true;
         self.exit_status = signal;
@@ -224,6 +223,8 @@ impl Thread {
     }
 }
 
+/// `SIGSYS`'s code.
+const SYS_SECCOMP: i32 = 1;
 const TSYNC: u32 = 1;
 const LOG_FLAG: u32 = 2;
 const SPEC_ALLOW: u32 = 4;

@@ -52,6 +52,8 @@ pub(super) struct Dispositions {
     all: [Disposition; MOST + 1],
     /// See [`super::Config::catch_deaths`].
     catch_deaths: bool,
+    /// Signals of which core files are made are caught, too.
+    catch_cores: bool,
 }
 
 impl Dispositions {
@@ -67,7 +69,7 @@ impl Dispositions {
                 all[signal as usize].handler = SIG_IGN;
             }
         }
-        let new = Dispositions { all, catch_deaths };
+        let new = Dispositions { all, catch_deaths, catch_cores: false };
         // The Rust runtime ignores SIGPIPE in any case. What is ignored stays untouched: setting that discards signals.
         let is_caught = |signal: i32| new.get(signal).handler == SIG_DFL && new.is_caught_death(signal);
         for signal in (1..=LAST as i32).filter(|s| *s == libc::SIGPIPE || is_caught(*s)) {
@@ -93,7 +95,8 @@ impl Dispositions {
     /// Is it caught although it ends the process by default? Not the C library's own signals.
     fn is_caught_death(&self, signal: i32) -> bool {
         let ends = SYNCHRONOUS & bit(signal) == 0 && default_action(signal) == DefaultAction::Terminate;
-        self.catch_deaths && ends && signal != libc::SIGKILL && !(32..=34).contains(&signal)
+        let wanted = self.catch_deaths || self.catch_cores && super::core::SIGNALS.contains(&signal);
+        wanted && ends && signal != libc::SIGKILL && !(32..=34).contains(&signal)
     }
 
     /// Sets one, here and on the host.
@@ -104,6 +107,15 @@ impl Dispositions {
         }
         self.all[signal as usize] = new;
         Ok(())
+    }
+
+    /// Catches what would end the process without a core file otherwise.
+    pub(super) fn catch_cores(&mut self) {
+        if !std::mem::replace(&mut self.catch_cores, true) {
+            for signal in super::core::SIGNALS.into_iter().filter(|s| SYNCHRONOUS & bit(*s) == 0) {
+                let _ = self.set(signal, self.get(signal));
+            }
+        }
     }
 
     /// `CLONE_CLEAR_SIGHAND`: what has a handler becomes default.
@@ -144,6 +156,11 @@ fn valid(abi: &dyn Abi, guest: i32) -> Result<i32, Errno> {
 }
 
 impl Thread {
+    /// Has the guest a handler for the signal?
+    pub(super) fn handles(&self, signal: i32) -> bool {
+        lock(&self.process.signals).get(signal).handler > SIG_IGN
+    }
+
     /// Blocks on the host what the guest blocks.
     pub(super) fn set_host_mask(&self) {
         host::set_mask(self.mask);
@@ -151,6 +168,7 @@ impl Thread {
 
     /// Delivers what was caught, and settles what becomes of an interrupted system call.
     pub(super) fn deliver_signals(&mut self) {
+        self.stop_for_core();
         if !self.queue.is_pending() && self.held.is_empty() && self.restart.is_none() && self.saved_mask.is_none() {
             return;
         }
@@ -207,13 +225,15 @@ impl Thread {
         let signal = info.signal();
         let disposition = lock(&self.process.signals).get(signal);
         if self.mask & bit(signal) != 0 || disposition.handler <= SIG_IGN {
-            self.die_by(signal);
+            self.die_by(&info);
         }
         self.deliver(info);
         self.set_host_mask();
     }
 
-    pub(super) fn die_by(&self, signal: i32) -> ! {
+    pub(super) fn die_by(&self, info: &RawInfo) -> ! {
+        let signal = info.signal();
+        self.dump_core(info);
         self.process.release_robust_lists();
         if let (false, Some(hook)) = (self.is_vfork_child, &self.process.config.on_exit) {
             hook(128 + signal);
@@ -233,7 +253,7 @@ impl Thread {
         };
         match (disposition.handler, default_action(signal)) {
             (SIG_IGN, _) | (SIG_DFL, DefaultAction::Ignore) => {}
-            (SIG_DFL, DefaultAction::Terminate) => self.die_by(signal),
+            (SIG_DFL, DefaultAction::Terminate) => self.die_by(&info),
             (SIG_DFL, DefaultAction::Stop) => {
                 let _ = host::call(libc::SYS_kill, &[host::pid().into(), libc::SIGSTOP.into()]);
             }
@@ -312,7 +332,7 @@ impl Thread {
     fn frame_failed(&mut self, signal: i32) {
         const SI_KERNEL: i32 = 0x80;
         if signal == libc::SIGSEGV {
-            self.die_by(signal);
+            self.die_by(&RawInfo::fault(signal, SI_KERNEL, 0));
         }
         self.force_signal(RawInfo::fault(libc::SIGSEGV, SI_KERNEL, 0));
     }

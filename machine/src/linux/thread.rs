@@ -139,6 +139,7 @@ impl Thread {
         }
         let Some(entry) = entry else {
             process.count_unknown(number);
+            self.explain_number(insn, number);
             return self.finish_syscall(insn, Err(Errno::ENOSYS));
         };
         let args = Args::decode(&*process.abi, self.vcpu.cpu(), entry, &|addr| self.read_long(addr).unwrap_or(0));
@@ -147,6 +148,9 @@ impl Thread {
             process.count_unknown(number);
             Err(Errno::ENOSYS)
         });
+        if let Err(error) = result {
+            self.explain_call(insn, entry.name, &args, error);
+        }
         if let Some(line) = started {
             strace::after(self, entry, &args, result, line);
         }
@@ -168,6 +172,7 @@ impl Thread {
     }
 
     fn trap(&mut self, trap: Trap) {
+        self.explain_trap(trap);
         let cpu = self.vcpu.cpu_mut();
         let raised = self.process.abi.trap_signal(cpu, trap.kind);
         let pc = cpu.pc;
@@ -175,6 +180,7 @@ impl Thread {
     }
 
     fn fault(&mut self, fault: Fault) {
+        self.explain_fault(&fault);
         let abi = Arc::clone(&self.process.abi);
         let mut code = UserEnv::new(Arc::clone(&self.process.mem));
         let address = abi.fault_address(self.vcpu.cpu(), &fault, &mut code);

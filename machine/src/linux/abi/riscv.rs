@@ -114,6 +114,23 @@ impl Abi for Riscv {
         (target, vec![vdso::Function { name: "__vdso_rt_sigreturn", code: SIGRETURN.into() }])
     }
 
+    fn core_registers(&self, cpu: &CpuState, _: u64) -> Vec<u8> {
+        let mut w = Writer::new(self.layout());
+        w.long(cpu.pc);
+        for x in 1..32 {
+            w.long(cpu.get(Slot(x)));
+        }
+        w.finish()
+    }
+
+    fn core_floats(&self, cpu: &CpuState) -> Vec<u8> {
+        let mut w = Writer::new(self.layout());
+        for f in 0..32 {
+            w.u64(cpu.get(Slot(F0 + f)));
+        }
+        w.u32((cpu.fp_round & 7) << 5 | cpu.fp_flags & 31).pad_to(33 * 8).finish()
+    }
+
     fn frame_size(&self, _: FrameKind) -> u64 {
         (self.fp_state() + FP_STATE) as u64
     }

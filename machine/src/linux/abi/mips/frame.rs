@@ -149,3 +149,34 @@ pub(super) fn leave(abi: &Mips, cpu: &mut CpuState, kind: FrameKind, bytes: &[u8
     let altstack = (kind == FrameKind::Rt).then(|| abi.read_altstack(&bytes[stack..]));
     Restored { mask, altstack }
 }
+
+/// `elf_gregset_t`, 45 registers: o32 has room for six words before them.
+pub(super) fn core_registers(abi: &Mips, cpu: &CpuState, address: u64) -> Vec<u8> {
+    const COUNT: usize = 45;
+    const CU1: u64 = 1 << 29;
+    const FR: u64 = 1 << 26;
+    let wide = abi.used_math(cpu) & USED_FR1 != 0;
+    let status = CU1 | if wide { FR } else { 0 };
+    let mut registers = vec![0; if abi.kind == Kind::O32 { 6 } else { 0 }];
+    registers.extend((0..32).map(|r| if r == 0 { 0 } else { abi.wide(cpu.get(gpr_slot(r))) }));
+    registers.extend([abi.wide(cpu.get(LO)), abi.wide(cpu.get(HI)), abi.wide(cpu.pc), abi.wide(address), status]);
+    registers.resize(COUNT, 0);
+    let mut w = Writer::new(abi.layout());
+    for register in registers {
+        if abi.kind == Kind::O32 {
+            w.u32(register as u32)
+        } else {
+            w.u64(register)
+        };
+    }
+    w.finish()
+}
+
+/// `elf_fpregset_t`: the registers, FCSR and FIR.
+pub(super) fn core_floats(abi: &Mips, cpu: &CpuState) -> Vec<u8> {
+    let mut w = Writer::new(abi.layout());
+    for r in 0..32 {
+        w.u64(cpu.get(fpr_slot(r)));
+    }
+    w.u32(fcsr::read(cpu, &abi.config)).u32(0).finish()
+}

@@ -101,6 +101,23 @@ impl Abi for Mips {
         Layout { long: if self.kind == Kind::N64 { 8 } else { 4 }, big: self.config.big_endian }
     }
 
+    fn core_flags(&self) -> u32 {
+        const ABI2: u32 = 0x20;
+        if self.kind == Kind::N32 { ABI2 } else { 0 }
+    }
+
+    fn core_registers(&self, cpu: &CpuState, address: u64) -> Vec<u8> {
+        frame::core_registers(self, cpu, address)
+    }
+
+    fn core_floats(&self, cpu: &CpuState) -> Vec<u8> {
+        frame::core_floats(self, cpu)
+    }
+
+    fn core_alignment(&self) -> usize {
+        if self.kind == Kind::O32 { 4 } else { 8 }
+    }
+
     fn aligned_pairs(&self) -> bool {
         true
     }
