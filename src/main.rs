@@ -10,6 +10,7 @@ mod dump;
 mod error;
 mod options;
 mod perf_map;
+mod sandbox;
 mod stats;
 
 use std::process::ExitCode;

@@ -18,5 +18,6 @@ pub mod linux;
 pub mod mem;
 pub mod program;
 pub mod run;
+pub mod sandbox;
 
 pub use emu_ir as ir;

@@ -10,16 +10,18 @@ use crate::guest::{self, Choice};
 use crate::linux::abi::FrameKind;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
-use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
+use crate::linux::{self, Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
 use crate::mem::GuestMemory;
 use crate::program::{GuestError, OpenError, ProgramFile};
+use crate::sandbox::{self, Policy, SandboxError};
 use emu_backend_jit::JitError;
 use emu_ir::CpuState;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -55,6 +57,15 @@ pub struct RunStats {
 /// Called when the guest process ends by itself.
 pub type ExitHook = Box<dyn Fn(&RunStats) + Send + Sync>;
 
+/// A run in the sandbox.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// What the guest may do.
+    pub policy: Policy,
+    /// The emulator's arguments that say this, for programs that the guest executes.
+    pub arguments: fn(&Policy) -> Vec<OsString>,
+}
+
 /// All that determines a run.
 pub struct RunConfig {
     /// What to start.
@@ -67,6 +78,8 @@ pub struct RunConfig {
     pub engine: EngineConfig,
     /// Print system calls to the standard error.
     pub strace: bool,
+    /// What the guest may do, if not everything.
+    pub sandbox: Option<SandboxConfig>,
     /// The emulator's arguments, after its name, for programs that the guest executes.
     pub reexec: Vec<OsString>,
     /// Sees translated code.
@@ -86,6 +99,7 @@ impl RunConfig {
             cpu: None,
             engine: EngineConfig::default(),
             strace: false,
+            sandbox: None,
             reexec: Vec::new(),
             observer: None,
             on_exit: None,
@@ -114,6 +128,8 @@ pub enum RunError {
     Memory(#[source] io::Error),
     #[error(transparent)]
     Engine(#[from] JitError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error("an argument or variable contains a NUL byte")]
     Nul,
 }
@@ -152,9 +168,23 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         return Err(RunError::Sysroot(root.clone()));
     }
     let sysroot = Sysroot::new(config.sysroot.clone());
+    let executed = matches!(config.start, Start::Handoff(_));
+    if config.sandbox.is_some() && !executed {
+        close_inherited();
+    }
     let resolved = resolve(config.start, &sysroot)?;
     let program = ProgramFile::open_supported(&resolved.named)?;
     let interpreter = open_interpreter(&program, &sysroot)?;
+    let files: Vec<&ProgramFile> = [&program].into_iter().chain(interpreter.as_ref()).collect();
+    let sandbox = match &config.sandbox {
+        Some(SandboxConfig { policy, .. }) if executed => Some(inherit_sandbox(policy, &files)?),
+        Some(SandboxConfig { policy, .. }) => Some(begin_sandbox(policy, config.sysroot.as_deref(), &files)?),
+        None => None,
+    };
+    let mut reexec = config.reexec;
+    if let (Some(SandboxConfig { arguments, .. }), Some(policy)) = (&config.sandbox, &sandbox) {
+        reexec.extend(arguments(policy));
+    }
     let choice = guest::choose(&program.image, interpreter.as_ref().map(|i| &i.image), config.cpu.as_deref())?;
     let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
     let (loaded, sigreturn) = load_all(&mem, &program, interpreter.as_ref(), &resolved, &choice)
@@ -165,15 +195,17 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
 
     let isa = guest.name();
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
-    let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
+    let engine =
+        Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, confine: sandbox.is_some(), ..config.engine })?;
     let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
     if let Some(observer) = config.observer {
         engine.set_observer(observer);
     }
     let process_cell = Arc::new(OnceLock::new());
-    let linux = Config {
+    let settings = Config {
         sysroot: config.sysroot,
-        reexec: config.reexec,
+        reexec,
+        sandbox: sandbox.clone(),
         strace: config.strace,
         isa,
         catch_deaths: session.is_some(),
@@ -189,14 +221,45 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         envp: resolved.envp,
         sigreturn,
     };
-    let process = Process::new(mem, abi, linux, running);
+    let process = Process::new(mem, abi, settings, running);
     // Just made: it is empty.
     let _ = process_cell.set(Arc::downgrade(&process));
     drop((program, interpreter));
+    if let Some(policy) = sandbox.filter(|_| !sandbox::is_restricted()) {
+        sandbox::restrict(&policy)?;
+    }
     process.run(match session {
         Some(session) => Box::new(LockstepVcpu::new(engine, cpu, session)),
         None => Box::new(EngineVcpu::new(engine, cpu)),
     })
+}
+
+/// Closes what the emulator was started with beside the standard descriptors: nobody has said that the guest may have it.
+fn close_inherited() {
+    const FIRST: u32 = 3;
+    // Should a kernel not have the call, the descriptors stay, as without a sandbox; one with Landlock has it.
+    let _ = host::call(libc::SYS_close_range, &[FIRST.into(), u32::MAX.into(), 0.into()]);
+}
+
+/// The policy of a run that begins: the program and what it was linked for can be read.
+fn begin_sandbox(policy: &Policy, sysroot: Option<&Path>, files: &[&ProgramFile]) -> Result<Policy, SandboxError> {
+    if let Some(unknown) = policy.calls.iter().find(|call| !linux::knows_call(&call.name)) {
+        return Err(SandboxError::Call(unknown.name.clone()));
+    }
+    let needed: Vec<&Path> = files.iter().map(|file| file.path.as_path()).chain(sysroot).collect();
+    Ok(Policy { run: linux::own_id(), ..policy.settled(&needed)? })
+}
+
+/// The policy of a run that goes on with another program, which was looked up by name: what was opened is what counts.
+fn inherit_sandbox(policy: &Policy, files: &[&ProgramFile]) -> Result<Policy, SandboxError> {
+    for file in files {
+        let link = format!("/proc/self/fd/{}", file.file.as_raw_fd());
+        let real = std::fs::read_link(link).map_err(|error| SandboxError::Path { path: file.path.clone(), error })?;
+        if !policy.reads(&real) && !sandbox::is_nameless(&real) {
+            return Err(SandboxError::Program(real));
+        }
+    }
+    Ok(policy.clone())
 }
 
 /// The user's hook, then the session's end.

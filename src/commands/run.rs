@@ -4,6 +4,7 @@ use super::diff;
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::options::{DumpKind, RunOptions, SharedOptions};
+use crate::sandbox::SandboxOptions;
 use crate::stats;
 use emu_machine::engine::{EngineConfig, HOT_PERIOD};
 use emu_machine::run::{RunConfig, Start, run_program};
@@ -22,7 +23,9 @@ pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
         Some(fd) => Start::Handoff(fd),
         None => new_start(&options),
     };
-    match run_program(config(&options.shared, options.reexec_args(), start))? {}
+    let mut config = config(&options.shared, options.reexec_args(), start);
+    config.sandbox = options.shared.sandbox.as_ref().map(SandboxOptions::config).transpose()?;
+    match run_program(config)? {}
 }
 
 /// A start of a program by the user.

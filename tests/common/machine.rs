@@ -112,6 +112,11 @@ impl Machine {
         Machine::of(way, guest, way.config())
     }
 
+    /// The same, whose code cannot reach the memory around the guest's.
+    pub fn confined(way: Way, guest: Arc<dyn Guest>) -> Machine {
+        Machine::of(way, guest, EngineConfig { confine: true, ..way.config() })
+    }
+
     fn of(way: Way, guest: Arc<dyn Guest>, config: EngineConfig) -> Machine {
         let memory = Arc::new(GuestMemory::new(guest.address_bits()).expect("guest memory"));
         let hart = if way == Way::Plain {

@@ -157,13 +157,18 @@ impl Thread {
 fn find(t: &Thread, dirfd: i32, path: CString, mut argv: Vec<CString>, flags: i32) -> Result<Target, Errno> {
     let (mut guest, mut host) = locate(t, dirfd, path, flags)?;
     for _ in 0..MAX_INTERPRETERS {
+        host = t.confined_name(host)?;
         let (file, head) = open_program(&host)?;
+        t.judge_file(&file)?;
         if let Some((interpreter, argument)) = shebang(&head)? {
             argv.splice(..1, [Some(interpreter.clone()), argument, Some(guest)].into_iter().flatten());
             (guest, host) = locate(t, libc::AT_FDCWD, interpreter, 0)?;
             continue;
         }
         let emulated = is_emulated(t, &file, &head)?;
+        if !emulated && t.confined().is_some() {
+            return Err(Errno::EACCES);
+        }
         let name = t.process.sysroot.to_guest(&host.canonicalize().unwrap_or_else(|_| host.clone()));
         return Ok(Target { host, guest: name.into_os_string().into_vec(), argv, emulated });
     }
@@ -180,7 +185,7 @@ fn locate(t: &Thread, dirfd: i32, path: CString, flags: i32) -> Result<(CString,
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
         let HostPath { path: host, .. } = t.host_path(libc::AT_FDCWD, path.clone(), true)?;
         let host = PathBuf::from(OsStr::from_bytes(host.to_bytes()));
-        if !follow && host.symlink_metadata()?.is_symlink() {
+        if !follow && t.confined().is_none() && host.symlink_metadata()?.is_symlink() {
             return Err(Errno::ELOOP);
         }
         return Ok((path, std::path::absolute(&host)?));
@@ -200,7 +205,7 @@ fn locate(t: &Thread, dirfd: i32, path: CString, flags: i32) -> Result<(CString,
 }
 
 /// A path to an open file that the new instance can still use.
-fn keep_open(fd: i32) -> Result<PathBuf, Errno> {
+pub(super) fn keep_open(fd: i32) -> Result<PathBuf, Errno> {
     let copy = host::call(libc::SYS_dup, &[fd.into()])?;
     Ok(format!("/proc/self/fd/{copy}").into())
 }
@@ -294,7 +299,7 @@ fn check_interpreter(
         let mut name = vec![0; size as usize];
         file.read_exact_at(&mut name, offset)?;
         let name = CStr::from_bytes_until_nul(&name).map_err(|_| Errno::ENOEXEC)?;
-        let found = t.process.sysroot.locate(as_path(name), true);
+        let found = t.confined_name(t.process.sysroot.locate(as_path(name), true))?;
         found.metadata()?;
     }
     Ok(())

@@ -12,6 +12,7 @@
 #![deny(unsafe_code)]
 
 pub mod abi;
+mod confine;
 pub mod data;
 mod descriptors;
 pub mod errno;
@@ -49,6 +50,7 @@ mod user;
 pub mod vcpu;
 pub mod vdso;
 
+pub(crate) use confine::{knows_call, own_id};
 pub use exec::Handoff;
 pub(crate) use path::Sysroot;
 pub use process::{Config, ExecHook, ExitHook, Process, Running};

@@ -1,6 +1,7 @@
 //! What the threads of a guest process share, and how threads begin and end.
 
 use super::abi::Abi;
+use super::confine::Confined;
 use super::errno::Errno;
 use super::host;
 use super::misc::Limits;
@@ -10,6 +11,7 @@ use super::table::Table;
 use super::thread::Thread;
 use super::vcpu::Vcpu;
 use crate::mem::GuestMemory;
+use crate::sandbox::Policy;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ pub struct Config {
     pub reexec: Vec<OsString>,
     /// Print each system call to the standard error.
     pub strace: bool,
+    /// What the guest may do, if not everything.
+    pub sandbox: Option<Policy>,
     /// The ISA string, for `riscv_hwprobe` and `/proc/cpuinfo`.
     pub isa: String,
     /// What to do at the end.
@@ -73,6 +77,7 @@ pub struct Process {
     pub program: Arc<Running>,
     pub(super) table: Arc<Table>,
     pub(super) sysroot: Arc<Sysroot>,
+    pub(super) confined: Option<Arc<Confined>>,
     pub(super) signals: Mutex<Dispositions>,
     threads: Mutex<Threads>,
     /// Is the working directory in the sysroot?
@@ -111,6 +116,7 @@ impl Process {
         Arc::new(Process {
             table: Arc::new(Table::new(&*abi)),
             sysroot,
+            confined: config.sandbox.clone().map(|policy| Arc::new(Confined::new(policy))),
             signals: Mutex::new(Dispositions::inherited(config.catch_deaths)),
             threads: Mutex::default(),
             cwd_inside: AtomicBool::new(cwd_inside),
@@ -153,6 +159,7 @@ impl Process {
             program: Arc::clone(&self.program),
             table: Arc::clone(&self.table),
             sysroot: Arc::clone(&self.sysroot),
+            confined: self.confined.clone(),
             signals: Mutex::new(lock(&self.signals).clone()),
             threads: Mutex::default(),
             cwd_inside: AtomicBool::new(self.cwd_is_inside()),

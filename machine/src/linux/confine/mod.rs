@@ -1,0 +1,94 @@
+//! The sandbox in the handlers of system calls: what a guest may do by the [`Policy`], on its own view of files and processes.
+//!
+//! - `calls`: which calls are made at all, and what they want of the files they name.
+//! - `paths`: names become descriptors, and the descriptor's file is judged: what a link or another thread changes in between cannot
+//!   lead elsewhere.
+//! - `processes`: who may be signalled; `net`: whom sockets may reach.
+//!
+//! What a guest may not see is not there (`ENOENT`, `ESRCH`), what it may see and not change is `EACCES`, what it may not do `EPERM`.
+#![forbid(unsafe_code)]
+
+mod calls;
+mod net;
+mod paths;
+mod processes;
+
+pub(super) use calls::Gate;
+pub(crate) use calls::knows_call;
+pub(super) use net::Peer;
+pub(super) use paths::access_of;
+pub(crate) use processes::own_id;
+
+use super::host;
+use super::process::lock;
+use super::thread::Thread;
+use crate::sandbox::Policy;
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex};
+
+/// What is wanted of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Access {
+    /// To know that it is there, and to pass through.
+    Look,
+    /// To read it, or execute it.
+    #[default]
+    Read,
+    /// To change it, or what is known of it.
+    Write,
+}
+
+/// The sandbox of a process.
+#[derive(Debug)]
+pub(super) struct Confined {
+    pub(super) policy: Policy,
+    /// Descriptors of ours that a call under way uses: the guest must not put others in their place.
+    held: Arc<Mutex<HashSet<i32>>>,
+}
+
+impl Confined {
+    pub(super) fn new(policy: Policy) -> Confined {
+        Confined { policy, held: Arc::default() }
+    }
+}
+
+/// A descriptor of ours, until the system call is over.
+#[derive(Debug)]
+pub(super) struct Held {
+    file: Option<File>,
+    held: Arc<Mutex<HashSet<i32>>>,
+}
+
+impl Held {
+    /// Runs `open`, which makes a descriptor, and holds that.
+    fn new(
+        confined: &Confined,
+        open: impl FnOnce() -> Result<u64, super::errno::Errno>,
+    ) -> Result<Held, super::errno::Errno> {
+        let mut held = lock(&confined.held);
+        let fd = open()? as i32;
+        held.insert(fd);
+        Ok(Held { file: Some(host::own_file(fd)), held: Arc::clone(&confined.held) })
+    }
+
+    fn fd(&self) -> i32 {
+        self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut held = lock(&self.held);
+        held.remove(&self.fd());
+        drop(self.file.take());
+    }
+}
+
+impl Thread {
+    /// The sandbox, if there is one.
+    pub(super) fn confined(&self) -> Option<&Arc<Confined>> {
+        self.process.confined.as_ref()
+    }
+}
