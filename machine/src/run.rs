@@ -225,7 +225,9 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     // Just made: it is empty.
     let _ = process_cell.set(Arc::downgrade(&process));
     drop((program, interpreter));
-    if let Some(policy) = sandbox.filter(|_| !sandbox::is_restricted()) {
+    // An instance that a sandboxed one has executed has its restrictions, of which the kernel stacks only so many.
+    let inherited = executed && sandbox::is_restricted();
+    if let Some(policy) = sandbox.filter(|_| !inherited) {
         sandbox::restrict(&policy)?;
     }
     process.run(match session {

@@ -175,7 +175,7 @@ impl Table {
 impl Syscall {
     /// Answers the call; `None` if it is not implemented.
     pub fn invoke(&self, thread: &mut Thread, args: &Args) -> Option<SysResult> {
-        match thread.gate(self.name, args) {
+        match thread.gate(self, args) {
             Gate::Done(result) if result == Err(Errno::ENOSYS) => return None,
             Gate::Done(result) => return Some(result),
             Gate::Open => {}

@@ -3,7 +3,7 @@
 use super::super::errno::Errno;
 use super::super::host;
 use super::super::process::lock;
-use super::super::table::{Args, SysResult};
+use super::super::table::{Args, Kind, SysResult, Syscall};
 use super::super::thread::Thread;
 use super::{Access, Confined};
 use crate::sandbox::Rule;
@@ -144,7 +144,8 @@ pub(crate) fn knows_call(name: &str) -> bool {
 
 impl Thread {
     /// Asks the sandbox for a call. One that it does not know is left to the table of calls, which knows it as little.
-    pub(in crate::linux) fn gate(&self, name: &str, args: &Args) -> Gate {
+    pub(in crate::linux) fn gate(&self, call: &Syscall, args: &Args) -> Gate {
+        let name = call.name;
         let Some(confined) = self.confined() else { return Gate::Open };
         self.wanted.set(Access::default());
         let rule = confined.policy.rule(name);
@@ -153,6 +154,9 @@ impl Thread {
             Some(Rule::Errno(number)) => return Gate::Done(Err(Errno(number))),
             Some(Rule::Log) => eprintln!("emu: sandbox: {name} by {}", self.tid),
             Some(Rule::Allow) | None => {}
+        }
+        if confined.holds_one(call, args) {
+            return Gate::Done(Err(Errno::EBADF));
         }
         match need(name) {
             None => Gate::Done(Err(Errno::ENOSYS)),
@@ -187,11 +191,20 @@ impl Thread {
     }
 }
 
+impl Confined {
+    /// Does a call name a descriptor that another thread's call is using? To the guest it is not open. (One that is to be replaced is
+    /// another matter.)
+    fn holds_one(&self, call: &Syscall, args: &Args) -> bool {
+        let given = |(i, kind): (usize, &Kind)| *kind == Kind::Fd && !(i == 1 && call.name.starts_with("dup"));
+        let held = lock(&self.held);
+        !held.is_empty() && call.kinds.iter().enumerate().any(|pair| given(pair) && held.contains(&args.int(pair.0)))
+    }
+}
+
 /// Closes or replaces descriptors, but for those that another thread's call is using.
 fn on_descriptor(confined: &Arc<Confined>, name: &str, t: &Thread, args: &Args) -> SysResult {
     let held = lock(&confined.held);
     match name {
-        "close" if held.contains(&args.int(0)) => Err(Errno::EBADF),
         "close" => host::call(libc::SYS_close, &[args.int(0).into()]),
         // As Linux answers where an open(2) is under way.
         "dup2" | "dup3" if held.contains(&args.int(1)) => Err(Errno::EBUSY),

@@ -19,6 +19,7 @@ pub(super) use net::Peer;
 pub(super) use paths::access_of;
 pub(crate) use processes::own_id;
 
+use super::errno::Errno;
 use super::host;
 use super::process::lock;
 use super::thread::Thread;
@@ -54,6 +55,9 @@ impl Confined {
     }
 }
 
+/// Descriptors of ours have numbers from here on, below the usual limit of 1024.
+const HELD_FROM: i32 = 960;
+
 /// A descriptor of ours, until the system call is over.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -62,13 +66,16 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Runs `open`, which makes a descriptor, and holds that.
-    fn new(
-        confined: &Confined,
-        open: impl FnOnce() -> Result<u64, super::errno::Errno>,
-    ) -> Result<Held, super::errno::Errno> {
+    /// Runs `open`, which makes a descriptor, and holds that; out of the way, for the guest's own next one has to be the lowest.
+    fn new(confined: &Confined, open: impl FnOnce() -> Result<u64, Errno>) -> Result<Held, Errno> {
         let mut held = lock(&confined.held);
-        let fd = open()? as i32;
+        let opened = open()?;
+        let moved = host::call(libc::SYS_fcntl, &[opened.into(), libc::F_DUPFD_CLOEXEC.into(), HELD_FROM.into()]);
+        // Where the limit is lower it stays where it is.
+        if moved.is_ok() {
+            let _ = host::call(libc::SYS_close, &[opened.into()]);
+        }
+        let fd = moved.unwrap_or(opened) as i32;
         held.insert(fd);
         Ok(Held { file: Some(host::own_file(fd)), held: Arc::clone(&confined.held) })
     }

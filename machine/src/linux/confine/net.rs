@@ -23,8 +23,6 @@ pub(in crate::linux) enum Peer {
 
 /// Bytes before the path of a local socket's address.
 const FAMILY: usize = 2;
-/// `sizeof sun_path`.
-const LOCAL_PATH: usize = 108;
 
 /// Options by which packets take another way than their address says, or by which the machine does.
 const ROUTING: [(i32, i32); 8] = [
@@ -105,16 +103,16 @@ impl Thread {
         let path = c_string(OsString::from_vec(path[..end].to_vec()))?;
         self.wanted.set(Access::Write);
         let found = self.confine(HostPath { dirfd: libc::AT_FDCWD, path }, peer != Peer::Own, 0)?;
-        let mut name = match found.dirfd {
-            libc::AT_FDCWD => Vec::new(),
-            fd => format!("/proc/self/fd/{fd}/").into_bytes(),
-        };
-        name.extend_from_slice(found.path.to_bytes());
-        if name.len() >= LOCAL_PATH {
-            return Err(Errno::ENAMETOOLONG);
+        if peer == Peer::Own {
+            // It is told as it was given. Should a directory on the way have become a link meanwhile, Landlock is in its way.
+            return Ok(bytes);
+        }
+        if found.dirfd != libc::AT_FDCWD {
+            // Nobody is there.
+            return Err(Errno::ENOENT);
         }
         let mut address = bytes[..FAMILY].to_vec();
-        address.extend(name);
+        address.extend_from_slice(found.path.to_bytes());
         address.push(0);
         Ok(address)
     }

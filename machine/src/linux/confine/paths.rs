@@ -49,17 +49,20 @@ fn names_own_descriptor(path: &Path) -> bool {
 impl Confined {
     /// May this be done with the file of this name, the kernel's for it?
     fn judge(&self, real: &Path, access: Access) -> Result<(), Errno> {
+        match (self.allows(real, access), self.allows(real, Access::Look)) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Errno::EACCES),
+            (false, false) => Err(Errno::ENOENT),
+        }
+    }
+
+    fn allows(&self, real: &Path, access: Access) -> bool {
         let policy = &self.policy;
-        let allowed = match (in_process(real), access) {
+        match (in_process(real), access) {
             (Some(allowed), _) => access != Access::Write && allowed(self, access),
             (None, Access::Look) => policy.reads(real) || policy.leads_on(real),
             (None, Access::Read) => policy.reads(real),
             (None, Access::Write) => policy.writes(real),
-        };
-        match allowed {
-            true => Ok(()),
-            false if policy.reads(real) || policy.leads_on(real) => Err(Errno::EACCES),
-            false => Err(Errno::ENOENT),
         }
     }
 }
