@@ -364,7 +364,7 @@ fn a_policy_of_a_file_and_of_options() {
     let program = escapes(TARGETS[0]);
     let file = scene.path("policy.toml");
     let policy = format!(
-        "read = [{:?}]\nwrite = [{:?}]\nnetwork = \"loopback\"\n[syscalls]\nkill = \"errno:ENOSYS\"\n",
+        "read = [{:?}]\nwrite = [{:?}]\nnetwork = \"loopback\"\n[syscalls]\nrt_sigqueueinfo = \"errno:ENOSYS\"\n",
         scene.path("readable"),
         scene.path("writable")
     );
@@ -378,7 +378,7 @@ fn a_policy_of_a_file_and_of_options() {
     assert!(scene.tcp.accept().is_ok(), "it has connected");
     assert!(text(&run("network", &["--network", "none"])).starts_with("tcp EPERM\n"));
     let found = text(&run("processes", &["--syscall", "tkill=errno:EIO", "--syscall", "prlimit64=deny"]));
-    for line in ["kill ENOSYS", "tkill EIO", "tgkill ESRCH", "prlimit64 EPERM"] {
+    for line in ["rt_sigqueueinfo ENOSYS", "tkill EIO", "tgkill ESRCH", "prlimit64 EPERM"] {
         assert!(found.lines().any(|found| found == line), "{line}: {found}");
     }
     let logged = run("programs", &["--syscall", "execveat=log"]);

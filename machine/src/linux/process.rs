@@ -181,6 +181,7 @@ impl Process {
         let mut side = Err(Errno::ENOMEM);
         vcpu.fork(&mut || {
             let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits), lock(&self.segments));
+            let held = self.confined.as_ref().map(|confined| confined.lock_for_fork());
             let mut threads = lock(&self.threads);
             side = fork();
             let in_child = side == Ok(host::Forked::Child);
@@ -188,7 +189,7 @@ impl Process {
                 threads.live.clear();
                 threads.live.insert(host::tid(), Live { robust: 0 });
             }
-            drop((threads, guards));
+            drop((threads, held, guards));
             in_child
         })?;
         side

@@ -92,6 +92,16 @@ pub enum SandboxError {
     Seccomp(String),
 }
 
+/// Flags of clone(2) for other views of the system, and for a child that is somebody else's.
+pub(crate) const REFUSED_CLONE: u32 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_PARENT) as u32;
+
 /// Devices that nobody can harm by, readable and, those in the second list, writable always.
 const DEVICES: [&str; 2] = ["/dev/random", "/dev/urandom"];
 const SINKS: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
@@ -243,6 +253,74 @@ impl fmt::Display for RunId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::host;
+
+    /// What a process can still do that [`restrict`] has been called in: the names of what it should not.
+    fn escapes(scratch: &Path) -> Vec<String> {
+        let call = |number, args: &[host::Arg<'_>]| host::call(number, args).map_or_else(|errno| errno, |_| Errno(0));
+        let parent = host::call(libc::SYS_getppid, &[]).unwrap_or_default();
+        let outside = std::fs::File::open(scratch.join("secret")).map(drop);
+        let made = std::fs::write(scratch.join("new"), "x");
+        let listed = std::fs::read_dir(scratch).map(drop);
+        let environment = std::fs::read(format!("/proc/{parent}/environ")).map(drop);
+        let memory = std::fs::OpenOptions::new().write(true).open("/proc/self/mem").map(drop);
+        let ran = std::process::Command::new("/bin/true").status().map(drop);
+        let local = std::os::unix::net::UnixStream::pair().map(drop);
+        let tcp = std::net::TcpStream::connect("127.0.0.1:9").map(drop);
+        let denied = std::io::ErrorKind::PermissionDenied;
+        let files = [
+            ("read", outside, denied),
+            ("make", made, denied),
+            ("list", listed, denied),
+            ("environment", environment, denied),
+            ("memory", memory, denied),
+            ("run", ran, denied),
+            ("tcp", tcp, denied),
+        ];
+        let numbers = [
+            ("kill", call(libc::SYS_kill, &[parent.into(), 0.into()])),
+            ("ptrace", call(libc::SYS_ptrace, &[16.into(), parent.into(), 0.into(), 0.into()])),
+            ("process_vm_writev", call(libc::SYS_process_vm_writev, &[parent.into(), 0.into(), 0.into()])),
+            ("io_uring", call(libc::SYS_io_uring_setup, &[4.into(), 0.into()])),
+            ("unshare", call(libc::SYS_unshare, &[libc::CLONE_NEWUSER.into()])),
+            ("clone", call(libc::SYS_clone, &[(libc::CLONE_NEWUSER | libc::SIGCHLD).into()])),
+            ("netlink", call(libc::SYS_socket, &[libc::AF_NETLINK.into(), libc::SOCK_RAW.into(), 0.into()])),
+            ("tiocsti", call(libc::SYS_ioctl, &[0.into(), libc::TIOCSTI.into(), 0.into()])),
+            ("shmget", call(libc::SYS_shmget, &[5.into(), 4096.into(), 0o1600.into()])),
+            ("mount", call(libc::SYS_mount, &[0.into(), 0.into(), 0.into()])),
+        ];
+        let kept =
+            files.into_iter().map(|(name, result, wanted)| (name, result.err().is_some_and(|e| e.kind() == wanted)));
+        let refused = numbers.into_iter().map(|(name, errno)| (name, errno == Errno::EPERM));
+        let clone3 = ("clone3", call(libc::SYS_clone3, &[0.into(), 0.into()]) == Errno::ENOSYS);
+        let useful = ("a pair of local sockets", local.is_ok());
+        let all = kept.chain(refused).chain([clone3, useful]);
+        all.filter(|(_, right)| !right).map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// Without any of the handlers' checks the host's kernel keeps a process in. It runs in a process of its own.
+    #[test]
+    fn the_kernel_holds_by_itself() {
+        const SCRATCH: &str = "EMU_TEST_SANDBOX";
+        if let Some(scratch) = std::env::var_os(SCRATCH) {
+            let policy = Policy::default().settled(&[]).expect("a policy");
+            restrict(&policy).expect("Landlock and seccomp on this host");
+            assert!(is_restricted());
+            let escapes = escapes(Path::new(&scratch));
+            assert!(escapes.is_empty(), "{escapes:?}");
+            return;
+        }
+        let scratch = std::env::temp_dir().join(format!("emu-kernel-{}", std::process::id()));
+        std::fs::create_dir_all(&scratch).expect("a directory");
+        std::fs::write(scratch.join("secret"), "x").expect("a file");
+        let test = std::env::current_exe().expect("this program");
+        let mut again = std::process::Command::new(test);
+        again.args(["--exact", "sandbox::tests::the_kernel_holds_by_itself"]).env(SCRATCH, &scratch);
+        let output = again.output().expect("it starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+        std::fs::remove_dir_all(scratch).expect("removed");
+    }
 
     #[test]
     fn rules_read_back() {

@@ -1,6 +1,6 @@
 //! The host's system calls that the emulator makes, for itself and for the guest: all others are `EPERM` from then on.
 
-use super::{Network, Policy, Rule, SandboxError};
+use super::{Network, Policy, REFUSED_CLONE, Rule, SandboxError};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter_all_threads,
@@ -83,14 +83,6 @@ const OPTIONAL: &[(&str, i64)] = &[
 /// Requests by which one puts words into another's mouth, and [`libc::TIOCCONS`].
 const DENIED_REQUESTS: [u64; 4] = [libc::TIOCSTI, 0x541c, libc::TIOCCONS, libc::TIOCSETD];
 
-const NAMESPACES: i32 = libc::CLONE_NEWNS
-    | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUSER
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET
-    | libc::CLONE_NEWCGROUP;
-
 /// Restricts this process and its children for good.
 pub(super) fn restrict(policy: &Policy) -> Result<(), SandboxError> {
     let failed = |error: seccompiler::Error| SandboxError::Seccomp(error.to_string());
@@ -122,8 +114,8 @@ fn rules(policy: &Policy) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler
     rules.extend(OPTIONAL.iter().filter(|(name, _)| allowed(name)).map(|(_, number)| (*number, Vec::new())));
     let requests = DENIED_REQUESTS.iter().map(|request| arg(1, Ne, *request)).collect::<Result<_, _>>()?;
     rules.insert(libc::SYS_ioctl, vec![SeccompRule::new(requests)?]);
-    let no_namespace = arg(0, MaskedEq(NAMESPACES as u32 as u64), 0)?;
-    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![no_namespace])?]);
+    let plain = arg(0, MaskedEq(REFUSED_CLONE.into()), 0)?;
+    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![plain])?]);
     let families: &[i32] = match policy.network {
         Network::None => &[libc::AF_UNIX],
         Network::Loopback | Network::All => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6],

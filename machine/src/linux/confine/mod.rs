@@ -27,7 +27,7 @@ use crate::sandbox::Policy;
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What is wanted of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,11 @@ pub(super) struct Confined {
 impl Confined {
     pub(super) fn new(policy: Policy) -> Confined {
         Confined { policy, held: Arc::default() }
+    }
+
+    /// Keeps the set of descriptors as it is, across fork(2).
+    pub(super) fn lock_for_fork(&self) -> MutexGuard<'_, HashSet<i32>> {
+        lock(&self.held)
     }
 }
 

@@ -84,6 +84,8 @@ impl Thread {
             _ => match (network, internet(&bytes)) {
                 (Network::All, Some(_)) => Ok(bytes),
                 (Network::Loopback, Some(address)) if is_loopback(address) => Ok(bytes),
+                // Cut short: the host says so.
+                (_, None) if [libc::AF_INET, libc::AF_INET6].contains(&family) => Ok(bytes),
                 _ => Err(Errno::EPERM),
             },
         }
