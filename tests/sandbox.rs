@@ -179,6 +179,12 @@ fn files() {
         "reopen for writing",
         "reopen by another name",
     ];
+    let absent = [
+        "truncate what is not there",
+        "attribute of what is not there",
+        "attribute of a link that is not there",
+        "socket that is not there",
+    ];
     let by_directory =
         ["openat by ..", "openat absolute", "openat2", "openat2 with restrictions", "execute what is not readable"];
     let expected = [
@@ -195,6 +201,8 @@ fn files() {
         each("EACCES", &["rename in"]),
         each("ENOENT", &["rename out"]),
         each("EACCES", &["make a device"]),
+        each("ENOENT", &absent),
+        each("done", &["attributes of a link"]),
         each("ENOENT", &by_directory),
         each("EBADF", &["inherited descriptor"]),
         each("EPERM", &["chroot", "name_to_handle_at", "open_by_handle_at"]),

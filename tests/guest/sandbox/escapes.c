@@ -27,6 +27,7 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static const char *readable, *writable, *outside;
@@ -49,6 +50,12 @@ static void tell(const char *name, long result) {
 
 /* The number of a call by its name; -1 for one that this kind of machine has not. */
 #define CALL(name, ...) tell(#name, syscall(SYS_##name, ##__VA_ARGS__))
+
+static int connect_local(const char *path, int abstract, int kind) {
+  struct sockaddr_un where = {.sun_family = AF_UNIX};
+  strcpy(where.sun_path + abstract, path);
+  return connect(socket(AF_UNIX, kind, 0), (void *)&where, 2 + abstract + strlen(path));
+}
 
 static void files(void) {
   char text[64];
@@ -97,6 +104,15 @@ static void files(void) {
   tell("rename in", rename(R("file"), W("renamed")));
   tell("rename out", rename(W("mine"), O("renamed")));
   tell("make a device", mknod(W("device"), S_IFCHR | 0600, 1 << 8 | 1));
+
+  /* Calls that take no directory, on what is not there, with another file of that name where we are. */
+  if (chdir(readable) == 0) {
+    tell("truncate what is not there", truncate(W("file"), 0));
+    tell("attribute of what is not there", setxattr(W("file"), "user.x", "y", 1, 0));
+    tell("attribute of a link that is not there", lsetxattr(W("file"), "user.x", "y", 1, 0));
+    tell("socket that is not there", connect_local(W("file"), 0, SOCK_STREAM));
+    tell("attributes of a link", llistxattr(W("link"), NULL, 0));
+  }
 
   int directory = open(readable, O_RDONLY | O_DIRECTORY);
   tell("openat by ..", openat(directory, "../outside/secret", O_RDONLY));
@@ -257,12 +273,6 @@ static int connect_to(uint32_t address, int to) {
   struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons(to), .sin_addr.s_addr = htonl(address)};
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   return fd < 0 ? fd : connect(fd, (void *)&where, sizeof where);
-}
-
-static int connect_local(const char *path, int abstract, int kind) {
-  struct sockaddr_un where = {.sun_family = AF_UNIX};
-  strcpy(where.sun_path + abstract, path);
-  return connect(socket(AF_UNIX, kind, 0), (void *)&where, 2 + abstract + strlen(path));
 }
 
 static void network(void) {

@@ -39,6 +39,15 @@ pub(super) enum Access {
     Read,
     /// To change it, or what is known of it.
     Write,
+    /// To change it, or make it if it is not there.
+    Make,
+}
+
+impl Access {
+    /// Is it more than to read?
+    fn changes(self) -> bool {
+        matches!(self, Access::Write | Access::Make)
+    }
 }
 
 /// The sandbox of a process.

@@ -109,10 +109,6 @@ impl Thread {
             // It is told as it was given. Should a directory on the way have become a link meanwhile, Landlock is in its way.
             return Ok(bytes);
         }
-        if found.dirfd != libc::AT_FDCWD {
-            // Nobody is there.
-            return Err(Errno::ENOENT);
-        }
         let mut address = bytes[..FAMILY].to_vec();
         address.extend_from_slice(found.path.to_bytes());
         address.push(0);

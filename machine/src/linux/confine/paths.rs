@@ -2,12 +2,13 @@
 //!
 //! The host's kernel resolves a name once, to a descriptor without access (`O_PATH`). Its link in `/proc/self/fd` tells the file's true
 //! name, which the policy is asked about, and the call then gets that link instead of the name: the very file that was judged.
-//! What is about to be made, removed or renamed is an entry of a directory, which is treated likewise.
+//! What is about to be made, removed or renamed is an entry of a directory, whose link takes the directory's place.
 
 use super::super::errno::Errno;
 use super::super::host::{self, Arg};
 use super::super::path::{HostPath, as_path, c_string};
 use super::super::thread::Thread;
+use super::processes::is_in_run;
 use super::{Access, Confined, Held};
 use crate::sandbox::is_nameless;
 use std::ffi::{CStr, CString, OsStr};
@@ -16,12 +17,14 @@ use std::path::{Path, PathBuf};
 
 /// As in Linux.
 const MAX_LINKS: u32 = 40;
+/// Where the links of descriptors are.
+const DESCRIPTORS: &str = "/proc/self/fd/";
 
 /// Entries of a process's own directory in `/proc` that are the same for a guest.
 const OWN_ENTRIES: [&str; 10] = ["", "fd", "fdinfo", "task", "comm", "exe", "cwd", "root", "statm", "limits"];
 /// Those that are made when they are opened by their names: here they may be seen, but would be the emulator's.
 const MADE_ENTRIES: [&str; 7] = ["maps", "smaps", "cmdline", "environ", "auxv", "stat", "status"];
-/// What may be seen of other processes, if the policy has `/proc` as readable.
+/// What may be seen of the run's other processes, and of all others if the policy has `/proc` as readable.
 const OTHERS_ENTRIES: [&str; 6] = ["", "stat", "status", "statm", "cmdline", "comm"];
 
 /// The directory and the entry that a path ends with; an empty entry if it is the directory itself.
@@ -59,10 +62,10 @@ impl Confined {
     fn allows(&self, real: &Path, access: Access) -> bool {
         let policy = &self.policy;
         match (in_process(real), access) {
-            (Some(allowed), _) => access != Access::Write && allowed(self, access),
+            (Some(allowed), _) => !access.changes() && allowed(self, access),
             (None, Access::Look) => policy.reads(real) || policy.leads_on(real),
             (None, Access::Read) => policy.reads(real),
-            (None, Access::Write) => policy.writes(real),
+            (None, Access::Write | Access::Make) => policy.writes(real),
         }
     }
 }
@@ -94,7 +97,9 @@ fn in_process(real: &Path) -> Option<Allowed> {
     if pid == host::pid() {
         return Some(Box::new(move |_, access| is(&OWN_ENTRIES) || access == Access::Look && is(&MADE_ENTRIES)));
     }
-    Some(Box::new(move |confined, _| confined.policy.reads(&real) && is(&OTHERS_ENTRIES)))
+    Some(Box::new(move |confined, _| {
+        is(&OTHERS_ENTRIES) && (confined.policy.reads(&real) || is_in_run(confined.policy.run, pid))
+    }))
 }
 
 impl Thread {
@@ -128,10 +133,10 @@ impl Thread {
                     if !(is_nameless(&real) && names_own_descriptor(as_path(&path.path))) {
                         confined.judge(&real, access)?;
                     }
-                    return Ok(if follow { by_link(fd)? } else { HostPath { dirfd: fd, path: c".".into() } });
+                    return by_link(fd, if follow { None } else { Some(b".") });
                 }
                 // It may be about to be made.
-                Err(Errno::ENOENT) if access == Access::Write && !name.is_empty() => {}
+                Err(Errno::ENOENT) if access == Access::Make && !name.is_empty() => {}
                 Err(errno) => return Err(self.told(confined, &path, errno)),
             }
         }
@@ -149,7 +154,7 @@ impl Thread {
         confined.judge(&real_path(fd)?.join(OsStr::from_bytes(name)), access)?;
         let mut entry = name.to_vec();
         entry.extend(slash.then_some(b'/'));
-        Ok(HostPath { dirfd: fd, path: CString::new(entry).map_err(|_| Errno::EINVAL)? })
+        by_link(fd, Some(&entry))
     }
 
     /// The error of a look-up: only where the guest may look it is told more than that there is no such file.
@@ -183,7 +188,7 @@ impl Thread {
     /// May this be done with the file of a descriptor of the guest's?
     pub(in crate::linux) fn judge_descriptor(&self, fd: i32, access: Access) -> Result<(), Errno> {
         let Some(confined) = self.confined() else { return Ok(()) };
-        if access != Access::Write && fd != libc::AT_FDCWD {
+        if !access.changes() && fd != libc::AT_FDCWD {
             return Ok(());
         }
         let real = if fd == libc::AT_FDCWD { std::env::current_dir()? } else { real_path(fd)? };
@@ -214,9 +219,9 @@ impl Thread {
 
     /// Flags to open a file with. An entry that is to be made is not to be a link that was put there meanwhile.
     pub(in crate::linux) fn confined_flags(&self, flags: i32, place: &HostPath) -> i32 {
-        let is_entry =
-            self.confined().is_some() && self.held_files.borrow().iter().any(|held| held.fd() == place.dirfd);
-        if is_entry { flags | libc::O_NOFOLLOW } else { flags }
+        let link = place.path.to_bytes().strip_prefix(DESCRIPTORS.as_bytes());
+        let is_entry = link.is_some_and(|link| link.contains(&b'/'));
+        if self.confined().is_some() && is_entry { flags | libc::O_NOFOLLOW } else { flags }
     }
 }
 
@@ -227,12 +232,19 @@ pub(in crate::linux) fn access_of(flags: i32) -> Access {
     match flags & libc::O_ACCMODE {
         _ if flags & libc::O_PATH != 0 => Access::Look,
         libc::O_RDONLY if flags & writes == 0 && !temporary => Access::Read,
+        _ if flags & libc::O_CREAT != 0 => Access::Make,
         _ => Access::Write,
     }
 }
 
-fn by_link(fd: i32) -> Result<HostPath, Errno> {
-    Ok(HostPath { dirfd: libc::AT_FDCWD, path: c_string(format!("/proc/self/fd/{fd}"))? })
+/// A descriptor's file, or an entry of that, by its link: a name for every call, whether it takes a directory or not.
+fn by_link(fd: i32, entry: Option<&[u8]>) -> Result<HostPath, Errno> {
+    let mut path = format!("{DESCRIPTORS}{fd}").into_bytes();
+    if let Some(entry) = entry {
+        path.push(b'/');
+        path.extend_from_slice(entry);
+    }
+    Ok(HostPath { dirfd: libc::AT_FDCWD, path: CString::new(path).map_err(|_| Errno::EINVAL)? })
 }
 
 /// The name that the kernel has for a descriptor's file.
@@ -291,6 +303,7 @@ mod tests {
         assert_eq!(access_of(libc::O_RDONLY | libc::O_CLOEXEC), Access::Read);
         assert_eq!(access_of(libc::O_RDONLY | libc::O_TRUNC), Access::Write);
         assert_eq!(access_of(libc::O_RDWR), Access::Write);
+        assert_eq!(access_of(libc::O_WRONLY | libc::O_CREAT), Access::Make);
         assert_eq!(access_of(libc::O_PATH | libc::O_DIRECTORY), Access::Look);
         assert_eq!(access_of(libc::O_RDONLY | libc::O_DIRECTORY), Access::Read);
     }

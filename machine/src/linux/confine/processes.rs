@@ -23,7 +23,7 @@ pub(crate) fn own_id() -> Option<RunId> {
     numbers(pid).map(|(.., started)| RunId { pid, started })
 }
 
-fn is_in_run(run: Option<RunId>, pid: i32) -> bool {
+pub(super) fn is_in_run(run: Option<RunId>, pid: i32) -> bool {
     let mut at = pid;
     for _ in 0..MAX_PARENTS {
         if at == host::pid() {
