@@ -6,9 +6,11 @@ use crate::options::{
     DiffOptions, DumpRequest, EngineChoice, HOT, LimitOptions, RunOptions, SharedOptions, StatsFormat, parse_code_size,
     parse_duration, parse_fuel, parse_range, parse_size,
 };
+use crate::sandbox::SandboxOptions;
 use clap::{Args, Parser, Subcommand};
 use emu_machine::engine::lockstep::{PlantedFault, SEGMENT};
 use emu_machine::limits::{MAX_PROCESSES, RunLimits};
+use emu_machine::sandbox::{CallRule, Network, RunId};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -55,6 +57,8 @@ executed; 123 if a limit ended the run; else as for run.";
 struct RunArgs {
     #[command(flatten)]
     options: OptionArgs,
+    #[command(flatten)]
+    sandbox: SandboxArgs,
     /// The program and its arguments, options for it included
     #[arg(value_names = ["PROGRAM", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
     command: Vec<OsString>,
@@ -237,6 +241,48 @@ struct LimitArgs {
     run_session: Option<PathBuf>,
 }
 
+/// What the program may do.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Sandbox")]
+struct SandboxArgs {
+    /// Let the program do no harm: it can read itself and the sysroot, and else what FILE (TOML) and the options below allow
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    sandbox: Option<Option<PathBuf>>,
+    /// In the sandbox, let PATH be read, with all below it
+    #[arg(long, value_name = "PATH", requires = "sandbox")]
+    allow_read: Vec<PathBuf>,
+    /// In the sandbox, let PATH be read and written, with all below it
+    #[arg(long, value_name = "PATH", requires = "sandbox")]
+    allow_write: Vec<PathBuf>,
+    /// In the sandbox, whom sockets reach: none, loopback or all [default: none]
+    #[arg(long, value_name = "WHOM", requires = "sandbox")]
+    network: Option<Network>,
+    /// In the sandbox, what becomes of a system call: allow, deny (EPERM), errno:NAME or log
+    #[arg(long, value_name = "NAME=RULE", requires = "sandbox")]
+    syscall: Vec<CallRule>,
+    /// Do with what the host's kernel has, and say so, where it cannot enforce all of the sandbox
+    #[arg(long, requires = "sandbox")]
+    sandbox_best_effort: bool,
+    /// The first process of the run
+    #[arg(long, hide = true, value_name = "PID:START", requires = "sandbox")]
+    sandbox_run: Option<RunId>,
+}
+
+impl SandboxArgs {
+    fn into_options(self) -> Option<SandboxOptions> {
+        let file = self.sandbox?;
+        Some(SandboxOptions {
+            file,
+            read: self.allow_read,
+            write: self.allow_write,
+            network: self.network,
+            calls: self.syscall,
+            best_effort: self.sandbox_best_effort,
+            run: self.sandbox_run,
+        })
+    }
+}
+
 #[derive(Debug, Args)]
 struct DisasmArgs {
     /// The ELF file
@@ -299,7 +345,11 @@ pub(crate) fn by_kernel(args: &[OsString]) -> Option<Command> {
 /// Reads the arguments, the emulator's name first.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Box<clap::Error>> {
     Ok(match Cli::try_parse_from(args)?.command {
-        RawCommand::Run(RunArgs { options, command }) => Command::Run(Box::new(options.into_options(command, None)?)),
+        RawCommand::Run(RunArgs { options, sandbox, command }) => {
+            let mut options = options.into_options(command, None)?;
+            options.shared.sandbox = sandbox.into_options();
+            Command::Run(Box::new(options))
+        }
         RawCommand::Diff(DiffArgs { replay: Some(file), plant_fault: planted, .. }) => {
             Command::Replay { file, planted }
         }
@@ -360,6 +410,7 @@ impl OptionArgs {
             explain_file: self.explain_file,
             verbose: self.verbose,
             limits: self.limits.into_options(),
+            sandbox: None,
             diff,
         };
         Ok(RunOptions {
@@ -494,6 +545,23 @@ mod tests {
             let again = parse([OsString::from("emu")].into_iter().chain(first.to_args()));
             assert_eq!(again.unwrap(), Command::Run(Box::new(first)), "{line:?}");
         }
+        let line = [
+            "--sandbox=/p.toml",
+            "--allow-read=/a",
+            "--allow-read=/b",
+            "--allow-write=/c",
+            "--network=loopback",
+            "--syscall=kill=errno:ENOSYS",
+            "--sandbox-best-effort",
+            "--sandbox-run=5:6",
+            "p",
+        ];
+        for line in [&line[..], &["--sandbox", "p"]] {
+            let first = options(line);
+            assert!(first.shared.sandbox.is_some());
+            let again = parse([OsString::from("emu")].into_iter().chain(first.to_args()));
+            assert_eq!(again.unwrap(), Command::Run(Box::new(first)), "{line:?}");
+        }
         let line =
             ["--all", "--segment", "500", "--save", "/a", "--plant-fault", "xor", "--session=/s", "-v", "p", "-x"];
         let first = options_of("diff", &line);
@@ -521,6 +589,10 @@ mod tests {
 
     #[test]
     fn wrong_usage() {
+        for line in [&["--allow-read", "/a", "p"][..], &["--sandbox", "--network", "some", "p"]] {
+            assert!(parse(["emu", "run"].iter().chain(line).map(OsString::from)).is_err(), "{line:?}");
+        }
+        assert!(parse(["emu", "diff", "--sandbox", "p"].map(OsString::from)).is_err());
         for line in [&["-E", "A", "p"][..], &["-E", "=x", "p"], &[], &["--bogus", "p"], &["--engine", "qemu", "p"]] {
             let refusal = parse(["emu", "run"].iter().chain(line).map(OsString::from)).unwrap_err();
             assert!(refusal.use_stderr(), "{line:?}");

@@ -66,6 +66,7 @@ impl From<RunError> for Error {
             | RunError::Handoff(_)
             | RunError::Memory(_)
             | RunError::Engine(_)
+            | RunError::Sandbox(_)
             | RunError::Nul => Error::emulator(error),
         }
     }

@@ -11,6 +11,7 @@ mod dump;
 mod error;
 mod options;
 mod perf_map;
+mod sandbox;
 mod stats;
 
 use std::ffi::OsString;

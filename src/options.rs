@@ -1,5 +1,6 @@
 //! What a command line means, as plain data, and the way back to a command line.
 
+use crate::sandbox::SandboxOptions;
 use emu_machine::engine::Tier;
 use emu_machine::engine::lockstep::PlantedFault;
 use emu_machine::limits::RunLimits;
@@ -60,6 +61,8 @@ pub(crate) struct SharedOptions {
     pub(crate) diff: Option<DiffOptions>,
     /// What the run may use.
     pub(crate) limits: LimitOptions,
+    /// What the program may do; `None` is everything.
+    pub(crate) sandbox: Option<SandboxOptions>,
 }
 
 /// The limits of a run.
@@ -311,6 +314,7 @@ impl SharedOptions {
         args.extend(self.explain_file.iter().map(|file| joined("--explain-file", file.as_os_str())));
         args.extend(self.perf_map.then(|| "--perf-map".into()));
         args.extend((0..self.verbose).map(|_| "-v".into()));
+        args.extend(self.sandbox.iter().flat_map(SandboxOptions::to_args));
         args.extend(self.diff.iter().flat_map(DiffOptions::to_args));
         args.extend(self.limits.to_args());
         args
@@ -318,7 +322,7 @@ impl SharedOptions {
 }
 
 /// `NAME=VALUE`.
-fn joined(name: &str, value: &OsStr) -> OsString {
+pub(crate) fn joined(name: &str, value: &OsStr) -> OsString {
     let mut option = OsString::from(name);
     option.push("=");
     option.push(value);
@@ -344,7 +348,8 @@ impl RunOptions {
     /// The arguments, after the emulator's name and before the program, for what the guest executes.
     pub(crate) fn reexec_args(&self) -> Vec<OsString> {
         let mut args = vec![self.shared.command().into()];
-        args.extend(self.shared.to_args());
+        // That of the sandbox is said when the files are known.
+        args.extend(SharedOptions { sandbox: None, ..self.shared.clone() }.to_args());
         args
     }
 

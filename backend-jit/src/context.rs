@@ -148,6 +148,8 @@ pub struct Context {
     pub cpu: CpuState,
     /// Host address of guest address 0.
     pub mem_base: u64,
+    /// Where confined accesses go that would lead further ([`crate::CompileOptions::confine`]).
+    pub(crate) confined_last: u64,
     /// The slot that compiled code left through, or 0.
     pub(crate) link: u64,
     pub(crate) exit_kind: u32,
@@ -239,6 +241,7 @@ pub(crate) mod offset {
     cpu!(FP_ROUND, fp_round);
     cpu!(INTERRUPT, interrupt);
     own!(MEM_BASE, mem_base);
+    own!(CONFINED_LAST, confined_last);
     own!(LINK, link);
     own!(MXCSR, mxcsr);
     own!(HOST_SP, host_sp);

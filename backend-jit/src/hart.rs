@@ -89,6 +89,7 @@ impl Hart {
         let ctx = Context {
             cpu,
             mem_base,
+            confined_last: 0,
             link: 0,
             exit_kind: 0,
             mxcsr: crate::context::DEFAULT_MXCSR,
@@ -129,6 +130,12 @@ impl Hart {
         cache.add_hart(Arc::clone(&shared));
         let seen = cache.news();
         Hart { shared, cache, _guest: guest, seen, mode: 0, link_target: 0, has_fuel: false }
+    }
+
+    /// Runs code that was compiled to stay in `size` bytes of guest memory ([`crate::CompileOptions::confine`]). Without this,
+    /// its accesses all fault.
+    pub fn confine(&mut self, size: u64) {
+        self.context().confined_last = size + crate::CONFINED_SLACK;
     }
 
     /// The guest's registers.

@@ -61,6 +61,9 @@ pub struct CompileOptions {
     pub note_stores: bool,
     /// Ask [`emu_ir::Env::announce`] before each access to guest memory.
     pub announce: bool,
+    /// Whatever 64-bit address the guest has, an access stays in its memory and the guard around it: the size of that memory,
+    /// which has a guard of more than [`CONFINED_SLACK`] and [`CONFINED_OFFSET`] behind it.
+    pub confine: Option<u64>,
     /// A mistake to make, for tests of what finds mistakes.
     pub planted: Option<PlantedFault>,
 }
@@ -77,10 +80,19 @@ impl Default for CompileOptions {
             keep_clif: false,
             note_stores: false,
             announce: false,
+            confine: None,
             planted: None,
         }
     }
 }
+
+/// How far behind the guest's memory a confined access goes at most, before its offset is added. Nothing is mapped there, nor
+/// [`CONFINED_OFFSET`] before or behind it.
+pub const CONFINED_SLACK: u64 = 64 << 10;
+
+/// Offsets that are added after an address has been confined; larger ones are part of the address. No guest memory is below it, so that an
+/// address just below 2^64 does not lead there.
+pub const CONFINED_OFFSET: u32 = 32 << 10;
 
 impl CompileOptions {
     /// Does code stop at this block of the region, when the limit is reached?

@@ -20,6 +20,7 @@ pub mod linux;
 pub mod mem;
 pub mod program;
 pub mod run;
+pub mod sandbox;
 mod start;
 
 pub use emu_ir as ir;

@@ -12,17 +12,19 @@ use crate::linux::abi::FrameKind;
 use crate::linux::explain::Recorder;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
-use crate::linux::{Config, ExecHook, Process, Running, Sysroot, host, vdso};
+use crate::linux::{self, Config, ExecHook, Process, Running, Sysroot, host, vdso};
 use crate::mem::{GuestMemory, MemoryLimits};
 use crate::program::{GuestError, OpenError, ProgramFile};
+use crate::sandbox::{self, Policy, SandboxError};
 use crate::start::{Resolved, resolve};
 use emu_backend_jit::JitError;
 use emu_ir::CpuState;
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,15 @@ pub struct RunStats {
 /// Called when the guest process ends by itself.
 pub type ExitHook = Box<dyn Fn(&RunStats) + Send + Sync>;
 
+/// A run in the sandbox.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// What the guest may do.
+    pub policy: Policy,
+    /// The emulator's arguments that say this, for programs that the guest executes.
+    pub arguments: fn(&Policy) -> Vec<OsString>,
+}
+
 /// All that determines a run.
 pub struct RunConfig {
     /// What to start.
@@ -74,6 +85,8 @@ pub struct RunConfig {
     pub engine: EngineConfig,
     /// Print system calls to the standard error.
     pub strace: bool,
+    /// What the guest may do, if not everything.
+    pub sandbox: Option<SandboxConfig>,
     /// The emulator's arguments, after its name, for programs that the guest executes.
     pub reexec: Vec<OsString>,
     /// Sees translated code.
@@ -99,6 +112,7 @@ impl RunConfig {
             cpu: None,
             engine: EngineConfig::default(),
             strace: false,
+            sandbox: None,
             reexec: Vec::new(),
             observer: None,
             explain: None,
@@ -132,6 +146,8 @@ pub enum RunError {
     Memory(#[source] io::Error),
     #[error(transparent)]
     Engine(#[from] JitError),
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
     #[error("an argument or variable contains a NUL byte")]
     Nul,
 }
@@ -158,8 +174,25 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         return Err(RunError::Sysroot(root.clone()));
     }
     let sysroot = Sysroot::new(config.sysroot.clone());
+    let executed = matches!(config.start, Start::Handoff(_));
+    if config.sandbox.is_some() && !executed {
+        close_inherited();
+    }
     let (resolved, program) = resolve(config.start, &sysroot)?;
     let interpreter = open_interpreter(&program, &sysroot)?;
+    let files: Vec<&ProgramFile> = [&program].into_iter().chain(interpreter.as_ref()).collect();
+    let sandbox = match &config.sandbox {
+        Some(SandboxConfig { policy, .. }) if executed => Some(inherit_sandbox(policy, &files)?),
+        Some(SandboxConfig { policy, .. }) => Some(begin_sandbox(policy, config.sysroot.as_deref(), &files)?),
+        None => None,
+    };
+    let session_file = config.session.as_ref().map(|session| session.path().to_owned());
+    let own: Vec<PathBuf> = config.explain.clone().into_iter().chain(session_file).collect();
+    let sandbox = sandbox.map(|policy| Policy { own, ..policy });
+    let mut reexec = config.reexec;
+    if let (Some(SandboxConfig { arguments, .. }), Some(policy)) = (&config.sandbox, &sandbox) {
+        reexec.extend(arguments(policy));
+    }
     let choice = guest::choose(&program.image, interpreter.as_ref().map(|i| &i.image), config.cpu.as_deref())?;
     let mem = Arc::new(choice.memory().map_err(RunError::Memory)?);
     let own = config.limits.memory.unwrap_or(u64::MAX);
@@ -174,7 +207,8 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     let isa = guest.name();
     let explain = config.explain.map(|file| Recorder::new(file, Arc::clone(&guest), &program.path));
     let lockstep = config.diff.as_ref().map(|diff| diff.lockstep);
-    let engine = Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, ..config.engine })?;
+    let engine =
+        Engine::new(guest, Arc::clone(&mem), EngineConfig { lockstep, confine: sandbox.is_some(), ..config.engine })?;
     let fuel = config.session.clone().filter(|limited| limited.has_fuel());
     let has_fuel = fuel.is_some();
     if let Some(fuel) = fuel {
@@ -185,9 +219,10 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         engine.set_observer(observer);
     }
     let process_cell = Arc::new(OnceLock::new());
-    let linux = Config {
+    let settings = Config {
         sysroot: config.sysroot,
-        reexec: config.reexec,
+        reexec,
+        sandbox: sandbox.clone(),
         strace: config.strace,
         isa,
         // The numbers of a run on fuel are wanted however it ends.
@@ -213,14 +248,47 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         seccomp: resolved.inherited.seccomp,
         sigreturn,
     };
-    let process = Process::new(mem, abi, linux, running);
+    let process = Process::new(mem, abi, settings, running);
     // Just made: it is empty.
     let _ = process_cell.set(Arc::downgrade(&process));
     drop((program, interpreter));
+    // An instance that a sandboxed one has executed has its restrictions, of which the kernel stacks only so many.
+    let inherited = executed && sandbox::is_restricted();
+    if let Some(policy) = sandbox.filter(|_| !inherited) {
+        sandbox::restrict(&policy)?;
+    }
     process.run(match session {
         Some(session) => Box::new(LockstepVcpu::new(engine, cpu, session)),
         None => Box::new(EngineVcpu::new(engine, cpu)),
     })
+}
+
+/// Closes what the emulator was started with beside the standard descriptors: nobody has said that the guest may have it.
+fn close_inherited() {
+    const FIRST: u32 = 3;
+    // Should a kernel not have the call, the descriptors stay, as without a sandbox; one with Landlock has it.
+    let _ = host::call(libc::SYS_close_range, &[FIRST.into(), u32::MAX.into(), 0.into()]);
+}
+
+/// The policy of a run that begins: the program and what it was linked for can be read.
+fn begin_sandbox(policy: &Policy, sysroot: Option<&Path>, files: &[&ProgramFile]) -> Result<Policy, SandboxError> {
+    if let Some(unknown) = policy.calls.iter().find(|call| !linux::knows_call(&call.name)) {
+        return Err(SandboxError::Call(unknown.name.clone()));
+    }
+    let needed: Vec<&Path> = files.iter().map(|file| file.path.as_path()).chain(sysroot).collect();
+    Ok(Policy { run: linux::own_id(), ..policy.settled(&needed)? })
+}
+
+/// The policy of a run that goes on with another program, which was looked up by name: what was opened is what counts.
+fn inherit_sandbox(policy: &Policy, files: &[&ProgramFile]) -> Result<Policy, SandboxError> {
+    for file in files {
+        let link = format!("/proc/self/fd/{}", file.file.as_raw_fd());
+        let real = std::fs::read_link(link).map_err(|error| SandboxError::Path { path: file.path.clone(), error })?;
+        if !policy.reads(&real) && !sandbox::is_nameless(&real) {
+            return Err(SandboxError::Program(real));
+        }
+    }
+    Ok(policy.clone())
 }
 
 /// The user's hook, then the ends of the session and of the report.

@@ -4,6 +4,7 @@ use super::diff;
 use crate::dump::Dump;
 use crate::error::{Error, status};
 use crate::options::{DumpKind, RunOptions, SharedOptions};
+use crate::sandbox::SandboxOptions;
 use crate::stats;
 use emu_machine::engine::{EngineConfig, HOT_PERIOD};
 use emu_machine::limits::{Session, supervise};
@@ -31,6 +32,7 @@ pub(crate) fn run(mut options: RunOptions) -> Result<ExitCode, Error> {
         None => new_start(&options),
     };
     let mut config = config(&options.shared, options.reexec_args(), start);
+    config.sandbox = options.shared.sandbox.as_ref().map(SandboxOptions::config).transpose()?;
     config.session = session;
     config.limits = options.shared.limits.run;
     let Err(error) = run_program(config);
@@ -51,7 +53,9 @@ fn limited(options: &mut RunOptions) -> Result<Option<Arc<Session>>, Error> {
         return Ok(None);
     }
     let status = if options.shared.diff.is_some() { status::LIMIT_OF_DIFF } else { status::LIMIT };
-    let session = supervise(&limits.run, &options.program.display().to_string(), status.into()).map_err(lost)?;
+    let directory = options.shared.sandbox.is_some().then(std::env::temp_dir);
+    let program = options.program.display().to_string();
+    let session = supervise(&limits.run, &program, status.into(), directory.as_deref()).map_err(lost)?;
     limits.session = Some(session.path().to_owned());
     Ok(Some(session))
 }

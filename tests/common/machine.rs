@@ -112,6 +112,11 @@ impl Machine {
         Machine::of(way, guest, way.config(), None)
     }
 
+    /// The same, whose code cannot reach the memory around the guest's.
+    pub fn confined(way: Way, guest: Arc<dyn Guest>) -> Machine {
+        Machine::of(way, guest, EngineConfig { confine: true, ..way.config() }, None)
+    }
+
     /// The same, on fuel.
     pub fn on_fuel(way: Way, guest: Arc<dyn Guest>, fuel: Arc<dyn FuelSource>) -> Machine {
         Machine::of(way, guest, way.config(), Some(fuel))

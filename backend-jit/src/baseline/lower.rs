@@ -5,6 +5,7 @@ use super::regs::{Loc, field};
 use super::{Lower, Unsupported};
 use crate::context::offset;
 use crate::helpers::HelperCall;
+use crate::{CONFINED_OFFSET, CONFINED_SLACK};
 use emu_ir::{Access, AccessKind, BinaryOp, Cond, ConvertOp, FenceKind, Inst, Type, UnaryOp, Value};
 
 impl Lower<'_> {
@@ -381,8 +382,30 @@ impl Lower<'_> {
 
     /// The host address of a guest address with a displacement.
     pub(super) fn address(&mut self, addr: Value, offset: i32, scratch: Reg) -> Mem {
+        if self.options.confine.is_some() && self.ty(addr) == Type::I64 {
+            return self.confined_address(addr, offset, scratch);
+        }
         let index = self.reg_or(addr, scratch);
         Mem { base: R15, index: Some(index), disp: offset }
+    }
+
+    /// The same, kept from leading out of the guest's memory and the guard behind it: what would lead further goes to the
+    /// guard and faults there, and the interpreter, which runs the instruction again, tells the true address.
+    fn confined_address(&mut self, addr: Value, offset: i32, scratch: Reg) -> Mem {
+        let last = self.options.confine.map_or(0, |size| size + CONFINED_SLACK);
+        let small = offset.unsigned_abs() <= CONFINED_OFFSET;
+        if self.constant(addr).is_some_and(|addr| small && addr < last) {
+            return Mem { base: R15, index: Some(self.reg_or(addr, scratch)), disp: offset };
+        }
+        let index = self.reg_or(addr, scratch);
+        if !small {
+            self.asm.lea(true, scratch, Mem { base: index, index: None, disp: offset });
+        } else if index != scratch {
+            self.asm.mov(true, scratch, index);
+        }
+        self.asm.alu(Alu::Cmp, true, scratch, field(offset::CONFINED_LAST));
+        self.asm.cmov(Cc::Above, scratch, field(offset::CONFINED_LAST));
+        Mem { base: R15, index: Some(scratch), disp: if small { offset } else { 0 } }
     }
 
     fn load(&mut self, at: Value, ty: Type, access: Access, addr: Value, offset: i32) {

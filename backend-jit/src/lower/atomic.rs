@@ -16,7 +16,7 @@ impl Lower<'_> {
             let low = self.b.ins().band(guest, mask);
             self.leave_if(low);
         }
-        self.host_address(addr)
+        self.host_address(addr, 0).0
     }
 
     pub(super) fn atomic_rmw(&mut self, op: AtomicOp, ty: Type, addr: Value, value: Value) -> ClifValue {

@@ -2,7 +2,10 @@
 
 use super::{Lower, PlantedFault, clif_type};
 use crate::context::offset;
-use cranelift_codegen::ir::{AtomicRmwOp, InstBuilder, MemFlagsData, TrapCode, Value as ClifValue, types};
+use crate::{CONFINED_OFFSET, CONFINED_SLACK};
+use cranelift_codegen::ir::{
+    AtomicRmwOp, InstBuilder, InstructionData, MemFlagsData, Opcode, TrapCode, Value as ClifValue, types,
+};
 use emu_ir::{Access, FenceKind, Type, Value};
 
 /// How many trap codes tell accesses to guest memory apart.
@@ -24,15 +27,51 @@ impl Lower<'_> {
         MemFlagsData::new().with_trap_code(TrapCode::user(code as u8))
     }
 
-    /// The host address of a guest address. A 32-bit one wraps with its displacement only as far as the guard areas
-    /// around the guest's memory reach: what leaves the 4 GiB faults there, and the interpreter finds the exact address.
-    pub(super) fn host_address(&mut self, addr: Value) -> ClifValue {
-        let guest = self.bits64(addr);
-        self.b.ins().iadd(self.mem_base, guest)
+    /// The host address of a guest address, and what is still to be added. A 32-bit one wraps with its displacement only as far
+    /// as the guard areas around the guest's memory reach: what leaves the 4 GiB faults there, and the interpreter finds the exact
+    /// address.
+    pub(super) fn host_address(&mut self, addr: Value, offset: i32) -> (ClifValue, i32) {
+        match self.options.confine {
+            Some(size) if self.ty(addr) == Type::I64 => self.confined_address(addr, offset, size + CONFINED_SLACK),
+            _ => {
+                let guest = self.bits64(addr);
+                (self.b.ins().iadd(self.mem_base, guest), offset)
+            }
+        }
+    }
+
+    /// The same, with everything from `last` on at `last`, where the access faults. There is no branch that the host could
+    /// predict wrongly.
+    fn confined_address(&mut self, addr: Value, offset: i32, last: u64) -> (ClifValue, i32) {
+        let small = offset.unsigned_abs() <= CONFINED_OFFSET;
+        if let Some(known) = self.cur.confined[addr.index()].filter(|_| small) {
+            return (known, offset);
+        }
+        let guest = self.value(addr);
+        let (guest, rest) =
+            if small { (guest, offset) } else { (self.b.ins().iadd_imm_s(guest, i64::from(offset)), 0) };
+        let inside = if self.is_constant_below(guest, last) {
+            guest
+        } else {
+            let last = self.b.ins().iconst(types::I64, last as i64);
+            self.b.ins().umin(guest, last)
+        };
+        let host = self.b.ins().iadd(self.mem_base, inside);
+        if small && !self.cur.aside {
+            self.cur.confined[addr.index()] = Some(host);
+        }
+        (host, rest)
+    }
+
+    /// Is the value a constant that is less than `last`?
+    fn is_constant_below(&self, value: ClifValue, last: u64) -> bool {
+        let dfg = &self.b.func.dfg;
+        let made_by = dfg.value_def(value).inst().map(|inst| dfg.insts[inst]);
+        matches!(made_by, Some(InstructionData::UnaryImm { opcode: Opcode::Iconst, imm }) if (imm.bits() as u64) < last)
     }
 
     pub(super) fn load(&mut self, at: Value, ty: Type, access: Access, addr: Value, offset: i32) -> ClifValue {
-        let p = self.host_address(addr);
+        let (p, offset) = self.host_address(addr, offset);
         self.watch_load(p, offset, access.bytes);
         let (ct, flags) = (clif_type(ty), self.guest_flags());
         if access.big_endian && access.bytes > 1 {
@@ -73,7 +112,7 @@ impl Lower<'_> {
     }
 
     pub(super) fn store(&mut self, access: Access, addr: Value, offset: i32, value: Value) {
-        let p = self.host_address(addr);
+        let (p, offset) = self.host_address(addr, offset);
         self.watch_store(p, offset, access.bytes);
         let ty = self.ty(value);
         let mut v = self.clean(value);

@@ -140,6 +140,8 @@ struct Current {
     values: Vec<Option<ClifValue>>,
     /// 32-bit integers in 64 bits, zero-extended, where there is such a value already.
     wide: Vec<Option<ClifValue>>,
+    /// Host addresses of values that have been confined.
+    confined: Vec<Option<ClifValue>>,
     types: Vec<Option<Type>>,
     /// Values that may be NaNs still to be made canonical.
     raw_values: Vec<bool>,
@@ -244,6 +246,7 @@ impl<'a> Lower<'a> {
             nan: rb.block.nan,
             values: vec![None; rb.block.insts.len()],
             wide: vec![None; rb.block.insts.len()],
+            confined: vec![None; rb.block.insts.len()],
             types: rb.block.insts.iter().map(Inst::result).collect(),
             raw_values: vec![false; rb.block.insts.len()],
             raw_slots: self.analysis.raw_in[index],

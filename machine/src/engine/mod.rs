@@ -64,6 +64,8 @@ pub struct EngineConfig {
     pub code_size: usize,
     /// Run Cranelift's verifier on every region.
     pub verify: bool,
+    /// A 64-bit guest's wild addresses do not reach the emulator's memory, either.
+    pub confine: bool,
     /// Both engines run everything hot, and are compared.
     pub lockstep: Option<LockstepConfig>,
 }
@@ -79,6 +81,7 @@ impl Default for EngineConfig {
             region_insns: 1500,
             code_size: 128 << 20,
             verify: cfg!(debug_assertions),
+            confine: false,
             lockstep: None,
         }
     }
@@ -195,9 +198,15 @@ impl Engine {
             stop_at_blocks: self.lockstep.as_ref().is_some_and(Lockstep::stops_at_blocks),
             note_stores: self.lockstep.is_some(),
             announce: self.lockstep.as_ref().is_some_and(Lockstep::announces),
+            confine: self.confinement(),
             planted: self.lockstep.as_ref().and_then(Lockstep::planted),
             ..CompileOptions::default()
         }
+    }
+
+    /// The size of the memory that compiled code is confined to. The guards around it are enough for 32-bit addresses.
+    fn confinement(&self) -> Option<u64> {
+        (self.config.confine && self.mem.address_bits() == 64).then(|| self.mem.limit())
     }
 
     /// The guest can look at the registers of a fault from now on: code that loses them is dropped.

@@ -92,7 +92,10 @@ impl EngineVcpu {
     /// A hart with the registers `cpu`.
     pub fn new(engine: Arc<Engine>, cpu: CpuState) -> EngineVcpu {
         let base = engine.mem.base() as u64;
-        let hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
+        let mut hart = Hart::new(Arc::clone(engine.code()), Arc::clone(&engine.guest), base, cpu);
+        if let Some(size) = engine.confinement() {
+            hart.confine(size);
+        }
         let env = UserEnv::new(Arc::clone(&engine.mem));
         let local = LocalBlocks::new(engine.config.tier);
         let tank = Tank::of(&engine);

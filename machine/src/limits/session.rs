@@ -5,8 +5,9 @@ use super::RunLimits;
 use crate::engine::FuelSource;
 use crate::linux::errno::Errno;
 use crate::linux::host::{self, Arg};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,17 +53,19 @@ pub struct Session {
 pub(crate) struct Place<'a>(Option<&'a AtomicU64>);
 
 impl Session {
-    /// A new one; the calling process is its supervisor, and keeps the file open.
+    /// A new one; the calling process is its supervisor, and keeps the file open. Processes of the sandbox cannot look at its descriptors:
+    /// for them the file has a name, in `directory`.
     ///
     /// # Errors
     /// What the host says.
-    pub(super) fn create(limits: &RunLimits) -> io::Result<Session> {
+    pub(super) fn create(limits: &RunLimits, directory: Option<&Path>) -> io::Result<Session> {
         let slots = limits.processes.unwrap_or(0).min(MAX_PROCESSES);
         let words = FIRST_SLOT + slots as usize;
-        let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"emu-run"), libc::MFD_CLOEXEC.into()])?;
-        let file = host::own_file(fd as i32);
+        let (file, path) = match directory {
+            Some(directory) => named_file(directory)?,
+            None => memory_file()?,
+        };
         file.set_len(words as u64 * 8)?;
-        let path = PathBuf::from(format!("/proc/{}/fd/{fd}", host::pid()));
         let session = Session { words: host::map_words(&file)?, path };
         session.set(FUEL, limits.fuel.unwrap_or(NO_LIMIT));
         session.set(FUEL_LEFT, limits.fuel.unwrap_or(NO_LIMIT));
@@ -117,7 +120,8 @@ impl Session {
             self.set(ENDED, 1);
         }
         let supervisor = self.get(SUPERVISOR) as i32;
-        while host::call(libc::SYS_kill, &[supervisor.into(), TELL.into()]).is_ok() {
+        // From inside the sandbox nobody can send it a signal (EPERM): it looks by itself.
+        while host::call(libc::SYS_kill, &[supervisor.into(), TELL.into()]) != Err(Errno::ESRCH) {
             let second = libc::timespec { tv_sec: 1, tv_nsec: 0 };
             let _ = host::call(libc::SYS_nanosleep, &[Arg::from_ref(&second), Arg::NULL]);
         }
@@ -133,6 +137,10 @@ impl Session {
     /// Nothing may be started any more.
     pub(super) fn close(&self) {
         self.set(CLOSED, 1);
+        if !self.path.starts_with("/proc") {
+            // If it is gone already, so much the better.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 
     /// A place for another process or thread; `None` if there are as many as there may be.
@@ -152,6 +160,24 @@ impl Session {
             claim()
         })?;
         Some(Place(Some(slot)))
+    }
+}
+
+fn memory_file() -> io::Result<(File, PathBuf)> {
+    let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"emu-run"), libc::MFD_CLOEXEC.into()])?;
+    Ok((host::own_file(fd as i32), PathBuf::from(format!("/proc/{}/fd/{fd}", host::pid()))))
+}
+
+/// A file of this process's in the directory.
+fn named_file(directory: &Path) -> io::Result<(File, PathBuf)> {
+    let mut attempt = 0;
+    loop {
+        let path = directory.join(format!("emu-run-{}-{attempt}", host::pid()));
+        match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
+            // What another process of this number has left.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < 100 => attempt += 1,
+            opened => return Ok((opened?, path)),
+        }
     }
 }
 
@@ -202,7 +228,7 @@ mod tests {
     use super::*;
 
     fn session(limits: RunLimits) -> Session {
-        Session::create(&limits).expect("the host has memory files")
+        Session::create(&limits, None).expect("the host has memory files")
     }
 
     #[test]
@@ -225,6 +251,15 @@ mod tests {
         let s = session(RunLimits { fuel: Some(10), processes: Some(3), ..RunLimits::default() });
         let other = Session::open(s.path()).expect("it is open");
         assert_eq!((other.take(), s.fuel_used()), (10, Some(10)));
+    }
+
+    #[test]
+    fn a_named_one_is_gone_with_the_run() {
+        let limits = RunLimits { fuel: Some(10), ..RunLimits::default() };
+        let s = Session::create(&limits, Some(&std::env::temp_dir())).expect("there is a place for it");
+        assert_eq!(Session::open(s.path()).map(|other| other.take()).ok(), Some(10));
+        s.close();
+        assert!(Session::open(s.path()).is_err());
     }
 
     #[test]

@@ -10,16 +10,18 @@ use super::{RunLimits, Session};
 use crate::linux::host::{self, Arg, Forked};
 use std::collections::HashMap;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Puts a supervisor above the calling process, which has one thread, and returns in the process below it, where the run is to take
-/// place. `program` names it in messages; `status` is the exit status when a limit ends the run.
+/// place. `program` names it in messages; `status` is the exit status when a limit ends the run. A run in the sandbox has its session in a
+/// file in `directory`, see [`Session`].
 ///
 /// # Errors
 /// What the host says.
-pub fn supervise(limits: &RunLimits, program: &str, status: i32) -> io::Result<Arc<Session>> {
-    let session = Session::create(limits)?;
+pub fn supervise(limits: &RunLimits, program: &str, status: i32, directory: Option<&Path>) -> io::Result<Arc<Session>> {
+    let session = Session::create(limits, directory)?;
     host::call(libc::SYS_prctl, &[libc::PR_SET_CHILD_SUBREAPER.into(), 1.into()])?;
     let own = host::pid();
     let mask = host::set_mask_exactly(u64::MAX);
@@ -46,6 +48,7 @@ pub fn supervise(limits: &RunLimits, program: &str, status: i32) -> io::Result<A
                 limits: *limits,
                 program: program.to_owned(),
                 status,
+                looks: directory.is_some() && limits.fuel.is_some(),
             }
             .watch()
         }
@@ -70,6 +73,9 @@ fn timespec(time: Duration) -> libc::timespec {
     libc::timespec { tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() }
 }
 
+/// How often a supervisor looks that nobody can tell anything.
+const MOMENT: Duration = Duration::from_millis(10);
+
 struct Supervisor {
     session: Session,
     /// The run's first process.
@@ -78,6 +84,8 @@ struct Supervisor {
     limits: RunLimits,
     program: String,
     status: i32,
+    /// Nobody can tell it that there is no fuel.
+    looks: bool,
 }
 
 /// How the first process has ended.
@@ -102,7 +110,8 @@ impl Supervisor {
                 let time = self.limits.timeout.unwrap_or_default();
                 self.end_by_limit(&format!("the time of {time:?} is over"));
             }
-            self.wait_for_signal(left);
+            let moment = self.looks.then_some(MOMENT);
+            self.wait_for_signal(left.into_iter().chain(moment).min());
         }
     }
 

@@ -22,6 +22,14 @@ macro_rules! errnos {
                     _ => None,
                 }
             }
+
+            /// The error of a symbolic name.
+            pub fn by_name(name: &str) -> Option<Errno> {
+                match name {
+                    $(stringify!($name) => Some(Errno::$name),)*
+                    _ => None,
+                }
+            }
         }
     };
 }

@@ -196,7 +196,9 @@ fn find(t: &Thread, dirfd: i32, path: CString, mut argv: Vec<CString>, flags: i3
     let mut named = locate(t, dirfd, path, flags)?;
     let exec_fn = named.name.to_bytes().to_vec();
     for _ in 0..=MAX_SCRIPTS {
+        named.host = t.confined_name(named.host)?;
         let file = script::open_executable(&named.host)?;
+        t.judge_file(&file)?;
         let head = script::head_of(&file)?;
         if let Some((interpreter, argument)) = script::shebang(&head)? {
             if named.vanishes {
@@ -207,6 +209,9 @@ fn find(t: &Thread, dirfd: i32, path: CString, mut argv: Vec<CString>, flags: i3
             continue;
         }
         let emulated = is_emulated(t, &file, &head)?;
+        if !emulated && t.confined().is_some() {
+            return Err(Errno::EACCES);
+        }
         return Ok(Target { host: named.host, file, exec_fn, argv, emulated });
     }
     Err(Errno::ELOOP)
@@ -222,7 +227,7 @@ fn locate(t: &Thread, dirfd: i32, path: CString, flags: i32) -> Result<Named, Er
         let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
         let HostPath { path: host, .. } = t.host_path(libc::AT_FDCWD, path.clone(), true)?;
         let host = PathBuf::from(OsStr::from_bytes(host.to_bytes()));
-        if !follow && host.symlink_metadata()?.is_symlink() {
+        if !follow && t.confined().is_none() && host.symlink_metadata()?.is_symlink() {
             return Err(Errno::ELOOP);
         }
         return Ok(Named { name: path, host: std::path::absolute(&host)?, vanishes: false });
@@ -233,7 +238,7 @@ fn locate(t: &Thread, dirfd: i32, path: CString, flags: i32) -> Result<Named, Er
         (format!("/dev/fd/{dirfd}").into_bytes(), descriptor.into())
     } else {
         let host = std::fs::read_link(&descriptor).map_err(|_| Errno::EBADF)?.join(as_path(&path));
-        if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && host.symlink_metadata()?.is_symlink() {
+        if flags & libc::AT_SYMLINK_NOFOLLOW != 0 && t.confined().is_none() && host.symlink_metadata()?.is_symlink() {
             return Err(Errno::ELOOP);
         }
         let mut name = format!("/dev/fd/{dirfd}/").into_bytes();
@@ -298,7 +303,7 @@ fn check_interpreter(
         let mut name = vec![0; size as usize];
         file.read_exact_at(&mut name, offset)?;
         let name = CStr::from_bytes_until_nul(&name).map_err(|_| Errno::ENOEXEC)?;
-        let found = t.process.sysroot.locate(as_path(name), true);
+        let found = t.confined_name(t.process.sysroot.locate(as_path(name), true))?;
         found.metadata()?;
     }
     Ok(())
@@ -345,7 +350,7 @@ fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult
         let descriptors = [fd as i32, file.as_raw_fd()];
         close_on_exec(descriptors, false);
         let mut error = host::execve(c"/proc/self/exe", &strings[..split], &strings[split + 1..own]);
-        if error == Errno::ENOENT {
+        if error == Errno::ENOENT && t.confined().is_none() {
             close_on_exec(descriptors, true);
             error = by_the_kernel(t, strings[own], &strings[arguments.clone()], &strings[arguments.end..]);
         }

@@ -193,8 +193,7 @@ const F_RW_HINTS: std::ops::RangeInclusive<i32> = 1035..=1036;
 
 /// Is the descriptor good for a command? One of `O_PATH` is for few.
 fn check_descriptor(fd: i32, command: i32) -> Result<(), Errno> {
-    const FOR_PATHS: [i32; 5] =
-        [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL];
+    const FOR_PATHS: [i32; 5] = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL];
     let status = host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFL.into()])? as i32;
     if status & libc::O_PATH != 0 && !FOR_PATHS.contains(&command) { Err(Errno::EBADF) } else { Ok(()) }
 }
@@ -205,6 +204,10 @@ pub(super) fn fcntl(t: &mut Thread, a: &Args) -> SysResult {
     let (fd, command) = (a.int(0), abi.fcntl_to_host(a.int(1)));
     let number = |value: Arg<'_>| host::call(libc::SYS_fcntl, &[fd.into(), command.into(), value]);
     match command {
+        libc::F_SETOWN => {
+            t.may_own(a.int(2))?;
+            number(a.get(2).into())
+        }
         libc::F_GETFL => Ok(abi.open_flags_to_guest(number(0.into())? as i32) as u64),
         libc::F_SETFL => number(abi.open_flags_to_host(a.int(2)).into()),
         libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW => record_lock(t, a, command, false),
@@ -238,7 +241,7 @@ pub(super) fn is_known_fcntl(command: i32) -> bool {
 
 /// Commands that are the same everywhere and take a number, or nothing.
 fn takes_number(command: i32) -> bool {
-    const OTHERS: [i32; 5] = [libc::F_DUPFD, libc::F_GETFD, libc::F_SETFD, libc::F_SETOWN, libc::F_GETOWN];
+    const OTHERS: [i32; 4] = [libc::F_DUPFD, libc::F_GETFD, libc::F_SETFD, libc::F_GETOWN];
     // From F_SETLEASE to F_GET_SEALS.
     OTHERS.contains(&command) || (1024..=1034).contains(&command)
 }
@@ -248,6 +251,8 @@ fn owner(t: &Thread, a: &Args, command: i32) -> SysResult {
     let mut pair = [0i32; 2];
     if command == F_SETOWN_EX {
         pair = t.with_struct(a.get(2), 8, |r| [r.i32(), r.i32()])?;
+        // The kinds after thread and process are groups.
+        t.may_own(if pair[0] > 1 { -1 } else { pair[1] })?;
     }
     let result = host::call(libc::SYS_fcntl, &[a.int(0).into(), command.into(), Arg::from_mut(&mut pair)])?;
     if command != F_SETOWN_EX {

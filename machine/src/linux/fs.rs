@@ -1,5 +1,6 @@
 //! Files by name.
 
+use super::confine::access_of;
 use super::data::{Layout, Reader, Writer};
 use super::errno::Errno;
 use super::host::{self, Arg};
@@ -25,8 +26,10 @@ pub(super) fn openat(t: &mut Thread, a: &Args) -> SysResult {
     if let Some(fd) = procfs::open(t, as_path(&name), flags) {
         return fd;
     }
-    let HostPath { dirfd, path } = t.host_path(a.int(0), name, open_follows(flags))?;
-    let args = [dirfd.into(), Arg::path(&path), (flags | libc::O_LARGEFILE).into(), a.uint(3).into()];
+    t.wanted.set(access_of(flags));
+    let place = t.host_path(a.int(0), name, open_follows(flags))?;
+    let flags = t.confined_flags(flags, &place);
+    let args = [place.dirfd.into(), Arg::path(&place.path), (flags | libc::O_LARGEFILE).into(), a.uint(3).into()];
     host::blocking(libc::SYS_openat, &args)
 }
 
@@ -51,11 +54,17 @@ pub(super) fn openat2(t: &mut Thread, a: &Args) -> SysResult {
     how.0 = t.process.abi.open_flags_to_host(flags) as u64;
     let name = t.read_path(a.get(1))?;
     // A confined look-up (RESOLVE_*) means the path as it is.
-    let HostPath { dirfd, path } = match how.2 {
-        0 => t.host_path(a.int(0), name, open_follows(how.0 as i32))?,
-        _ => HostPath { dirfd: a.int(0), path: name },
+    t.wanted.set(access_of(how.0 as i32));
+    let follow = open_follows(how.0 as i32);
+    let place = match how.2 {
+        0 => t.host_path(a.int(0), name, follow)?,
+        _ => t.confine(HostPath { dirfd: a.int(0), path: name }, follow, how.2)?,
     };
-    let how = [how.0, how.1, how.2];
+    // What the sandbox has looked up is told by a link that the guest's restrictions would forbid.
+    let resolve = if t.confined().is_some() { 0 } else { how.2 };
+    let flags = t.confined_flags(how.0 as i32, &place);
+    let HostPath { dirfd, path } = place;
+    let how = [flags as u64, how.1, resolve];
     host::blocking(libc::SYS_openat2, &[dirfd.into(), Arg::path(&path), Arg::slice(&how), 24.into()])
 }
 

@@ -125,6 +125,7 @@ fn pass_on(fd: i32, request: u32, argument: Arg<'_>) -> SysResult {
 /// `ioctl`.
 pub(super) fn ioctl(t: &mut Thread, a: &Args) -> SysResult {
     let (fd, request) = (a.int(0), as_the_hosts(t, a.uint(1)));
+    t.may_request(request)?;
     let data = match request {
         FS_IOC_GETFLAGS | FS_IOC_GETVERSION => Out(INT),
         FS_IOC_SETFLAGS | FS_IOC_SETVERSION => In(INT),

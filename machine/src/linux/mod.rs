@@ -14,6 +14,7 @@
 pub mod abi;
 mod aio;
 mod bpf;
+mod confine;
 mod core;
 pub mod data;
 mod descriptors;
@@ -58,6 +59,7 @@ mod user;
 pub mod vcpu;
 pub mod vdso;
 
+pub(crate) use confine::{knows_call, own_id};
 pub use exec::{Handoff, Inherited};
 pub(crate) use path::Sysroot;
 pub use process::{Config, ExecHook, ExitHook, Process, Running};

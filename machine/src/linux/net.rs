@@ -1,5 +1,6 @@
 //! Sockets. Addresses and options are the host's bytes, but for the order of an address's family.
 
+use super::confine::Peer;
 use super::data::{Layout, Reader, Writer};
 use super::errno::Errno;
 use super::fs::HOST;
@@ -52,12 +53,14 @@ pub(super) fn socket(t: &mut Thread, a: &Args) -> SysResult {
         return Err(Errno::EAFNOSUPPORT);
     }
     let kind = t.process.abi.socket_type_to_host(a.int(1));
+    t.may_open_socket(a.int(0), kind, a.int(2))?;
     host::call(libc::SYS_socket, &[a.int(0).into(), kind.into(), a.int(2).into()])
 }
 
 /// `socketpair`.
 pub(super) fn socketpair(t: &mut Thread, a: &Args) -> SysResult {
     let kind = t.process.abi.socket_type_to_host(a.int(1));
+    t.may_open_socket(a.int(0), kind, a.int(2))?;
     let mut pair = [0i32; 2];
     host::call(libc::SYS_socketpair, &[a.int(0).into(), kind.into(), a.int(2).into(), Arg::from_mut(&mut pair)])?;
     super::files::give_pair(t, a.get(3), pair)
@@ -65,13 +68,19 @@ pub(super) fn socketpair(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `bind`. The path of a local socket is the host's.
 pub(super) fn bind(t: &mut Thread, a: &Args) -> SysResult {
-    let address = t.read_address(a.get(1), a.int(2))?;
+    let address = t.confine_address(t.read_address(a.get(1), a.int(2))?, Peer::Own)?;
     host::call(libc::SYS_bind, &[a.int(0).into(), Arg::input(&address), address.len().into()])
+}
+
+/// `listen`.
+pub(super) fn listen(t: &mut Thread, a: &Args) -> SysResult {
+    t.may_listen(a.int(0))?;
+    host::call(libc::SYS_listen, &[a.int(0).into(), a.int(1).into()])
 }
 
 /// `connect`.
 pub(super) fn connect(t: &mut Thread, a: &Args) -> SysResult {
-    let address = t.read_address(a.get(1), a.int(2))?;
+    let address = t.confine_address(t.read_address(a.get(1), a.int(2))?, Peer::Connected)?;
     host::blocking(libc::SYS_connect, &[a.int(0).into(), Arg::input(&address), address.len().into()])
 }
 
@@ -115,7 +124,10 @@ pub(super) fn getpeername(t: &mut Thread, a: &Args) -> SysResult {
 /// `sendto`.
 pub(super) fn sendto(t: &mut Thread, a: &Args) -> SysResult {
     let data = t.source(a.get(1), a.get(2).min(MAX_TRANSFER));
-    let address = if a.get(4) == 0 { Vec::new() } else { t.read_address(a.get(4), a.int(5))? };
+    let address = match a.get(4) {
+        0 => Vec::new(),
+        addr => t.confine_address(t.read_address(addr, a.int(5))?, Peer::Addressed)?,
+    };
     let place = if a.get(4) == 0 { Arg::NULL } else { Arg::input(&address) };
     let args = [a.int(0).into(), data, a.get(2).into(), a.int(3).into(), place, address.len().into()];
     host::blocking(libc::SYS_sendto, &args)
@@ -178,6 +190,7 @@ const INT: usize = 4;
 /// `setsockopt`.
 pub(super) fn setsockopt(t: &mut Thread, a: &Args) -> SysResult {
     let (level, name) = t.process.abi.socket_option_to_host(a.int(1), a.int(2));
+    t.may_set_option(level, name)?;
     let len = usize::try_from(a.int(4)).map_err(|_| Errno::EINVAL)?;
     // Options that are shorter than they are said to be are taken; nobody reads more than this.
     let len = len.min(CONTROL);
@@ -324,8 +337,13 @@ impl Thread {
 
     fn send_message(&self, fd: i32, addr: u64, flags: i32) -> SysResult {
         let m = self.read_message(addr)?;
-        let name =
-            if m.name == 0 { Vec::new() } else { self.read_address(m.name, m.name_len.min(ADDRESS as u32) as i32)? };
+        let name = match m.name {
+            0 => Vec::new(),
+            addr => {
+                let name = self.read_address(addr, m.name_len.min(ADDRESS as u32) as i32)?;
+                if name.is_empty() { name } else { self.confine_address(name, Peer::Addressed)? }
+            }
+        };
         if m.control_len > CONTROL as u64 {
             return Err(Errno::ENOBUFS);
         }
@@ -334,6 +352,7 @@ impl Thread {
         }
         let control = if m.control == 0 { Vec::new() } else { self.read(m.control, m.control_len as usize)? };
         let (control, _) = self.convert_control(&control, false, 2 * CONTROL);
+        self.may_send_control(&control)?;
         let iov = self.iovec(m.iov, m.iov_len, false)?;
         let part = |bytes: &[u8]| if bytes.is_empty() { 0 } else { Arg::input(bytes).raw() as u64 };
         let header = [

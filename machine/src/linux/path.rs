@@ -146,8 +146,12 @@ pub(super) fn as_path(path: &CStr) -> &Path {
 }
 
 impl Thread {
-    /// The file that the guest names.
+    /// The file that the guest names; in the sandbox only if the guest may have it.
     pub(super) fn host_path(&self, dirfd: i32, path: CString, follow: bool) -> Result<HostPath, Errno> {
+        self.confine(self.named_path(dirfd, path, follow)?, follow, 0)
+    }
+
+    fn named_path(&self, dirfd: i32, path: CString, follow: bool) -> Result<HostPath, Errno> {
         let name = as_path(&path);
         if name.is_absolute() {
             if follow && self.is_own_exe(name) {

@@ -114,6 +114,7 @@ pub(super) fn clone3(t: &mut Thread, a: &Args) -> SysResult {
 
 impl Thread {
     fn clone(&mut self, c: Clone) -> SysResult {
+        self.may_clone(c.flags)?;
         let has = |flag| c.flags & flag != 0;
         let bad = has(THREAD) && !has(SIGHAND) || has(SIGHAND) && (!has(VM) || has(CLEAR_SIGHAND));
         if bad {

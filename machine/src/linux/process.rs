@@ -1,6 +1,7 @@
 //! What the threads of a guest process share, and how threads begin and end.
 
 use super::abi::Abi;
+use super::confine::Confined;
 use super::core::Stop;
 use super::errno::Errno;
 use super::explain::Recorder;
@@ -14,6 +15,7 @@ use super::thread::Thread;
 use super::vcpu::Vcpu;
 use crate::limits::Session;
 use crate::mem::GuestMemory;
+use crate::sandbox::Policy;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
 use std::path::PathBuf;
@@ -36,6 +38,8 @@ pub struct Config {
     pub reexec: Vec<OsString>,
     /// Print each system call to the standard error.
     pub strace: bool,
+    /// What the guest may do, if not everything.
+    pub sandbox: Option<Policy>,
     /// The ISA string, for `riscv_hwprobe` and `/proc/cpuinfo`.
     pub isa: String,
     /// What to do at the end.
@@ -87,6 +91,7 @@ pub struct Process {
     pub program: Arc<Running>,
     pub(super) table: Arc<Table>,
     pub(super) sysroot: Arc<Sysroot>,
+    pub(super) confined: Option<Arc<Confined>>,
     pub(super) signals: Mutex<Dispositions>,
     threads: Mutex<Threads>,
     /// Is the working directory in the sysroot?
@@ -133,6 +138,7 @@ impl Process {
         let process = Arc::new(Process {
             table: Arc::new(Table::new(&*abi)),
             sysroot,
+            confined: config.sandbox.clone().map(|policy| Arc::new(Confined::new(policy))),
             signals: Mutex::new(Dispositions::inherited(config.catch_deaths)),
             threads: Mutex::default(),
             cwd_inside: AtomicBool::new(cwd_inside),
@@ -184,6 +190,7 @@ impl Process {
             program: Arc::clone(&self.program),
             table: Arc::clone(&self.table),
             sysroot: Arc::clone(&self.sysroot),
+            confined: self.confined.clone(),
             signals: Mutex::new(lock(&self.signals).clone()),
             threads: Mutex::default(),
             cwd_inside: AtomicBool::new(self.cwd_is_inside()),
@@ -209,6 +216,7 @@ impl Process {
         vcpu.fork(&mut || {
             let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits), lock(&self.segments));
             let mut aio = lock(&self.aio);
+            let held = self.confined.as_ref().map(|confined| confined.lock_for_fork());
             let mut threads = lock(&self.threads);
             let own = host::tid();
             side = fork();
@@ -220,7 +228,7 @@ impl Process {
                 threads.live.extend(own.map(|thread| (host::tid(), Live { robust: 0, ..thread })));
                 self.stop.reset();
             }
-            drop((threads, aio, guards));
+            drop((threads, held, aio, guards));
             in_child
         })?;
         side

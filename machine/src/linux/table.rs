@@ -1,6 +1,7 @@
 //! The system calls by name: handler and arguments. Numbers come from the ABI's text table.
 
 use super::abi::{Abi, Place};
+use super::confine::Gate;
 use super::errno::Errno;
 use super::host::{self, Arg};
 use super::thread::Thread;
@@ -175,6 +176,11 @@ impl Table {
 impl Syscall {
     /// Answers the call; `None` if it is not implemented.
     pub fn invoke(&self, thread: &mut Thread, args: &Args) -> Option<SysResult> {
+        match thread.gate(self, args) {
+            Gate::Done(result) if result == Err(Errno::ENOSYS) => return None,
+            Gate::Done(result) => return Some(result),
+            Gate::Open => {}
+        }
         match self.action {
             Action::Unknown => None,
             Action::Call(handler) => Some(handler(thread, args)),
@@ -587,7 +593,7 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("socket",       net::socket,      &[Int, Hex, Int]),
     sys("socketpair",   net::socketpair,  &[Int, Hex, Int, Ptr]),
     sys("bind",         net::bind,        &[Fd, Ptr, Int]),
-    same("listen",      libc::SYS_listen, &[Fd, Int]),
+    sys("listen",       net::listen,      &[Fd, Int]),
     sys("accept",       net::accept,      &[Fd, Ptr, Ptr]),
     sys("accept4",      net::accept4,     &[Fd, Ptr, Ptr, Hex]),
     sys("connect",      net::connect,     &[Fd, Ptr, Int]),

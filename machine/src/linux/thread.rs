@@ -1,6 +1,7 @@
 //! One guest thread: the loop that answers the engine's exits.
 
 use super::abi::{AltStack, Raised};
+use super::confine::{Access, Held};
 use super::errno::Errno;
 use super::host::{self, RawInfo, SigSet, SignalQueue};
 use super::process::Process;
@@ -11,6 +12,7 @@ use super::vcpu::Vcpu;
 use crate::mem::UserEnv;
 use crate::mem::access::ThreadStack;
 use emu_ir::{Exit, Fault, Trap};
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -44,6 +46,10 @@ pub struct Thread {
     pub(super) scratch: Vec<std::ffi::CString>,
     /// The vfork child's own end of the world: it never returns to the host thread's code.
     pub(super) is_vfork_child: bool,
+    /// What the current call wants of the files it names, in the sandbox.
+    pub(super) wanted: Cell<Access>,
+    /// Descriptors of ours that the current call uses.
+    pub(super) held_files: RefCell<Vec<Held>>,
 }
 
 /// An interrupted system call.
@@ -85,6 +91,8 @@ impl Thread {
             exit_status: 0,
             scratch: Vec::new(),
             is_vfork_child: false,
+            wanted: Cell::default(),
+            held_files: RefCell::default(),
         }
     }
 
@@ -151,6 +159,7 @@ impl Thread {
         if let Err(error) = result {
             self.explain_call(insn, entry.name, &args, error);
         }
+        self.held_files.get_mut().clear();
         if let Some(line) = started {
             strace::after(self, entry, &args, result, line);
         }

@@ -235,7 +235,7 @@ pub(in crate::linux) fn pidfd_send_signal(t: &mut Thread, a: &Args) -> SysResult
 /// `kill`.
 pub(in crate::linux) fn kill(t: &mut Thread, a: &Args) -> SysResult {
     let signal = t.process.abi.signal_to_host(a.int(1));
-    host::call(libc::SYS_kill, &[a.int(0).into(), signal.into()])
+    t.confined_kill(a.int(0), signal)
 }
 
 /// `tkill`.
