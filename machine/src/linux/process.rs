@@ -186,6 +186,7 @@ impl Process {
         let mut side = Err(Errno::ENOMEM);
         vcpu.fork(&mut || {
             let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits), lock(&self.segments));
+            let more = (self.stop.lock(), self.config.explain.as_ref().map(|recorder| recorder.lock()));
             let mut threads = lock(&self.threads);
             side = fork();
             let in_child = side == Ok(host::Forked::Child);
@@ -194,7 +195,7 @@ impl Process {
                 threads.live.insert(host::tid(), Live { robust: 0 });
                 self.stop.reset();
             }
-            drop((threads, guards));
+            drop((threads, more, guards));
             in_child
         })?;
         side
