@@ -588,6 +588,16 @@ mod tests {
     }
 
     #[test]
+    fn binfmt_does_one_thing() {
+        let parsed = |line: &[&str]| parse(["emu", "binfmt"].iter().chain(line).map(OsString::from));
+        let (interpreter, guests) = (Some(PathBuf::from("/e")), vec!["mips".to_owned()]);
+        let expected = BinfmtOptions { action: BinfmtAction::Install, interpreter, credentials: true, guests };
+        let line = ["--install", "--interpreter", "/e", "--credentials", "mips"];
+        assert_eq!(parsed(&line).unwrap(), Command::Binfmt(expected));
+        assert!(parsed(&[]).is_err() && parsed(&["--print", "--remove"]).is_err());
+    }
+
+    #[test]
     fn wrong_usage() {
         for line in [&["--allow-read", "/a", "p"][..], &["--sandbox", "--network", "some", "p"]] {
             assert!(parse(["emu", "run"].iter().chain(line).map(OsString::from)).is_err(), "{line:?}");

@@ -13,7 +13,7 @@ use super::process::{Process, lock};
 use super::thread::Thread;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// The kernel writes nothing if the limit is less than a page.
@@ -45,6 +45,11 @@ pub(super) struct Stop {
 }
 
 impl Stop {
+    /// For a fork, whose child needs it free.
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, Vec<u8>>> {
+        lock(&self.arrived)
+    }
+
     /// Forgets a stop, in the child of a fork.
     pub(super) fn reset(&self) {
         self.begun.store(false, Ordering::Relaxed);
@@ -91,9 +96,14 @@ impl Thread {
     /// Stays here if another thread writes a core file.
     pub(super) fn stop_for_core(&self) {
         if self.process.stop.begun.load(Ordering::Relaxed) {
-            self.process.stop.arrive(self.tid, notes::of_thread(self, None));
-            wait_for_death();
+            self.leave_registers();
         }
+    }
+
+    fn leave_registers(&self) -> ! {
+        self.process.stop.arrive(self.tid, notes::of_thread(self, None));
+        self.queue.begin_wait();
+        wait_for_death();
     }
 
     /// Writes a core file, if the signal and the limit want one.
@@ -102,8 +112,7 @@ impl Thread {
             return;
         }
         if self.process.stop.begun.swap(true, Ordering::SeqCst) {
-            self.process.stop.arrive(self.tid, notes::of_thread(self, None));
-            wait_for_death();
+            self.leave_registers();
         }
         let others = self.stop_others();
         let Some(file) = file::create(self, info.signal()) else { return };
@@ -123,13 +132,17 @@ impl Thread {
             // Never blocked, and always caught.
             let _ = host::call(libc::SYS_tgkill, &[host::pid().into(), tid.into(), libc::SIGTRAP.into()]);
         }
+        self.queue.begin_wait();
         let end = Instant::now() + PATIENCE;
         let mut arrived = lock(&stop.arrived);
         while others().any(|tid| !arrived.contains_key(&tid)) && Instant::now() < end {
             let wait = Duration::from_millis(10);
             arrived = stop.more.wait_timeout(arrived, wait).unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
-        std::mem::take(&mut *arrived).into_values().collect()
+        let notes = std::mem::take(&mut *arrived).into_values().collect();
+        drop(arrived);
+        self.queue.end_wait();
+        notes
     }
 }
 

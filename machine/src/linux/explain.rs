@@ -119,6 +119,11 @@ impl Recorder {
         }
     }
 
+    /// For a fork, whose child needs it free.
+    pub(super) fn lock(&self) -> impl Sized + '_ {
+        lock(&self.counts)
+    }
+
     /// In the child of a fork: what was counted before is the parent's to tell.
     pub(super) fn forget(&self) {
         lock(&self.counts).clear();

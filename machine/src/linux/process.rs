@@ -217,6 +217,7 @@ impl Process {
             let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits), lock(&self.segments));
             let mut aio = lock(&self.aio);
             let held = self.confined.as_ref().map(|confined| confined.lock_for_fork());
+            let more = (self.stop.lock(), self.config.explain.as_ref().map(|recorder| recorder.lock()));
             let mut threads = lock(&self.threads);
             let own = host::tid();
             side = fork();
@@ -228,7 +229,7 @@ impl Process {
                 threads.live.extend(own.map(|thread| (host::tid(), Live { robust: 0, ..thread })));
                 self.stop.reset();
             }
-            drop((threads, held, aio, guards));
+            drop((threads, more, held, aio, guards));
             in_child
         })?;
         side

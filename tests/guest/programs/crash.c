@@ -8,7 +8,7 @@
 
 static pthread_barrier_t ready;
 static int ends[2];
-volatile int spinning;
+volatile int spinning, waiting;
 char marker[64] = "a string in the data segment";
 char *heap;
 
@@ -17,6 +17,7 @@ __attribute__((noinline)) static void waits(void)
 {
     char c;
     pthread_barrier_wait(&ready);
+    waiting = 1;
     while (read(ends[0], &c, 1) == 1)
         ;
 }
@@ -95,8 +96,8 @@ int main(int argc, char **argv)
     CHECK(pthread_barrier_init(&ready, NULL, 3) == 0 && pipe(ends) == 0);
     CHECK(pthread_create(&a, NULL, waiter, NULL) == 0 && pthread_create(&b, NULL, spinner, NULL) == 0);
     pthread_barrier_wait(&ready);
-    while (spinning < 1000)
-        ;
+    while (spinning < 1000 || !waiting)
+        usleep(1000);
     outer(how);
     DONE();
 }
