@@ -95,6 +95,14 @@ fn a_run_ends_with_its_first_process() {
 }
 
 #[test]
+fn the_program_has_the_descriptors_that_it_would_have() {
+    for option in ["--timeout=1m", "--fuel=1G", "--processes=5"] {
+        let out = output(misbehave("run", &[option], "riscv64", &["descriptor"]));
+        assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
 fn diff_has_a_status_of_its_own() {
     let out = output(misbehave("diff", &["--timeout", "500ms"], "riscv64", &["spin"]));
     assert_eq!(out.status.code(), Some(123), "{}", text(&out.stderr));

@@ -45,6 +45,8 @@ pub(super) const TELL: i32 = libc::SIGCONT;
 pub struct Session {
     words: &'static [AtomicU64],
     path: PathBuf,
+    /// The descriptor of whoever has made it.
+    descriptor: Option<i32>,
 }
 
 /// A place among the processes of the run, for one that is about to be.
@@ -63,7 +65,7 @@ impl Session {
         let file = host::own_file(fd as i32);
         file.set_len(words as u64 * 8)?;
         let path = PathBuf::from(format!("/proc/{}/fd/{fd}", host::pid()));
-        let session = Session { words: host::map_words(&file)?, path };
+        let session = Session { words: host::map_words(&file)?, path, descriptor: Some(fd as i32) };
         session.set(FUEL, limits.fuel.unwrap_or(NO_LIMIT));
         session.set(FUEL_LEFT, limits.fuel.unwrap_or(NO_LIMIT));
         session.set(SUPERVISOR, host::pid() as u64);
@@ -83,7 +85,14 @@ impl Session {
         if words.len() < FIRST_SLOT {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        Ok(Arc::new(Session { words, path: path.to_owned() }))
+        Ok(Arc::new(Session { words, path: path.to_owned(), descriptor: None }))
+    }
+
+    /// In the supervisor's child: gives the descriptor up, whose number is the program's.
+    pub(super) fn leave_file(&self) {
+        if let Some(fd) = self.descriptor {
+            let _ = host::call(libc::SYS_close, &[fd.into()]);
+        }
     }
 
     /// By which [`Session::open`] finds it.

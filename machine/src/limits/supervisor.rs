@@ -30,6 +30,7 @@ pub fn supervise(limits: &RunLimits, program: &str, status: i32) -> io::Result<A
                 host::exit_process(status);
             }
             host::set_mask_exactly(mask);
+            session.leave_file();
             if let Some(place) = session.place() {
                 place.settle(host::pid());
             }

@@ -1,4 +1,4 @@
-/* Programs that do not end, or want too much, for tests of limits: misbehave spin | stop | hide | orphan | fork | thread | turns | map |
+/* Programs that do not end, or want too much, for tests of limits: misbehave spin | stop | descriptor | hide | orphan | fork | thread | turns | map |
  * shared | write FILE [ignore]. */
 #include "guest.h"
 #include <fcntl.h>
@@ -139,6 +139,8 @@ int main(int argc, char **argv)
         for (;;)
             raise(SIGSTOP);
     }
+    else if (!strcmp(how, "descriptor"))
+        return open("/dev/null", O_RDONLY);
     else if (!strcmp(how, "hide"))
         hide();
     else if (!strcmp(how, "orphan"))
