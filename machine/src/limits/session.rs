@@ -88,6 +88,16 @@ impl Session {
         Ok(Arc::new(Session { words, path: path.to_owned(), descriptor: None }))
     }
 
+    /// In the supervisor: gives all other descriptors up but the standard error. Whoever is at their other ends is to see when the program
+    /// closes them.
+    pub(super) fn leave_others(&self) {
+        let own = self.descriptor.unwrap_or_default() as u32;
+        let parts = [(0, 1), (3, own.saturating_sub(1)), (own + 1, u32::MAX)];
+        for (first, last) in parts.into_iter().filter(|(first, last)| first <= last) {
+            let _ = host::call(libc::SYS_close_range, &[first.into(), last.into(), 0.into()]);
+        }
+    }
+
     /// In the supervisor's child: gives the descriptor up, whose number is the program's.
     pub(super) fn leave_file(&self) {
         if let Some(fd) = self.descriptor {

@@ -37,6 +37,7 @@ pub fn supervise(limits: &RunLimits, program: &str, status: i32) -> io::Result<A
             Ok(Arc::new(session))
         }
         Forked::Parent(main) => {
+            session.leave_others();
             if let Some(time) = limits.timeout {
                 wake_after(time);
             }
