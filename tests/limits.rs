@@ -95,6 +95,26 @@ fn a_run_ends_with_its_first_process() {
 }
 
 #[test]
+fn the_program_has_the_descriptors_that_it_would_have() {
+    for option in ["--timeout=1m", "--fuel=1G", "--processes=5"] {
+        let out = output(misbehave("run", &[option], "riscv64", &["descriptor"]));
+        assert_eq!(out.status.code(), Some(3), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
+fn the_supervisor_holds_no_pipe() {
+    let mut emu = misbehave("run", &["--timeout", "1m"], "riscv64", &["hush"]);
+    let mut child = emu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("emu runs");
+    let (started, mut all) = (Instant::now(), String::new());
+    child.stdout.take().expect("it is piped").read_to_string(&mut all).expect("it ends");
+    assert_eq!((all.as_str(), child.try_wait().expect("it is ours")), ("ready\n", None));
+    assert!(started.elapsed() < Duration::from_secs(30));
+    child.kill().expect("it runs");
+    child.wait().expect("it has ended");
+}
+
+#[test]
 fn diff_has_a_status_of_its_own() {
     let out = output(misbehave("diff", &["--timeout", "500ms"], "riscv64", &["spin"]));
     assert_eq!(out.status.code(), Some(123), "{}", text(&out.stderr));

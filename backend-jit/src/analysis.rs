@@ -361,6 +361,7 @@ fn block_use(
     BlockUse { uses, defs, side_exits }
 }
 
+/// Nothing is counted ahead.
 fn no_ways(region: &Region) -> (Vec<u32>, Vec<u32>) {
     let zeros = vec![0; region.blocks.len()];
     (zeros.clone(), zeros)

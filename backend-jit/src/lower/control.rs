@@ -278,9 +278,10 @@ impl Lower<'_> {
     /// Counts the block's instructions; with `stops` leaves before it if they would pass the limit.
     pub(super) fn count(&mut self, block: &Block, stops: bool) {
         if self.options.fuel {
-            return if stops {
-                self.take_fuel(block)
-            };
+            if stops {
+                self.take_fuel(block);
+            }
+            return;
         }
         let before = self.load_ctx(types::I64, offset::INSN_COUNT);
         let n = self.b.ins().iconst(types::I64, i64::from(block.insn_count()));

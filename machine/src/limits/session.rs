@@ -7,6 +7,7 @@ use crate::linux::errno::Errno;
 use crate::linux::host::{self, Arg};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) const TELL: i32 = libc::SIGCONT;
 pub struct Session {
     words: &'static [AtomicU64],
     path: PathBuf,
+    /// The descriptor of whoever has made it.
+    descriptor: Option<i32>,
 }
 
 /// A place among the processes of the run, for one that is about to be.
@@ -66,7 +69,7 @@ impl Session {
             None => memory_file()?,
         };
         file.set_len(words as u64 * 8)?;
-        let session = Session { words: host::map_words(&file)?, path };
+        let session = Session { words: host::map_words(&file)?, path, descriptor: Some(file.as_raw_fd()) };
         session.set(FUEL, limits.fuel.unwrap_or(NO_LIMIT));
         session.set(FUEL_LEFT, limits.fuel.unwrap_or(NO_LIMIT));
         session.set(SUPERVISOR, host::pid() as u64);
@@ -86,7 +89,24 @@ impl Session {
         if words.len() < FIRST_SLOT {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        Ok(Arc::new(Session { words, path: path.to_owned() }))
+        Ok(Arc::new(Session { words, path: path.to_owned(), descriptor: None }))
+    }
+
+    /// In the supervisor: gives all other descriptors up but the standard error. Whoever is at their other ends is to see when the program
+    /// closes them.
+    pub(super) fn leave_others(&self) {
+        let own = self.descriptor.unwrap_or_default() as u32;
+        let parts = [(0, 1), (3, own.saturating_sub(1)), (own + 1, u32::MAX)];
+        for (first, last) in parts.into_iter().filter(|(first, last)| first <= last) {
+            let _ = host::call(libc::SYS_close_range, &[first.into(), last.into(), 0.into()]);
+        }
+    }
+
+    /// In the supervisor's child: gives the descriptor up, whose number is the program's.
+    pub(super) fn leave_file(&self) {
+        if let Some(fd) = self.descriptor {
+            let _ = host::call(libc::SYS_close, &[fd.into()]);
+        }
     }
 
     /// By which [`Session::open`] finds it.

@@ -32,12 +32,14 @@ pub fn supervise(limits: &RunLimits, program: &str, status: i32, directory: Opti
                 host::exit_process(status);
             }
             host::set_mask_exactly(mask);
+            session.leave_file();
             if let Some(place) = session.place() {
                 place.settle(host::pid());
             }
             Ok(Arc::new(session))
         }
         Forked::Parent(main) => {
+            session.leave_others();
             if let Some(time) = limits.timeout {
                 wake_after(time);
             }

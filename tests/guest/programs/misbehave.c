@@ -1,5 +1,5 @@
-/* Programs that do not end, or want too much, for tests of limits: misbehave spin | stop | hide | orphan | fork | thread | turns | map |
- * shared | write FILE [ignore]. */
+/* Programs that do not end, or want too much, for tests of limits: misbehave spin | stop | hush | descriptor | hide | orphan | fork | thread |
+ * turns | map | shared | write FILE [ignore]. */
 #include "guest.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -139,6 +139,12 @@ int main(int argc, char **argv)
         for (;;)
             raise(SIGSTOP);
     }
+    else if (!strcmp(how, "hush")) {
+        ready();
+        fclose(stdout);
+        spin();
+    } else if (!strcmp(how, "descriptor"))
+        return open("/dev/null", O_RDONLY);
     else if (!strcmp(how, "hide"))
         hide();
     else if (!strcmp(how, "orphan"))
