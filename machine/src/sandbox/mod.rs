@@ -4,6 +4,7 @@
 //! beneath them by Landlock and seccomp for the whole process and all its children ([`restrict`]), should a handler be wrong.
 #![forbid(unsafe_code)]
 
+mod capabilities;
 mod landlock;
 mod seccomp;
 
@@ -88,6 +89,8 @@ pub enum SandboxError {
          --sandbox-best-effort runs with what there is"
     )]
     Landlock(String),
+    #[error("--sandbox: the host's kernel keeps its capabilities: {0}")]
+    Capabilities(String),
     #[error("--sandbox: the host's kernel takes no seccomp filter: {0}")]
     Seccomp(String),
 }
@@ -154,6 +157,7 @@ impl Policy {
 /// # Errors
 /// If the host's kernel cannot do all of it, unless the policy is content with less.
 pub fn restrict(policy: &Policy) -> Result<(), SandboxError> {
+    capabilities::restrict()?;
     landlock::restrict(policy)?;
     seccomp::restrict(policy)
 }
