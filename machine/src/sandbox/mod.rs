@@ -312,6 +312,10 @@ mod tests {
             assert!(is_restricted());
             let escapes = escapes(Path::new(&scratch));
             assert!(escapes.is_empty(), "{escapes:?}");
+            // In here it cannot be done again, as on a kernel without Landlock or without seccomp: that is not passed over.
+            assert!(matches!(restrict(&policy), Err(SandboxError::Landlock(_))));
+            let content = Policy { best_effort: true, ..policy };
+            assert!(matches!(restrict(&content), Err(SandboxError::Seccomp(_))));
             return;
         }
         let scratch = std::env::temp_dir().join(format!("emu-kernel-{}", std::process::id()));
