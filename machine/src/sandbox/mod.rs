@@ -4,6 +4,7 @@
 //! beneath them by Landlock and seccomp for the whole process and all its children ([`restrict`]), should a handler be wrong.
 #![forbid(unsafe_code)]
 
+mod capabilities;
 mod landlock;
 mod seccomp;
 
@@ -90,6 +91,8 @@ pub enum SandboxError {
          --sandbox-best-effort runs with what there is"
     )]
     Landlock(String),
+    #[error("--sandbox: the host's kernel keeps its capabilities: {0}")]
+    Capabilities(String),
     #[error("--sandbox: the host's kernel takes no seccomp filter: {0}")]
     Seccomp(String),
 }
@@ -156,6 +159,7 @@ impl Policy {
 /// # Errors
 /// If the host's kernel cannot do all of it, unless the policy is content with less.
 pub fn restrict(policy: &Policy) -> Result<(), SandboxError> {
+    capabilities::restrict()?;
     landlock::restrict(policy)?;
     seccomp::restrict(policy)
 }
@@ -310,6 +314,10 @@ mod tests {
             assert!(is_restricted());
             let escapes = escapes(Path::new(&scratch));
             assert!(escapes.is_empty(), "{escapes:?}");
+            // In here it cannot be done again, as on a kernel without Landlock or without seccomp: that is not passed over.
+            assert!(matches!(restrict(&policy), Err(SandboxError::Landlock(_))));
+            let content = Policy { best_effort: true, ..policy };
+            assert!(matches!(restrict(&content), Err(SandboxError::Seccomp(_))));
             return;
         }
         let scratch = std::env::temp_dir().join(format!("emu-kernel-{}", std::process::id()));

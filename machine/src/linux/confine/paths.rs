@@ -162,20 +162,22 @@ impl Thread {
 
     /// The error of a look-up: only where the guest may look it is told more than that there is no such file.
     fn told(&self, confined: &Confined, path: &HostPath, errno: Errno) -> Errno {
+        if errno == Errno::ENOENT {
+            return errno;
+        }
         let mut rest = path.path.clone();
-        while errno != Errno::ENOENT {
+        loop {
             let (directory, name) = split(&rest);
             if let Ok(fd) = self.open_path(confined, path.dirfd, &directory, 0, 0) {
                 let seen = real_path(fd).and_then(|real| confined.judge(&real, Access::Look));
                 return if seen.is_ok() { errno } else { Errno::ENOENT };
             }
             if name.is_empty() || directory == rest {
-                break;
+                return Errno::ENOENT;
             }
             let bytes = directory.to_bytes();
             rest = CString::new(bytes.strip_suffix(b"/").unwrap_or(bytes)).unwrap_or_default();
         }
-        Errno::ENOENT
     }
 
     /// Opens a file without access, until the system call is over.

@@ -70,9 +70,13 @@ impl Thread {
         // Itself last, since it may be the end of it; and not with all.
         targets.retain(|pid| *pid != own || group.is_some());
         targets.sort_by_key(|pid| *pid == own);
-        let results = targets.iter().map(|pid| host::call(libc::SYS_kill, &[(*pid).into(), signal.into()]));
-        // One that was reached is enough.
-        results.fold(Err(Errno::ESRCH), |before, now| if before.is_ok() { before } else { now })
+        let mut result = Err(Errno::ESRCH);
+        for pid in targets {
+            let sent = host::call(libc::SYS_kill, &[pid.into(), signal.into()]);
+            // One that was reached is enough.
+            result = result.or(sent);
+        }
+        result
     }
 
     /// May a process or a group be told of a descriptor's events by a signal? The caller may.
