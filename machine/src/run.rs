@@ -10,7 +10,7 @@ use crate::guest::{self, Choice};
 use crate::linux::abi::FrameKind;
 use crate::linux::image::{AuxInfo, LoadError, LoadRequest, Loaded, Program, load};
 use crate::linux::stack;
-use crate::linux::{Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
+use crate::linux::{Carried, Config, ExecHook, Handoff, Process, Running, Sysroot, host, vdso};
 use crate::mem::GuestMemory;
 use crate::program::{GuestError, OpenError, ProgramFile};
 use emu_backend_jit::JitError;
@@ -140,6 +140,7 @@ struct Resolved {
     path: Vec<u8>,
     argv: Vec<CString>,
     envp: Vec<CString>,
+    trace: Carried,
 }
 
 /// Runs a program to its end, which is the end of this process. Call it on the main thread.
@@ -187,6 +188,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         path: resolved.path,
         argv: resolved.argv,
         envp: resolved.envp,
+        trace: resolved.trace,
         sigreturn,
     };
     let process = Process::new(mem, abi, linux, running);
@@ -214,15 +216,16 @@ fn both(hook: Option<crate::linux::ExitHook>, session: Option<Arc<Session>>) -> 
 fn resolve(start: Start, sysroot: &Sysroot) -> Result<Resolved, RunError> {
     match start {
         Start::Handoff(fd) => {
-            let Handoff { host_path, path, argv, envp, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
-            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp })
+            let Handoff { host_path, path, argv, envp, trace, .. } = Handoff::take(fd).map_err(RunError::Handoff)?;
+            Ok(Resolved { named: host_path.clone(), host_path, path, argv, envp, trace })
         }
         Start::Program { path, argv, environment } => {
             let inside = (path.is_absolute() && !path.exists()).then(|| sysroot.locate(&path, true));
             let found = inside.filter(|p| p.exists()).unwrap_or(path);
             let host_path = found.canonicalize().unwrap_or_else(|_| found.clone());
             let path = sysroot.to_guest(&host_path).into_os_string().into_vec();
-            Ok(Resolved { named: found, host_path, path, argv: c_strings(argv)?, envp: c_strings(environment)? })
+            let (argv, envp, trace) = (c_strings(argv)?, c_strings(environment)?, Carried::default());
+            Ok(Resolved { named: found, host_path, path, argv, envp, trace })
         }
     }
 }

@@ -8,6 +8,7 @@ use super::errno::Errno;
 use super::host::{self, Arg, SavedAction, SigSet};
 use super::path::{HostPath, as_path, c_string};
 use super::process::lock;
+use super::ptrace::Carried;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -37,6 +38,8 @@ pub struct Handoff {
     /// Environment.
     pub envp: Vec<CString>,
     mask: SigSet,
+    /// What the thread knows of being traced.
+    pub trace: Carried,
 }
 
 impl Handoff {
@@ -56,7 +59,8 @@ impl Handoff {
 
     fn encode(&self) -> Vec<u8> {
         let numbers = [self.mask, self.argv.len() as u64, self.envp.len() as u64];
-        let mut bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        let numbers = numbers.into_iter().chain(self.trace.encode());
+        let mut bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
         for string in [self.host_path.as_os_str().as_bytes(), &self.path] {
             bytes.extend_from_slice(string);
             bytes.push(0);
@@ -68,7 +72,7 @@ impl Handoff {
     }
 
     fn decode(bytes: &[u8]) -> Option<Handoff> {
-        let (head, strings) = bytes.split_at_checked(24)?;
+        let (head, strings) = bytes.split_at_checked(48)?;
         let number = |i: usize| head[8 * i..].first_chunk().map(|b| u64::from_le_bytes(*b));
         let mut strings =
             strings.split_inclusive(|&b| b == 0).map_while(|s| CString::from_vec_with_nul(s.to_vec()).ok());
@@ -77,7 +81,8 @@ impl Handoff {
         let argv: Vec<CString> = strings.by_ref().take(number(1)? as usize).collect();
         let envp: Vec<CString> = strings.take(number(2)? as usize).collect();
         (argv.len() as u64 == number(1)? && envp.len() as u64 == number(2)?).then_some(())?;
-        Some(Handoff { host_path, path, argv, envp, mask: number(0)? })
+        let trace = Carried::decode([number(3)?, number(4)?, number(5)?]);
+        Some(Handoff { host_path, path, argv, envp, mask: number(0)?, trace })
     }
 }
 
@@ -308,7 +313,7 @@ fn quiet(t: &Thread) -> Result<Vec<SavedAction>, Errno> {
         return Err(Errno::NOT_BEGUN);
     }
     let signals = lock(&t.process.signals);
-    Ok(signals.ignored_synchronous().filter_map(|signal| host::ignore(signal).ok()).collect())
+    Ok(signals.ignored_unseen().filter_map(|signal| host::ignore(signal).ok()).collect())
 }
 
 /// The execution has failed after all.
@@ -318,7 +323,8 @@ fn resume(t: &Thread, changed: Vec<SavedAction>) {
 }
 
 fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult {
-    let handoff = Handoff { host_path: target.host, path: target.guest, argv: target.argv, envp, mask: t.mask };
+    let trace = t.carried_trace();
+    let handoff = Handoff { host_path: target.host, path: target.guest, argv: target.argv, envp, mask: t.mask, trace };
     let bytes = handoff.encode();
     let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"exec"), 0.into()])?;
     let written = host::call(libc::SYS_pwrite64, &[fd.into(), Arg::input(&bytes), bytes.len().into(), 0.into()]);
@@ -383,9 +389,10 @@ mod tests {
             argv: vec![c"x".into(), c"".into(), c"a b".into()],
             envp: vec![c"A=1".into(), c"A=2".into()],
             mask: 5,
+            trace: Carried::decode([3, 0x11, 4711]),
         };
         assert_eq!(Handoff::decode(&handoff.encode()), Some(handoff.clone()));
-        assert_eq!(Handoff::decode(&handoff.encode()[..50]), None);
+        assert_eq!(Handoff::decode(&handoff.encode()[..60]), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ mod poll;
 mod proc;
 mod process;
 mod procfs;
+mod ptrace;
 mod remote;
 mod siginfo;
 mod signal;
@@ -50,6 +51,7 @@ pub mod vcpu;
 pub mod vdso;
 
 pub use exec::Handoff;
+pub use ptrace::Carried;
 pub(crate) use path::Sysroot;
 pub use process::{Config, ExecHook, ExitHook, Process, Running};
 pub use thread::Thread;

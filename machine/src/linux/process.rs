@@ -5,9 +5,10 @@ use super::errno::Errno;
 use super::host;
 use super::misc::Limits;
 use super::path::Sysroot;
+use super::ptrace::{Carried, MemoryFiles, Traced, Tracees};
 use super::signal::Dispositions;
 use super::table::Table;
-use super::thread::Thread;
+use super::thread::{Start, Thread};
 use super::vcpu::Vcpu;
 use crate::mem::GuestMemory;
 use std::collections::{BTreeMap, HashMap};
@@ -59,6 +60,8 @@ pub struct Running {
     pub sigreturn: Vec<u64>,
     /// Address of the highest byte of the stack and one, and of the initial stack pointer.
     pub stack_top: u64,
+    /// What it has to know of being traced.
+    pub trace: Carried,
 }
 
 /// A guest process.
@@ -83,6 +86,10 @@ pub struct Process {
     pub(super) segments: Mutex<BTreeMap<u64, u64>>,
     /// Status that the first thread ended with.
     leader_status: AtomicI32,
+    /// What its threads share about being traced, whom they trace, and whose memory they have open.
+    pub(super) traced: Traced,
+    pub(super) tracees: Tracees,
+    pub(super) memory_files: MemoryFiles,
 }
 
 /// What the process knows of a thread.
@@ -118,6 +125,9 @@ impl Process {
             limits: Mutex::new(Limits::inherited()),
             segments: Mutex::default(),
             leader_status: AtomicI32::new(0),
+            traced: Traced::default(),
+            tracees: Tracees::default(),
+            memory_files: MemoryFiles::default(),
             mem,
             abi,
             config: Arc::new(config),
@@ -131,7 +141,9 @@ impl Process {
         super::exec::restore_start_state();
         self.take_name();
         self.enlist(host::tid());
-        Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS).run();
+        let mut thread = Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS);
+        thread.start = Start::Program(self.program.trace);
+        thread.run();
         host::exit_process(0)
     }
 
@@ -160,6 +172,9 @@ impl Process {
             limits: Mutex::new(lock(&self.limits).clone()),
             segments: Mutex::new(lock(&self.segments).clone()),
             leader_status: AtomicI32::new(0),
+            traced: Traced::default(),
+            tracees: Tracees::default(),
+            memory_files: MemoryFiles::default(),
         })
     }
 
@@ -174,6 +189,7 @@ impl Process {
         let mut side = Err(Errno::ENOMEM);
         vcpu.fork(&mut || {
             let guards = (lock(&self.signals), lock(&self.unknown), lock(&self.limits), lock(&self.segments));
+            let tracing = (self.tracees.hold(), self.memory_files.hold());
             let mut threads = lock(&self.threads);
             side = fork();
             let in_child = side == Ok(host::Forked::Child);
@@ -181,7 +197,7 @@ impl Process {
                 threads.live.clear();
                 threads.live.insert(host::tid(), Live { robust: 0 });
             }
-            drop((threads, guards));
+            drop((threads, tracing, guards));
             in_child
         })?;
         side
@@ -212,6 +228,11 @@ impl Process {
     /// The status of a process whose threads have all ended: the leader's.
     pub(super) fn leader_status(&self) -> i32 {
         self.leader_status.load(Ordering::Relaxed)
+    }
+
+    /// The threads' ids.
+    pub(super) fn thread_ids(&self) -> Vec<i32> {
+        lock(&self.threads).live.keys().copied().collect()
     }
 
     /// How many threads there are.

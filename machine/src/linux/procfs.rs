@@ -27,8 +27,38 @@ pub(super) fn own_entry(path: &Path) -> Option<PathBuf> {
     Some(rest.to_path_buf())
 }
 
+/// The files that a process makes of itself, also for its tracer.
+const MADE: [(&str, fn(&Thread) -> Vec<u8>); 8] = [
+    ("maps", maps),
+    ("smaps", smaps),
+    ("cmdline", cmdline),
+    ("environ", environ),
+    ("auxv", auxv),
+    ("stat", stat),
+    ("status", status),
+    ("exe", exe),
+];
+
+/// The place of a file among those.
+pub(super) fn index(name: &str) -> Option<usize> {
+    MADE.iter().position(|(n, _)| *n == name)
+}
+
+/// What is in the file at that place.
+pub(super) fn content(t: &Thread, index: usize) -> Vec<u8> {
+    MADE.get(index).map_or_else(Vec::new, |(_, make)| make(t))
+}
+
+/// The program's name, which `exe` links to.
+fn exe(t: &Thread) -> Vec<u8> {
+    t.process.program.path.clone()
+}
+
 /// Opens a file that is made here; `None` for all others.
 pub(super) fn open(t: &Thread, path: &Path, flags: i32) -> Option<SysResult> {
+    if let Some(opened) = t.open_tracee_file(path, flags) {
+        return Some(opened);
+    }
     let make: fn(&Thread) -> Vec<u8> = if path == Path::new("/proc/cpuinfo") {
         cpuinfo
     } else {
@@ -51,7 +81,7 @@ pub(super) fn open(t: &Thread, path: &Path, flags: i32) -> Option<SysResult> {
 }
 
 /// A descriptor with this content.
-fn file_with(content: &[u8], flags: i32) -> SysResult {
+pub(super) fn file_with(content: &[u8], flags: i32) -> SysResult {
     let close = if flags & libc::O_CLOEXEC != 0 { libc::MFD_CLOEXEC } else { 0 };
     let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"proc"), close.into()])?;
     let mut done = 0;

@@ -4,6 +4,7 @@ use super::abi::{AltStack, Raised};
 use super::errno::Errno;
 use super::host::{self, RawInfo, SigSet, SignalQueue};
 use super::process::Process;
+use super::ptrace::{Carried, Trace};
 use super::strace;
 use super::table::Args;
 use super::vcpu::Vcpu;
@@ -42,6 +43,19 @@ pub struct Thread {
     pub(super) scratch: Vec<std::ffi::CString>,
     /// The vfork child's own end of the world: it never returns to the host thread's code.
     pub(super) is_vfork_child: bool,
+    /// Its tracer, as far as the thread has to know.
+    pub(super) trace: Option<Box<Trace>>,
+    /// How it begins, as far as a tracer sees it.
+    pub(super) start: Start,
+}
+
+/// How a thread begins.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// With a program.
+    Program(Carried),
+    /// As the child of another thread, traced or not.
+    Child(Option<Box<Trace>>),
 }
 
 /// An interrupted system call.
@@ -82,6 +96,8 @@ impl Thread {
             exit_status: 0,
             scratch: Vec::new(),
             is_vfork_child: false,
+            trace: None,
+            start: Start::Child(None),
         }
     }
 
@@ -93,10 +109,19 @@ impl Thread {
         self.tid = host::tid();
         let previous = self.queue.enter();
         self.set_host_mask();
+        self.begin();
         self.turn();
         host::set_mask(SigSet::MAX);
         self.end();
         SignalQueue::leave(previous);
+    }
+
+    /// What a tracer sees before the first instruction.
+    pub(super) fn begin(&mut self) {
+        match std::mem::replace(&mut self.start, Start::Child(None)) {
+            Start::Program(carried) => self.begin_traced_program(carried),
+            Start::Child(trace) => self.begin_child_trace(trace),
+        }
     }
 
     /// The run loop.
@@ -104,7 +129,12 @@ impl Thread {
         while !self.ended {
             self.deliver_signals();
             match self.vcpu.run() {
-                Exit::Syscall { insn } => self.syscall(insn),
+                Exit::Syscall { insn } => {
+                    if self.syscall_entry_stop() {
+                        self.syscall(insn);
+                    }
+                    self.syscall_exit_stop();
+                }
                 Exit::Trap(trap) => self.trap(trap),
                 Exit::Fault(fault) => self.fault(fault),
                 Exit::InsnFence => self.vcpu.invalidate_code(None),

@@ -2,7 +2,7 @@
 //!
 //! Number in a7, arguments in a0 to a5, result or negative error in a0.
 
-use super::{Abi, Frame, FrameKind, Place, Restored};
+use super::{Abi, FLOAT, Frame, FrameKind, GENERAL, Place, RegisterSet, Restored, TraceRegisters};
 use crate::elf::{Class, Endian};
 use crate::linux::data::{Layout, Reader, Writer};
 use crate::linux::errno::Errno;
@@ -153,6 +153,80 @@ impl Abi for Riscv {
         let fcsr = r.u32();
         (cpu.fp_flags, cpu.fp_round) = (fcsr & 31, fcsr >> 5 & 7);
         Restored { mask, altstack: Some(altstack) }
+    }
+
+    fn audit_arch(&self) -> u32 {
+        const EM_RISCV: u32 = 243;
+        const LITTLE: u32 = 0x4000_0000;
+        const WIDE: u32 = 0x8000_0000;
+        EM_RISCV | LITTLE | if self.xlen == 64 { WIDE } else { 0 }
+    }
+
+    fn trace_registers(&self, cpu: &CpuState) -> TraceRegisters {
+        let mut all = TraceRegisters::default();
+        all.general[0] = cpu.pc;
+        for x in 1..32 {
+            all.general[x] = cpu.get(Slot(x as u16));
+        }
+        for f in 0..32 {
+            all.float[f] = cpu.get(Slot(F0 + f as u16));
+        }
+        all.float[32] = u64::from((cpu.fp_round & 7) << 5 | cpu.fp_flags & 31);
+        all
+    }
+
+    fn set_general(&self, cpu: &mut CpuState, general: &[u64; GENERAL]) {
+        cpu.pc = self.mask(general[0]);
+        for x in 1..32 {
+            self.set(cpu, Slot(x as u16), general[x]);
+        }
+    }
+
+    fn set_float(&self, cpu: &mut CpuState, float: &[u64; FLOAT]) {
+        for f in 0..32 {
+            cpu.set(Slot(F0 + f as u16), float[f]);
+        }
+        let fcsr = float[32] as u32;
+        (cpu.fp_flags, cpu.fp_round) = (fcsr & 31, fcsr >> 5 & 7);
+    }
+
+    fn show_call(&self, cpu: &mut CpuState) {
+        self.set_result(cpu, Err(Errno::ENOSYS));
+    }
+
+    fn hide_call(&self, cpu: &mut CpuState, before: &CpuState) {
+        cpu.set(A0, before.get(A0));
+    }
+
+    fn call_result(&self, cpu: &CpuState) -> (u64, bool) {
+        let value = match self.xlen {
+            32 => cpu.get(A0) as i32 as u64,
+            _ => cpu.get(A0),
+        };
+        (value, (-4095..0).contains(&(value as i64)))
+    }
+
+    fn register_size(&self, set: RegisterSet) -> usize {
+        match set {
+            RegisterSet::General => self.long(),
+            RegisterSet::Float => 8,
+        }
+    }
+
+    fn register_set(&self, set: RegisterSet, registers: &TraceRegisters) -> Vec<u8> {
+        let mut w = Writer::new(self.layout());
+        match set {
+            RegisterSet::General => w.longs(&registers.general[..32]).finish(),
+            RegisterSet::Float => w.u64s(&registers.float).finish(),
+        }
+    }
+
+    fn read_register_set(&self, set: RegisterSet, bytes: &[u8], registers: &mut TraceRegisters) {
+        let mut r = Reader::new(self.layout(), bytes);
+        match set {
+            RegisterSet::General => registers.general[..32].iter_mut().for_each(|x| *x = r.long()),
+            RegisterSet::Float => registers.float.iter_mut().for_each(|f| *f = r.u64()),
+        }
     }
 
     fn stat(&self, s: &libc::stat) -> Vec<u8> {
