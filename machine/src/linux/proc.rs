@@ -147,7 +147,7 @@ impl Thread {
         let vcpu = self.child_registers(&c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(Arc::clone(&self.process), vcpu, self.mask);
         let mut follow = self.follow(c.flags, c.exit_signal);
-        child.start = Start::Child(Follow::child(&mut follow));
+        child.start = Some(Start::Child(Follow::child(&mut follow)));
         let (tell, told) = mpsc::channel();
         // The child inherits the host's mask: nothing may reach it before it is ready.
         host::set_mask(SigSet::MAX);
@@ -192,10 +192,9 @@ impl Thread {
             if plain { host::fork() } else { host::clone_process(rest | c.exit_signal as u64) }
         });
         if side == Ok(Forked::Child) {
-            self.start = Start::Child(Follow::child(&mut follow));
+            self.start = Some(Start::Child(Follow::child(&mut follow)));
             let result = self.become_child(&c);
             self.set_host_mask();
-            self.begin();
             return result;
         }
         self.set_host_mask();
@@ -239,6 +238,7 @@ impl Thread {
         let vcpu = self.child_registers(c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(self.process.copy_for_vfork(), vcpu, self.mask);
         (child.is_vfork_child, child.altstack) = (true, self.altstack);
+        child.start = Some(Start::Child(None));
         Ok(child)
     }
 
@@ -251,7 +251,6 @@ impl Thread {
         let _ = self.queue.enter();
         lock(&self.process.signals).reset_tracer();
         self.set_host_mask();
-        self.begin();
         self.turn();
         host::set_mask(SigSet::MAX);
         self.end();
@@ -261,7 +260,7 @@ impl Thread {
     fn clone_vfork(&mut self, c: Clone) -> SysResult {
         let mut child = self.sharing_child(&c)?;
         let mut follow = self.follow(c.flags, c.exit_signal);
-        child.start = Start::Child(Follow::child(&mut follow));
+        child.start = Some(Start::Child(Follow::child(&mut follow)));
         host::set_mask(SigSet::MAX);
         self.begin_vfork(follow.as_ref());
         self.queue.begin_wait();

@@ -142,7 +142,7 @@ impl Process {
         self.take_name();
         self.enlist(host::tid());
         let mut thread = Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS);
-        thread.start = Start::Program(self.program.trace);
+        thread.start = Some(Start::Program(self.program.trace));
         thread.run();
         host::exit_process(0)
     }

@@ -45,8 +45,8 @@ pub struct Thread {
     pub(super) is_vfork_child: bool,
     /// Its tracer, as far as the thread has to know.
     pub(super) trace: Option<Box<Trace>>,
-    /// How it begins, as far as a tracer sees it.
-    pub(super) start: Start,
+    /// How it begins, as far as a tracer sees it, if it has not done so yet.
+    pub(super) start: Option<Start>,
 }
 
 /// How a thread begins.
@@ -97,7 +97,7 @@ impl Thread {
             scratch: Vec::new(),
             is_vfork_child: false,
             trace: None,
-            start: Start::Child(None),
+            start: None,
         }
     }
 
@@ -109,7 +109,6 @@ impl Thread {
         self.tid = host::tid();
         let previous = self.queue.enter();
         self.set_host_mask();
-        self.begin();
         self.turn();
         host::set_mask(SigSet::MAX);
         self.end();
@@ -117,15 +116,17 @@ impl Thread {
     }
 
     /// What a tracer sees before the first instruction.
-    pub(super) fn begin(&mut self) {
-        match std::mem::replace(&mut self.start, Start::Child(None)) {
-            Start::Program(carried) => self.begin_traced_program(carried),
-            Start::Child(trace) => self.begin_child_trace(trace),
+    fn begin(&mut self) {
+        match self.start.take() {
+            Some(Start::Program(carried)) => self.begin_traced_program(carried),
+            Some(Start::Child(trace)) => self.begin_child_trace(trace),
+            None => {}
         }
     }
 
     /// The run loop.
     pub(super) fn turn(&mut self) {
+        self.begin();
         while !self.ended {
             self.deliver_signals();
             match self.vcpu.run() {
@@ -133,7 +134,11 @@ impl Thread {
                     if self.syscall_entry_stop() {
                         self.syscall(insn);
                     }
-                    self.syscall_exit_stop();
+                    match self.start {
+                        // The child of a fork.
+                        Some(_) => self.begin(),
+                        None => self.syscall_exit_stop(),
+                    }
                 }
                 Exit::Trap(trap) => self.trap(trap),
                 Exit::Fault(fault) => self.fault(fault),

@@ -19,7 +19,9 @@ impl Thread {
             self.process.tracees.get(*tid).is_none_or(|tracee| tracee.owner == self.tid)
         });
         lock(&self.process.tracees.deferred).extend(others);
-        mine.into_iter().for_each(|(tid, mut status)| drop(self.is_seen(tid, &mut status)));
+        for (tid, mut status) in mine {
+            self.is_seen(tid, &mut status);
+        }
         for (tid, tracee) in self.process.tracees.of(self.tid) {
             if tracee.state == super::tracer::State::Running {
                 self.service_one(tid);

@@ -187,7 +187,9 @@ impl Thread {
     /// Has the other threads of the process look.
     fn wake_others(&self) {
         let others = self.process.thread_ids().into_iter().filter(|tid| *tid != self.tid);
-        others.for_each(|tid| drop(Message::Look.send(host::pid(), tid)));
+        others.for_each(|tid| {
+            let _ = Message::Look.send(host::pid(), tid);
+        });
     }
 
     /// Takes part in the stop of the process, until the tracer lets the thread go on.

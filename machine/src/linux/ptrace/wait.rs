@@ -317,9 +317,10 @@ pub(super) fn peek(tid: i32) -> Option<i32> {
 
 /// SIGSTOP cannot be caught: the tracee is told of it in another way, to stop where its registers are exact.
 fn pass_stop(tid: i32) {
-    let Ok(info) = host_info(tid) else { return drop(host_continue(tid, 0)) };
-    let sent = Message::Stop { code: info.code(), pid: info.pid(), uid: info.uid() }.encode();
-    let told = catches_traps(tid) && host_ptrace(libc::PTRACE_SETSIGINFO, tid, Arg::input(&sent.0)).is_ok();
+    let told = host_info(tid).is_ok_and(|info| {
+        let sent = Message::Stop { code: info.code(), pid: info.pid(), uid: info.uid() }.encode();
+        catches_traps(tid) && host_ptrace(libc::PTRACE_SETSIGINFO, tid, Arg::input(&sent.0)).is_ok()
+    });
     let _ = host_continue(tid, if told { libc::SIGTRAP } else { 0 });
 }
 
