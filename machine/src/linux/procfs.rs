@@ -28,7 +28,7 @@ pub(super) fn own_entry(path: &Path) -> Option<PathBuf> {
 }
 
 /// The files that a process makes of itself, also for its tracer.
-const MADE: [(&str, fn(&Thread) -> Vec<u8>); 8] = [
+const MADE: [(&str, fn(&Thread) -> Vec<u8>); 9] = [
     ("maps", maps),
     ("smaps", smaps),
     ("cmdline", cmdline),
@@ -36,8 +36,12 @@ const MADE: [(&str, fn(&Thread) -> Vec<u8>); 8] = [
     ("auxv", auxv),
     ("stat", stat),
     ("status", status),
-    ("exe", exe),
+    (EXE, exe),
+    (HOST_EXE, host_exe),
 ];
+/// What the link `exe` says: the guest's path of the program, and, for the emulator alone, the host's.
+pub(super) const EXE: &str = "exe";
+pub(super) const HOST_EXE: &str = "exe of the host";
 
 /// The place of a file among those.
 pub(super) fn index(name: &str) -> Option<usize> {
@@ -49,9 +53,12 @@ pub(super) fn content(t: &Thread, index: usize) -> Vec<u8> {
     MADE.get(index).map_or_else(Vec::new, |(_, make)| make(t))
 }
 
-/// The program's name, which `exe` links to.
 fn exe(t: &Thread) -> Vec<u8> {
     t.process.program.path.clone()
+}
+
+fn host_exe(t: &Thread) -> Vec<u8> {
+    t.process.program.host_path.as_os_str().as_bytes().to_vec()
 }
 
 /// Opens a file that is made here; `None` for all others.
@@ -72,8 +79,9 @@ pub(super) fn open(t: &Thread, path: &Path, flags: i32) -> Option<SysResult> {
             "stat" | "status" if path.iter().count() != 4 || path.starts_with("/proc/thread-self") => return None,
             "stat" => stat,
             "status" => status,
-            // It would be the emulator's memory at the guest's addresses.
-            "mem" | "pagemap" => return Some(Err(Errno::EACCES)),
+            "mem" => return Some(t.open_memory(host::pid(), flags)),
+            // It would be the emulator's.
+            "pagemap" => return Some(Err(Errno::EACCES)),
             _ => return None,
         }
     };

@@ -223,6 +223,7 @@ impl Thread {
     /// The next signal that the guest does not block. One that it has blocked since it was caught goes back.
     fn next_signal(&mut self) -> Option<RawInfo> {
         let blocked = self.mask;
+        self.drop_ended_stops();
         if let Some(at) = self.held.iter().position(|info| blocked & bit(info.signal()) == 0) {
             return Some(self.held.remove(at));
         }

@@ -11,6 +11,7 @@ use crate::linux::table::{Args, SysResult};
 use crate::linux::thread::Thread;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path};
 use std::sync::Mutex;
@@ -84,7 +85,10 @@ impl Thread {
         let (pid, name) = process_entry(path)?;
         let (tid, tracee) = self.tracee_of(pid)?;
         if name == "mem" {
-            return Some(self.open_memory(tid, &tracee, flags));
+            return Some(self.open_memory(tracee.process, flags));
+        }
+        if name == procfs::EXE {
+            return None;
         }
         let content = self.tracee_file(tid, &tracee, &name)?;
         Some(if flags & libc::O_ACCMODE == libc::O_RDONLY {
@@ -100,23 +104,31 @@ impl Thread {
         if tracee.state != State::Stopped {
             return None;
         }
+        if let Some(known) = lock(&self.process.tracees.files).get(&(tid, index)) {
+            return Some(known.clone());
+        }
         let answer = self.ask_tracee(tid, tracee, [request::FILE, index as u64, 0]).ok()?;
         let mut bytes = vec![0; answer.get(word::LENGTH) as usize];
         read_bytes(tid, answer.get(word::ARGUMENT), &mut bytes).ok()?;
+        lock(&self.process.tracees.files).insert((tid, index), bytes.clone());
         Some(bytes)
     }
 
-    /// The program of a tracee, by the path of its `exe`.
-    pub(in crate::linux) fn tracee_exe(&self, path: &Path) -> Option<Vec<u8>> {
-        let (pid, name) = process_entry(path).filter(|(_, name)| name == "exe" && self.process.tracees.any())?;
+    /// The program of a tracee, by the path of its `exe`, as the guest (`procfs::EXE`) or the host (`HOST_EXE`) has it.
+    pub(in crate::linux) fn tracee_exe(&self, path: &Path, whose: &str) -> Option<Vec<u8>> {
+        if !self.process.tracees.any() {
+            return None;
+        }
+        let (pid, _) = process_entry(path).filter(|(_, name)| name == procfs::EXE)?;
         let (tid, tracee) = self.tracee_of(pid)?;
-        self.tracee_file(tid, &tracee, &name)
+        self.tracee_file(tid, &tracee, whose)
     }
 
-    fn open_memory(&self, tid: i32, tracee: &Tracee, flags: i32) -> SysResult {
-        let path = std::ffi::CString::new(format!("/proc/{tid}/mem")).map_err(|_| Errno::EINVAL)?;
+    /// Opens the memory of a tracee's process or the thread's own.
+    pub(in crate::linux) fn open_memory(&self, pid: i32, flags: i32) -> SysResult {
+        let path = std::ffi::CString::new(format!("/proc/{pid}/mem")).map_err(|_| Errno::EINVAL)?;
         let fd = host::call(libc::SYS_openat, &[libc::AT_FDCWD.into(), Arg::path(&path), flags.into(), 0.into()])?;
-        lock(&self.process.memory_files.0).insert(fd as i32, tracee.process);
+        lock(&self.process.memory_files.0).insert(fd as i32, pid);
         Ok(fd)
     }
 
@@ -142,12 +154,16 @@ impl Thread {
     fn transfer_memory_of(&self, pid: i32, a: &Args, at: Option<u64>, writes: bool) -> SysResult {
         let seek = |to: u64, whence: i32| host::call(libc::SYS_lseek, &[a.int(0).into(), to.into(), whence.into()]);
         let start = at.map_or_else(|| seek(0, libc::SEEK_CUR), Ok)?;
-        // Nobody's memory any more: the file is empty.
-        let Some((tid, tracee)) = self.tracee_of(pid) else { return Ok(0) };
-        let (tracee, snapshot) = match self.stopped_tracee(tid) {
-            Ok(found) => found,
-            Err(_) if !writes => (tracee, Snapshot::read(tid, tracee.block)?),
-            Err(e) => return Err(e),
+        let owner = if pid == host::pid() {
+            Owner::Own
+        } else {
+            // Nobody's memory any more: the file is empty.
+            let Some((tid, tracee)) = self.tracee_of(pid) else { return Ok(0) };
+            match self.stopped_tracee(tid) {
+                Ok((tracee, snapshot)) => Owner::Tracee(tid, tracee, Box::new(snapshot)),
+                Err(_) if !writes => Owner::Tracee(tid, tracee, Box::new(Snapshot::read(tid, tracee.block)?)),
+                Err(e) => return Err(e),
+            }
         };
         let mut done = 0;
         let len = a.get(2).min(CHUNK);
@@ -155,7 +171,7 @@ impl Thread {
             // What is left of a page: what comes before a hole is transferred.
             let addr = start + done;
             let part = (crate::mem::PAGE_SIZE - addr % crate::mem::PAGE_SIZE).min(len - done);
-            let result = self.transfer_page(tid, &tracee, &snapshot, (addr, a.get(1) + done, part), writes);
+            let result = self.transfer_page(&owner, (addr, a.get(1) + done, part), writes);
             match result {
                 Ok(()) => done += part,
                 Err(e) if done == 0 => return Err(e),
@@ -168,22 +184,40 @@ impl Thread {
         Ok(done)
     }
 
-    fn transfer_page(
-        &self,
-        tid: i32,
-        tracee: &Tracee,
-        snapshot: &Snapshot,
-        (there, here, len): (u64, u64, u64),
-        writes: bool,
-    ) -> Result<(), Errno> {
-        if writes {
-            let bytes = self.read(here, len as usize)?;
-            return self.write_tracee(tid, tracee, snapshot, there, &bytes);
+    fn transfer_page(&self, owner: &Owner, (there, here, len): (u64, u64, u64), writes: bool) -> Result<(), Errno> {
+        let mut bytes = if writes { self.read(here, len as usize)? } else { vec![0; len as usize] };
+        match owner {
+            Owner::Own if writes => self.write_own(there, &bytes)?,
+            Owner::Own => self.process.mem.read_bytes(there, &mut bytes).map_err(|_| Errno::EIO)?,
+            Owner::Tracee(tid, tracee, snapshot) if writes => {
+                self.write_tracee(*tid, tracee, snapshot, there, &bytes)?;
+            }
+            Owner::Tracee(tid, _, snapshot) => self.read_tracee(*tid, snapshot, there, &mut bytes)?,
         }
-        let mut bytes = vec![0; len as usize];
-        self.read_tracee(tid, snapshot, there, &mut bytes)?;
-        self.write(here, &bytes)
+        if writes { Ok(()) } else { self.write(here, &bytes) }
     }
+
+    /// Writes the process's own memory, also where it may not write.
+    fn write_own(&self, addr: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let mem = &self.process.mem;
+        mem.read_bytes(addr, &mut vec![0; bytes.len()]).map_err(|_| Errno::EIO)?;
+        let file = OpenOptions::new().write(true).open("/proc/self/mem")?;
+        file.write_all_at(bytes, mem.base() as u64 + addr)?;
+        mem.code_written(whole_pages(addr, bytes.len() as u64));
+        Ok(())
+    }
+}
+
+/// Whose memory a file is.
+enum Owner {
+    Own,
+    Tracee(i32, Tracee, Box<Snapshot>),
+}
+
+/// The pages of a range.
+pub(super) fn whole_pages(at: u64, len: u64) -> Range<u64> {
+    const PAGE: u64 = crate::mem::PAGE_SIZE;
+    at & !(PAGE - 1)..(at + len).next_multiple_of(PAGE)
 }
 
 /// Where guest memory is in the tracee's process.

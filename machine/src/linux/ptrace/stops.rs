@@ -227,16 +227,40 @@ impl Thread {
         }
     }
 
+    /// A SIGSTOP that the thread was told of is over when SIGCONT was sent behind it.
+    pub(in crate::linux) fn drop_ended_stops(&mut self) {
+        let is = |signal: i32| move |info: &RawInfo| info.signal() == signal;
+        if !self.held.iter().any(is(libc::SIGSTOP)) {
+            return;
+        }
+        let looks = self.hold_caught();
+        let mut pending: SigSet = 0;
+        let _ = host::call(libc::SYS_rt_sigpending, &[Arg::from_mut(&mut pending), 8.into()]);
+        if pending >> (libc::SIGCONT - 1) & 1 != 0 || self.held.iter().any(is(libc::SIGCONT)) {
+            self.held.retain(|info| info.signal() != libc::SIGSTOP);
+        }
+        if looks {
+            self.look();
+        }
+    }
+
+    /// Takes what was caught into the list of what is held. True if the thread was told to look, too.
+    fn hold_caught(&mut self) -> bool {
+        let mut looks = false;
+        while let Some(info) = self.queue.take() {
+            match Message::decode(&info).filter(|_| is_message(&info)) {
+                Some(Message::Look) => looks = true,
+                Some(_) => self.trace_message(&info),
+                None => self.held.push(info),
+            }
+        }
+        looks
+    }
+
     /// Waits for what ends a group stop, or for the tracer.
     fn listen(&mut self) -> Heard {
         loop {
-            while let Some(info) = self.queue.take() {
-                match Message::decode(&info).filter(|_| is_message(&info)) {
-                    Some(Message::Look) => {}
-                    Some(_) => self.trace_message(&info),
-                    None => self.held.push(info),
-                }
-            }
+            self.hold_caught();
             let continued = self.held.iter().any(|info| info.signal() == libc::SIGCONT);
             if continued || self.process.traced.group_stop.load(Ordering::SeqCst) == 0 {
                 return Heard::Continue;

@@ -8,6 +8,7 @@ use crate::linux::host::{self, Arg, RawInfo};
 use crate::linux::process::lock;
 use crate::linux::thread::Thread;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +19,9 @@ pub(in crate::linux) struct Tracees {
     pub(super) all: Mutex<BTreeMap<i32, Tracee>>,
     /// Stops of tracees that another thread than their tracer was told of.
     pub(super) deferred: Mutex<Vec<(i32, i32)>>,
+    /// Files that tracees have made, by thread and place in `procfs`'s list, until one goes on. The signals that come of
+    /// asking a tracee keep a call that may wait from beginning: when it is made again, the answer has to be here.
+    pub(super) files: Mutex<BTreeMap<(i32, usize), Vec<u8>>>,
     /// There were some.
     any: AtomicBool,
 }
@@ -76,7 +80,7 @@ impl Tracees {
 
     /// Keeps others out, for a fork.
     pub(in crate::linux) fn hold(&self) -> impl Sized + '_ {
-        (lock(&self.all), lock(&self.deferred))
+        (lock(&self.all), lock(&self.deferred), lock(&self.files))
     }
 
     pub(super) fn get(&self, tid: i32) -> Option<Tracee> {
@@ -169,6 +173,7 @@ impl Thread {
 
     /// Lets a tracee go on that is in a stop of the guest's.
     pub(super) fn resume_tracee(&self, tid: i32, tracee: &Tracee, action: u64, signal: i32) -> Result<(), Errno> {
+        lock(&self.process.tracees.files).clear();
         let words = [1, action, signal as u64, host::pid() as u64];
         block::write(tid, tracee.block, word::SEEN, &words).map_err(|_| Errno::ESRCH)?;
         if action == action::DETACH {
@@ -208,8 +213,7 @@ impl Thread {
 
     /// Code of a tracee's has been changed from outside: it is translated anew.
     pub(super) fn forget_tracee_code(&self, tid: i32, tracee: &Tracee, snapshot: &Snapshot, at: u64, len: u64) -> Result<(), Errno> {
-        const PAGE: u64 = crate::mem::PAGE_SIZE;
-        let (start, end) = (at & !(PAGE - 1), (at + len).next_multiple_of(PAGE));
+        let Range { start, end } = super::memory::whole_pages(at, len);
         if snapshot.get(word::KIND) == kind::EVENT {
             // It cannot do anything now, and does it when it goes on.
             let old = snapshot.get(word::STALE)..snapshot.get(word::STALE_END);
