@@ -298,9 +298,9 @@ impl Thread {
 
     /// The thread has ended: tells those who wait for it. Ends the process if it was the last.
     pub(super) fn end(&mut self) {
+        self.exit_stop(self.exit_status << 8);
         self.release_robust_list();
         self.clear_child_tid();
-        self.exit_stop(self.exit_status << 8);
         self.end_trace();
         self.queue.begin_wait();
         let last = self.process.delist(self.tid, self.exit_status);

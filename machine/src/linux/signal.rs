@@ -198,6 +198,9 @@ impl Thread {
 
     /// Delivers what was caught, and settles what becomes of an interrupted system call.
     pub(super) fn deliver_signals(&mut self) {
+        while self.has_trace_news() {
+            self.look();
+        }
         if !self.queue.is_pending() && self.held.is_empty() && self.restart.is_none() && self.saved_mask.is_none() {
             return;
         }

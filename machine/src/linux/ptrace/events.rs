@@ -98,7 +98,7 @@ impl Thread {
                 let seized = trace.seized;
                 self.begin_trace(trace);
                 if seized {
-                    self.event_stop(event::STOP, 0);
+                    self.trap_stop();
                 } else {
                     self.held.push(sent(libc::SIGSTOP, libc::SI_USER, 0, 0));
                 }

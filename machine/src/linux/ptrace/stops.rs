@@ -172,7 +172,14 @@ impl Thread {
         if self.process.traced.group_stop.load(Ordering::SeqCst) != 0 {
             self.join_group_stop();
         } else {
-            self.event_stop(event::STOP, 0);
+            self.trap_stop();
+        }
+    }
+
+    /// Stops for `PTRACE_EVENT_STOP` outside of a group stop; while the tracer listens, the thread stays stopped.
+    pub(super) fn trap_stop(&mut self) {
+        while self.event_stop(event::STOP, 0).is_some_and(|answer| answer.action == action::LISTEN) {
+            self.listen(|_| false);
         }
     }
 
@@ -218,11 +225,14 @@ impl Thread {
                 }
                 _ => return,
             }
-            if self.listen() == Heard::Continue {
+            let continued = |t: &Thread| {
+                let is_held = t.held.iter().any(|info| info.signal() == libc::SIGCONT);
+                is_held || t.process.traced.group_stop.load(Ordering::SeqCst) == 0
+            };
+            if self.listen(continued) == Heard::Continue {
                 self.process.traced.group_stop.store(0, Ordering::SeqCst);
                 self.wake_others();
-                self.event_stop(event::STOP, 0);
-                return;
+                return self.trap_stop();
             }
         }
     }
@@ -257,12 +267,11 @@ impl Thread {
         looks
     }
 
-    /// Waits for what ends a group stop, or for the tracer.
-    fn listen(&mut self) -> Heard {
+    /// Waits until `continued`, or for the tracer.
+    fn listen(&mut self, continued: impl Fn(&Thread) -> bool) -> Heard {
         loop {
             self.hold_caught();
-            let continued = self.held.iter().any(|info| info.signal() == libc::SIGCONT);
-            if continued || self.process.traced.group_stop.load(Ordering::SeqCst) == 0 {
+            if continued(self) {
                 return Heard::Continue;
             }
             if self.trace.as_ref().is_none_or(|trace| trace.block.take(word::INTERRUPT) != 0) {

@@ -155,8 +155,17 @@ impl Thread {
         }
     }
 
+    /// Is there something to look at? A message can get lost in a stop.
+    pub(in crate::linux) fn has_trace_news(&self) -> bool {
+        let Some(trace) = &self.trace else { return false };
+        let traced = &self.process.traced;
+        let stops = traced.group_stops.load(Ordering::SeqCst);
+        trace.block.get(word::INTERRUPT) != 0
+            || stops != trace.group_stops && traced.group_stop.load(Ordering::SeqCst) != 0
+    }
+
     /// Looks whether the tracer or another thread wants it to stop, or its own tracees want something.
-    pub(super) fn look(&mut self) {
+    pub(in crate::linux) fn look(&mut self) {
         self.service();
         let Some(trace) = &self.trace else { return };
         let traced = &self.process.traced;

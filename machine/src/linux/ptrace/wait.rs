@@ -65,14 +65,22 @@ pub(in crate::linux) fn waitid_for(
     }
 }
 
-/// The block of a thread that is stopped at the breakpoint.
-pub(super) fn stop_block(tid: i32, status: i32) -> Option<u64> {
+/// The block of a thread that is stopped at the breakpoint, and what is in it.
+///
+/// A message that comes while the thread is about to stop there, or to go on, looks like the breakpoint: it is one only
+/// if the tracee has not been let go on since it filled the block.
+pub(super) fn stop_block(tid: i32, status: i32) -> Option<(u64, Snapshot)> {
     if status >> 8 != libc::SIGTRAP {
         return None;
     }
     let mut regs = [0u64; USER_REGS];
     host_ptrace(libc::PTRACE_GETREGS, tid, Arg::slice_mut(&mut regs)).ok()?;
-    (regs[RAX] == MARK).then_some(regs[RDI])
+    if regs[RAX] != MARK {
+        return None;
+    }
+    let snapshot = Snapshot::read(tid, regs[RDI]).ok()?;
+    let goes_on = snapshot.get(word::SEEN) != 0 || snapshot.get(word::REQUEST) != 0;
+    (!goes_on).then_some((regs[RDI], snapshot))
 }
 
 /// `PTRACE_GETEVENTMSG` of the host.
@@ -104,8 +112,8 @@ impl Thread {
                 self.add_new(tid, *status);
             }
         }
-        if let Some(block) = stop_block(tid, *status) {
-            return self.at_breakpoint(tid, block, status);
+        if let Some((block, snapshot)) = stop_block(tid, *status) {
+            return self.at_breakpoint(tid, block, &snapshot, status);
         }
         if self.vfork_event(tid, status) {
             return true;
@@ -133,13 +141,16 @@ impl Thread {
 
     /// Would the guest see this stop, which has not been taken off the host?
     pub(super) fn would_be_seen(&self, tid: i32, status: &mut i32) -> bool {
-        let block = match stop_block(tid, *status) {
-            Some(block) => block,
-            None if *status >> 16 == 0 => return matches!(host_info(tid), Err(Errno::ESRCH)),
-            None => self.process.tracees.get(tid).map_or(0, |tracee| tracee.block),
-        };
-        let Ok(snapshot) = Snapshot::read(tid, block) else { return false };
         let at_breakpoint = *status >> 16 == 0;
+        let snapshot = match stop_block(tid, *status) {
+            Some((_, snapshot)) => snapshot,
+            None if at_breakpoint => return matches!(host_info(tid), Err(Errno::ESRCH)),
+            None => {
+                let block = self.process.tracees.get(tid).map_or(0, |tracee| tracee.block);
+                let Ok(snapshot) = Snapshot::read(tid, block) else { return false };
+                snapshot
+            }
+        };
         let seen = snapshot.get(word::KIND) == if at_breakpoint { kind::STOP } else { kind::EVENT };
         if seen {
             *status = (snapshot.get(word::CODE) as i32) << 8 | 0x7f;
@@ -163,11 +174,8 @@ impl Thread {
     }
 
     /// A tracee is at the breakpoint.
-    fn at_breakpoint(&self, tid: i32, address: u64, status: &mut i32) -> bool {
-        let Some(snapshot) = self.know_block(tid, address) else {
-            let _ = host_continue(tid, 0);
-            return false;
-        };
+    fn at_breakpoint(&self, tid: i32, address: u64, snapshot: &Snapshot, status: &mut i32) -> bool {
+        self.know_block(tid, address);
         let Some(tracee) = self.process.tracees.get(tid) else { return false };
         if snapshot.get(word::KIND) == kind::HELLO {
             let _ = self.resume_tracee(tid, &tracee, action::CONT, 0);
@@ -178,11 +186,10 @@ impl Thread {
         true
     }
 
-    /// Reads a block. When it is a new one, tells the tracee what it does not know yet, and the host how to trace it.
-    fn know_block(&self, tid: i32, address: u64) -> Option<Snapshot> {
-        let snapshot = Snapshot::read(tid, address).ok()?;
-        let tracee = self.process.tracees.get(tid)?;
-        if tracee.block != address {
+    /// When a block is a new one, tells the tracee what it does not know yet, and the host how to trace it.
+    fn know_block(&self, tid: i32, address: u64) {
+        let new = self.process.tracees.get(tid).filter(|tracee| tracee.block != address);
+        if let Some(tracee) = new {
             let _ = host_ptrace(libc::PTRACE_SETOPTIONS, tid, host_options(tracee.options).into());
             let _ = block::write(tid, address, word::OPTIONS, &[tracee.options]);
             if tracee.interrupt {
@@ -190,7 +197,6 @@ impl Thread {
             }
             self.process.tracees.change(tid, |tracee| (tracee.block, tracee.interrupt) = (address, false));
         }
-        Some(snapshot)
     }
 
     /// A stop that has been waited for without the thread being told, as far as the guest's requests are concerned.
@@ -205,8 +211,10 @@ impl Thread {
             }
             let raw = peek(tid).unwrap_or(0);
             match stop_block(tid, raw) {
-                Some(block) => drop(self.know_block(tid, block)),
-                None => drop(self.vfork_event(tid, &mut raw.clone())),
+                Some((block, _)) => self.know_block(tid, block),
+                None => {
+                    self.vfork_event(tid, &mut raw.clone());
+                }
             }
             if raw >> 16 == 0 {
                 self.process.tracees.change(tid, |tracee| tracee.state = State::Stopped);
