@@ -51,8 +51,8 @@ pub mod vcpu;
 pub mod vdso;
 
 pub use exec::Handoff;
-pub use ptrace::Carried;
 pub(crate) use path::Sysroot;
 pub use process::{Config, ExecHook, ExitHook, Process, Running};
+pub use ptrace::Carried;
 pub use thread::Thread;
 pub use vcpu::Vcpu;

@@ -5,8 +5,8 @@ use super::errno::Errno;
 use super::host::{self, Arg};
 use super::thread::Thread;
 use super::{
-    descriptors, exec, files, fs, futex, ioctl, ipc, legacy, misc, mman, multiplex, net, poll, proc, ptrace, remote, signal,
-    time,
+    descriptors, exec, files, fs, futex, ioctl, ipc, legacy, misc, mman, multiplex, net, poll, proc, ptrace, remote,
+    signal, time,
 };
 use emu_ir::CpuState;
 use std::collections::HashMap;

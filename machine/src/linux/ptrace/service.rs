@@ -15,9 +15,9 @@ impl Thread {
             return;
         }
         let all = std::mem::take(&mut *lock(&self.process.tracees.deferred));
-        let (mine, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|(tid, _)| {
-            self.process.tracees.get(*tid).is_none_or(|tracee| tracee.owner == self.tid)
-        });
+        let (mine, others): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|(tid, _)| self.process.tracees.get(*tid).is_none_or(|tracee| tracee.owner == self.tid));
         lock(&self.process.tracees.deferred).extend(others);
         for (tid, mut status) in mine {
             self.is_seen(tid, &mut status);

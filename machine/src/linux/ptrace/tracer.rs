@@ -99,7 +99,11 @@ impl Tracees {
 
     /// The tracees of a thread.
     pub(super) fn of(&self, owner: i32) -> Vec<(i32, Tracee)> {
-        lock(&self.all).iter().filter(|(_, tracee)| tracee.owner == owner).map(|(tid, tracee)| (*tid, *tracee)).collect()
+        lock(&self.all)
+            .iter()
+            .filter(|(_, tracee)| tracee.owner == owner)
+            .map(|(tid, tracee)| (*tid, *tracee))
+            .collect()
     }
 }
 
@@ -212,7 +216,14 @@ impl Thread {
     }
 
     /// Code of a tracee's has been changed from outside: it is translated anew.
-    pub(super) fn forget_tracee_code(&self, tid: i32, tracee: &Tracee, snapshot: &Snapshot, at: u64, len: u64) -> Result<(), Errno> {
+    pub(super) fn forget_tracee_code(
+        &self,
+        tid: i32,
+        tracee: &Tracee,
+        snapshot: &Snapshot,
+        at: u64,
+        len: u64,
+    ) -> Result<(), Errno> {
         let Range { start, end } = super::memory::whole_pages(at, len);
         if snapshot.get(word::KIND) == kind::EVENT {
             // It cannot do anything now, and does it when it goes on.

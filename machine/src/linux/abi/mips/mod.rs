@@ -13,7 +13,8 @@ mod trace;
 mod tests;
 
 use super::{
-    Abi, AltStack, FLOAT, FpMode, Frame, FrameKind, GENERAL, Place, Raised, RegisterSet, Restored, SigAction, TraceRegisters,
+    Abi, AltStack, FLOAT, FpMode, Frame, FrameKind, GENERAL, Place, Raised, RegisterSet, Restored, SigAction,
+    TraceRegisters,
 };
 use crate::elf::{Class, Endian};
 use crate::linux::data::{Layout, Reader, Writer};

@@ -133,12 +133,7 @@ pub(super) fn user_word(abi: &Mips, registers: &TraceRegisters, addr: u64) -> Op
 }
 
 /// `PTRACE_POKEUSR`.
-pub(super) fn set_user_word(
-    abi: &Mips,
-    registers: &mut TraceRegisters,
-    addr: u64,
-    value: u64,
-) -> Option<RegisterSet> {
+pub(super) fn set_user_word(abi: &Mips, registers: &mut TraceRegisters, addr: u64, value: u64) -> Option<RegisterSet> {
     let value = if abi.kind == Kind::O32 { value as i32 as u64 } else { value };
     match addr {
         0..USER_FPR => registers.general[addr as usize] = value,
