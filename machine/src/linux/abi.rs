@@ -196,6 +196,10 @@ pub trait Abi: Send + Sync {
     fn read_old_register_set(&self, set: RegisterSet, bytes: &[u8], registers: &mut TraceRegisters) {
         self.read_register_set(set, bytes, registers);
     }
+    /// The thread pointer, where `PTRACE_GET_THREAD_AREA` tells it.
+    fn thread_area(&self, _registers: &TraceRegisters) -> Option<u64> {
+        None
+    }
     /// `PTRACE_PEEKUSR`, where it tells registers.
     fn user_word(&self, _registers: &TraceRegisters, _addr: u64) -> Option<u64> {
         None

@@ -1,4 +1,4 @@
-//! The host's kernel: the only file of the Linux personality with `unsafe`.
+//! The host's kernel: the only file of the Linux personality with `unsafe`, but for one instruction (`ptrace::stop`).
 //!
 //! * [`call`] and [`blocking`] are raw system calls whose buffers are typed [`Arg`]s. `blocking` closes the race between a
 //!   signal that arrives and a call that starts to wait: the stub looks at the thread's queue of caught signals, and a

@@ -199,8 +199,9 @@ impl Thread {
         }
         self.set_host_mask();
         let pid = if let Ok(Forked::Parent(pid)) = side { Some(pid) } else { None };
+        let result = side.and_then(|_| self.parent_of(&c, pid.unwrap_or_default()));
         self.followed(follow, pid);
-        side.and_then(|_| self.parent_of(&c, pid.unwrap_or_default()))
+        result
     }
 
     /// Goes on as the child of a fork.
@@ -302,6 +303,7 @@ impl Thread {
         self.release_robust_list();
         self.clear_child_tid();
         self.end_trace();
+        self.process.tracees.release(self.tid);
         self.queue.begin_wait();
         let last = self.process.delist(self.tid, self.exit_status);
         if self.is_vfork_child {

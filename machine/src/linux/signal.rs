@@ -377,6 +377,7 @@ impl Thread {
     /// An interrupted call fails before the handler runs, or runs again after it.
     fn settle_restart(&mut self, flags: u64) {
         let Some(restart) = self.restart.take() else { return };
+        self.sleep_left = None;
         let again = match restart.after {
             AfterHandler::Always => true,
             AfterHandler::IfWanted => flags & SA_RESTART != 0,

@@ -36,6 +36,8 @@ pub struct Thread {
     pub(super) robust: (u64, u64),
     /// Instruction to run again if no handler says otherwise, and whether a handler with `SA_RESTART` may.
     pub(super) restart: Option<Restart>,
+    /// What is left of an interrupted sleep, until a handler has run.
+    pub(super) sleep_left: Option<libc::timespec>,
     pub(super) ended: bool,
     /// Status of `exit` (not of `exit_group`).
     pub(super) exit_status: i32,
@@ -92,6 +94,7 @@ impl Thread {
             clear_tid: 0,
             robust: (0, 0),
             restart: None,
+            sleep_left: None,
             ended: false,
             exit_status: 0,
             scratch: Vec::new(),

@@ -298,4 +298,38 @@ mod tests {
             assert_eq!((restored.mask, restored.altstack), (frame.mask, Some(altstack)));
         }
     }
+
+    #[test]
+    fn a_tracer_sets_what_it_has_read() {
+        for xlen in [32, 64] {
+            let abi = Riscv { xlen };
+            let mut cpu = CpuState { pc: 0x1_0000, fp_flags: 17, fp_round: 3, ..CpuState::default() };
+            for slot in 1..64 {
+                cpu.set(Slot(slot), 1000 + u64::from(slot));
+            }
+            let registers = abi.trace_registers(&cpu);
+            let mut again = TraceRegisters::default();
+            for (set, size) in [(RegisterSet::General, 32 * abi.long()), (RegisterSet::Float, 264)] {
+                let bytes = abi.register_set(set, &registers);
+                assert_eq!(bytes.len(), size);
+                abi.read_register_set(set, &bytes, &mut again);
+            }
+            let mut copy = CpuState::default();
+            abi.set_general(&mut copy, &again.general);
+            abi.set_float(&mut copy, &again.float);
+            assert_eq!((copy.pc, copy.slots, copy.fp_flags, copy.fp_round), (cpu.pc, cpu.slots, 17, 3));
+        }
+    }
+
+    #[test]
+    fn a_tracer_sees_the_kernels_registers_of_a_call() {
+        let abi = Riscv { xlen: 64 };
+        let mut cpu = CpuState::default();
+        cpu.set(A0, 7);
+        let before = cpu.clone();
+        abi.show_call(&mut cpu);
+        assert_eq!(abi.call_result(&cpu), (-38i64 as u64, true));
+        abi.hide_call(&mut cpu, &before);
+        assert_eq!(abi.call_result(&cpu), (7, false));
+    }
 }

@@ -1,7 +1,7 @@
 //! Registers as debuggers see them.
 
 /// How many general registers there can be, the pc and special ones included.
-pub const GENERAL: usize = 38;
+pub const GENERAL: usize = 39;
 /// How many floating-point registers there can be, the control register included.
 pub const FLOAT: usize = 33;
 

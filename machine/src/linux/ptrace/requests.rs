@@ -27,6 +27,8 @@ const KILL: u64 = 8;
 const ATTACH: u64 = 16;
 const DETACH: u64 = 17;
 const SYSCALL: u64 = 24;
+/// Of MIPS alone.
+const GET_THREAD_AREA: u64 = 25;
 const SETOPTIONS: u64 = 0x4200;
 const GETEVENTMSG: u64 = 0x4201;
 const GETSIGINFO: u64 = 0x4202;
@@ -128,6 +130,7 @@ impl Stopped<'_> {
             GETSIGMASK => self.mask(addr, data),
             SETSIGMASK => self.set_mask(addr, data),
             GET_SYSCALL_INFO => self.call_info(addr, data),
+            GET_THREAD_AREA => self.thread_area(data),
             other => self.old_registers(other, data),
         }
     }
@@ -285,6 +288,11 @@ impl Stopped<'_> {
         bytes = self.t.read(data, bytes.len())?;
         abi.read_old_register_set(which, &bytes, &mut registers);
         self.put_registers(which, &registers).map(|()| 0)
+    }
+
+    fn thread_area(&self, data: u64) -> SysResult {
+        let value = self.t.process.abi.thread_area(&self.registers()?).ok_or(Errno::EIO)?;
+        self.t.write_long(data, value).map(|()| 0)
     }
 
     fn peek_user(&self, addr: u64, data: u64) -> SysResult {

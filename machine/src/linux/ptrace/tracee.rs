@@ -276,7 +276,7 @@ impl Thread {
                 // An interrupted call that is shown as one about to be made is that now; else it is given up only if
                 // the thread goes on elsewhere.
                 if stop.shown.is_none_or(|shown| shown.pc != cpu.pc) {
-                    self.restart = None;
+                    (self.restart, self.sleep_left) = (None, None);
                 }
             }
             if block.get(word::NEW_FLOAT) != 0 {

@@ -83,6 +83,11 @@ impl Tracees {
         (lock(&self.all), lock(&self.deferred), lock(&self.files))
     }
 
+    /// A thread has ended: the host lets its tracees go.
+    pub(in crate::linux) fn release(&self, owner: i32) {
+        lock(&self.all).retain(|_, tracee| tracee.owner != owner);
+    }
+
     pub(super) fn get(&self, tid: i32) -> Option<Tracee> {
         lock(&self.all).get(&tid).copied()
     }

@@ -252,6 +252,10 @@ impl Abi for Mips {
         trace::read_old_set(self, set, bytes, registers);
     }
 
+    fn thread_area(&self, registers: &TraceRegisters) -> Option<u64> {
+        Some(trace::thread_area(registers))
+    }
+
     fn user_word(&self, registers: &TraceRegisters, addr: u64) -> Option<u64> {
         trace::user_word(self, registers, addr)
     }

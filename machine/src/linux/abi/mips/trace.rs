@@ -1,17 +1,20 @@
 //! Registers of MIPS as debuggers see them (`arch/mips/kernel/ptrace.c`, `asm/ptrace.h`, `asm/elf.h`).
 //!
-//! Here they are in the order of `struct pt_regs`: 32 general ones, LO, HI, EPC, BadVAddr, Status, Cause.
+//! Here they are in the order of `struct pt_regs`: 32 general ones, LO, HI, EPC, BadVAddr, Status, Cause; then UserLocal.
 
 use super::{Kind, Mips};
 use crate::linux::abi::{Abi, FLOAT, GENERAL, RegisterSet, TraceRegisters};
 use crate::linux::data::{Layout, Reader, Writer};
 use emu_frontend_mips::fcsr;
-use emu_frontend_mips::regs::{HI, LO, fpr_slot, gpr_slot};
+use emu_frontend_mips::regs::{HI, LO, USER_LOCAL, fpr_slot, gpr_slot};
 use emu_ir::CpuState;
 
 const LO_AT: usize = 32;
 const HI_AT: usize = 33;
 const PC_AT: usize = 34;
+/// Registers of `struct pt_regs`.
+const PT_REGS: usize = 38;
+const USER_LOCAL_AT: usize = 38;
 /// Registers of `elf_gregset_t`, and where the first is in that of 32-bit programs.
 const ELF_COUNT: usize = 45;
 const ELF32_FIRST: usize = 6;
@@ -34,6 +37,7 @@ pub(super) fn registers(abi: &Mips, cpu: &CpuState) -> TraceRegisters {
     all.general[LO_AT] = abi.wide(cpu.get(LO));
     all.general[HI_AT] = abi.wide(cpu.get(HI));
     all.general[PC_AT] = abi.wide(cpu.pc);
+    all.general[USER_LOCAL_AT] = cpu.get(USER_LOCAL);
     for r in 0..32 {
         all.float[r] = cpu.get(fpr_slot(r as u32));
     }
@@ -64,7 +68,7 @@ pub(super) fn set_float(abi: &Mips, cpu: &mut CpuState, float: &[u64; FLOAT]) {
 pub(super) fn old_set(abi: &Mips, set: RegisterSet, registers: &TraceRegisters) -> Vec<u8> {
     let mut w = Writer::new(abi.layout());
     match set {
-        RegisterSet::General => w.u64s(&registers.general).finish(),
+        RegisterSet::General => w.u64s(&registers.general[..PT_REGS]).finish(),
         RegisterSet::Float => {
             let control = registers.float[32];
             w.u64s(&registers.float[..32]).u32(control as u32).u32((control >> 32) as u32).finish()
@@ -97,7 +101,7 @@ pub(super) fn set(abi: &Mips, set: RegisterSet, registers: &TraceRegisters) -> V
     }
     let (first, layout) = elf(abi);
     let mut w = Writer::new(layout);
-    w.pad_to(first * layout.long).longs(&registers.general).pad_to(ELF_COUNT * layout.long).finish()
+    w.pad_to(first * layout.long).longs(&registers.general[..PT_REGS]).pad_to(ELF_COUNT * layout.long).finish()
 }
 
 /// Reads it.
@@ -109,6 +113,11 @@ pub(super) fn read_set(abi: &Mips, set: RegisterSet, bytes: &[u8], registers: &m
     let mut r = Reader::new(layout, bytes);
     r.seek(first * layout.long);
     registers.general[..=PC_AT].iter_mut().for_each(|value| *value = r.slong() as u64);
+}
+
+/// `PTRACE_GET_THREAD_AREA`.
+pub(super) fn thread_area(registers: &TraceRegisters) -> u64 {
+    registers.general[USER_LOCAL_AT]
 }
 
 /// `PTRACE_PEEKUSR`.
