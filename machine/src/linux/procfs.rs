@@ -27,8 +27,11 @@ pub(super) fn own_entry(path: &Path) -> Option<PathBuf> {
     Some(rest.to_path_buf())
 }
 
+/// Makes what is in a file.
+type Make = fn(&Thread) -> Vec<u8>;
+
 /// The files that a process makes of itself, also for its tracer.
-const MADE: [(&str, fn(&Thread) -> Vec<u8>); 9] = [
+const MADE: [(&str, Make); 9] = [
     ("maps", maps),
     ("smaps", smaps),
     ("cmdline", cmdline),
@@ -66,23 +69,18 @@ pub(super) fn open(t: &Thread, path: &Path, flags: i32) -> Option<SysResult> {
     if let Some(opened) = t.open_tracee_file(path, flags) {
         return Some(opened);
     }
-    let make: fn(&Thread) -> Vec<u8> = if path == Path::new("/proc/cpuinfo") {
+    let make: Make = if path == Path::new("/proc/cpuinfo") {
         cpuinfo
     } else {
         match own_entry(path)?.to_str()? {
-            "maps" => maps,
-            "smaps" => smaps,
-            "cmdline" => cmdline,
-            "environ" => environ,
-            "auxv" => auxv,
             // A thread's own are the host's: they differ from the process's.
             "stat" | "status" if path.iter().count() != 4 || path.starts_with("/proc/thread-self") => return None,
-            "stat" => stat,
-            "status" => status,
             "mem" => return Some(t.open_memory(host::pid(), flags)),
             // It would be the emulator's.
             "pagemap" => return Some(Err(Errno::EACCES)),
-            _ => return None,
+            // It is looked up as the program's own file.
+            EXE => return None,
+            name => MADE[index(name)?].1,
         }
     };
     Some(if flags & libc::O_ACCMODE == libc::O_RDONLY { file_with(&make(t), flags) } else { Err(Errno::EACCES) })

@@ -177,14 +177,14 @@ impl Abi for Riscv {
 
     fn set_general(&self, cpu: &mut CpuState, general: &[u64; GENERAL]) {
         cpu.pc = self.mask(general[0]);
-        for x in 1..32 {
-            self.set(cpu, Slot(x as u16), general[x]);
+        for (x, value) in (0..32).zip(general).skip(1) {
+            self.set(cpu, Slot(x), *value);
         }
     }
 
     fn set_float(&self, cpu: &mut CpuState, float: &[u64; FLOAT]) {
-        for f in 0..32 {
-            cpu.set(Slot(F0 + f as u16), float[f]);
+        for (f, value) in (0..32).zip(float) {
+            cpu.set(Slot(F0 + f), *value);
         }
         let fcsr = float[32] as u32;
         (cpu.fp_flags, cpu.fp_round) = (fcsr & 31, fcsr >> 5 & 7);

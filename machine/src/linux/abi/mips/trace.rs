@@ -48,8 +48,8 @@ pub(super) fn registers(abi: &Mips, cpu: &CpuState) -> TraceRegisters {
 
 /// Sets general registers.
 pub(super) fn set_general(abi: &Mips, cpu: &mut CpuState, general: &[u64; GENERAL]) {
-    for r in 1..32 {
-        abi.set(cpu, gpr_slot(r as u32), general[r]);
+    for (r, value) in (0..32).zip(general).skip(1) {
+        abi.set(cpu, gpr_slot(r), *value);
     }
     abi.set(cpu, LO, general[LO_AT]);
     abi.set(cpu, HI, general[HI_AT]);
@@ -58,8 +58,8 @@ pub(super) fn set_general(abi: &Mips, cpu: &mut CpuState, general: &[u64; GENERA
 
 /// Sets floating-point registers.
 pub(super) fn set_float(abi: &Mips, cpu: &mut CpuState, float: &[u64; FLOAT]) {
-    for r in 0..32 {
-        cpu.set(fpr_slot(r as u32), float[r]);
+    for (r, value) in (0..32).zip(float) {
+        cpu.set(fpr_slot(r), *value);
     }
     fcsr::write(cpu, &abi.config, float[32] as u32);
 }
