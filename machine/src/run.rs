@@ -245,7 +245,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
         exec_fn: resolved.exec_fn,
         argv: resolved.argv,
         envp: resolved.envp,
-        seccomp: resolved.inherited.seccomp,
+        inherited: resolved.inherited,
         sigreturn,
     };
     let process = Process::new(mem, abi, settings, running);

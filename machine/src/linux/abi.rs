@@ -2,6 +2,9 @@
 
 pub mod mips;
 pub mod riscv;
+mod trace;
+
+pub use trace::{FLOAT, GENERAL, RegisterSet, TraceRegisters};
 
 use super::data::{Layout, Reader, Writer};
 use super::errno::Errno;
@@ -161,6 +164,51 @@ pub trait Abi: Send + Sync {
     /// Restores the registers from a frame's bytes.
     fn leave_handler(&self, cpu: &mut CpuState, kind: FrameKind, bytes: &[u8]) -> Restored;
 
+    /// The machine as audit, seccomp and ptrace name it (`AUDIT_ARCH_*`).
+    fn audit_arch(&self) -> u32;
+    /// The registers that a tracer sees.
+    fn trace_registers(&self, cpu: &CpuState) -> TraceRegisters;
+    /// Sets the general registers and the pc.
+    fn set_general(&self, cpu: &mut CpuState, general: &[u64; GENERAL]);
+    /// Sets the floating-point registers.
+    fn set_float(&self, cpu: &mut CpuState, float: &[u64; FLOAT]);
+    /// Changes registers as the kernel has done when a tracer sees that a call is about to be made.
+    fn show_call(&self, _cpu: &mut CpuState) {}
+    /// Undoes that in registers that the tracer has set; `before` are those of the call.
+    fn hide_call(&self, _cpu: &mut CpuState, _before: &CpuState) {}
+    /// The result of a call: its value, and whether that is an error.
+    fn call_result(&self, cpu: &CpuState) -> (u64, bool);
+    /// Bytes of one register in a set.
+    fn register_size(&self, set: RegisterSet) -> usize;
+    /// A set of registers as `PTRACE_GETREGSET` has it.
+    fn register_set(&self, set: RegisterSet, registers: &TraceRegisters) -> Vec<u8>;
+    /// Reads it.
+    fn read_register_set(&self, set: RegisterSet, bytes: &[u8], registers: &mut TraceRegisters);
+    /// `PTRACE_GETREGS` and its kin, where there are such: the set, and whether it is to be changed.
+    fn old_register_request(&self, _request: u64) -> Option<(RegisterSet, bool)> {
+        None
+    }
+    /// A set of registers as `PTRACE_GETREGS` and its kin have it.
+    fn old_register_set(&self, set: RegisterSet, registers: &TraceRegisters) -> Vec<u8> {
+        self.register_set(set, registers)
+    }
+    /// Reads it.
+    fn read_old_register_set(&self, set: RegisterSet, bytes: &[u8], registers: &mut TraceRegisters) {
+        self.read_register_set(set, bytes, registers);
+    }
+    /// The thread pointer, where `PTRACE_GET_THREAD_AREA` tells it.
+    fn thread_area(&self, _registers: &TraceRegisters) -> Option<u64> {
+        None
+    }
+    /// `PTRACE_PEEKUSR`, where it tells registers.
+    fn user_word(&self, _registers: &TraceRegisters, _addr: u64) -> Option<u64> {
+        None
+    }
+    /// `PTRACE_POKEUSR`: the set that was changed.
+    fn set_user_word(&self, _registers: &mut TraceRegisters, _addr: u64, _value: u64) -> Option<RegisterSet> {
+        None
+    }
+
     /// The signal for a trap; the kernel may change registers.
     fn trap_signal(&self, _cpu: &mut CpuState, kind: TrapKind) -> Raised {
         trap_signal(kind)
@@ -194,8 +242,6 @@ pub trait Abi: Send + Sync {
     fn errno_to_host(&self, errno: i32) -> Errno {
         Errno(errno)
     }
-    /// The machine as audit and seccomp name it (`AUDIT_ARCH_*`).
-    fn audit_arch(&self) -> u32;
     /// Is what descriptors tell in binary (eventfd, timerfd, signalfd, inotify) another structure than the host's?
     fn translates_descriptors(&self) -> bool {
         self.layout().big

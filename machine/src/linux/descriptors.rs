@@ -2,7 +2,7 @@
 
 use super::fs::{HOST, transcode};
 use super::host::{self, Arg};
-use super::table::{Args, READ, SysResult, WRITE};
+use super::table::{Args, PREAD, PWRITE, READ, SysResult, WRITE};
 use super::thread::Thread;
 
 /// What is behind a descriptor of this kind.
@@ -37,6 +37,9 @@ fn numbers_of(t: &Thread, fd: i32) -> Option<Numbers> {
 
 /// `read`.
 pub(super) fn read(t: &mut Thread, a: &Args) -> SysResult {
+    if let Some(result) = t.transfer_memory(a, None, false) {
+        return result;
+    }
     let Some(numbers) = numbers_of(t, a.int(0)) else { return READ.pass_on(t, a, libc::SYS_read, host::blocking) };
     let mut bytes = vec![0; a.get(2).min(1 << 16) as usize];
     let room = bytes.len();
@@ -53,11 +56,26 @@ pub(super) fn read(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `write`.
 pub(super) fn write(t: &mut Thread, a: &Args) -> SysResult {
+    if let Some(result) = t.transfer_memory(a, None, true) {
+        return result;
+    }
     if a.get(2) != 8 || numbers_of(t, a.int(0)) != Some(Numbers::Counter) {
         return WRITE.pass_on(t, a, libc::SYS_write, host::blocking);
     }
     let value = t.read_u64(a.get(1))?;
     host::blocking(libc::SYS_write, &[a.int(0).into(), Arg::from_ref(&value), 8.into()])
+}
+
+/// `pread64`.
+pub(super) fn pread64(t: &mut Thread, a: &Args) -> SysResult {
+    let memory = t.transfer_memory(a, Some(a.get(3)), false);
+    memory.unwrap_or_else(|| PREAD.pass_on(t, a, libc::SYS_pread64, host::blocking))
+}
+
+/// `pwrite64`.
+pub(super) fn pwrite64(t: &mut Thread, a: &Args) -> SysResult {
+    let memory = t.transfer_memory(a, Some(a.get(3)), true);
+    memory.unwrap_or_else(|| PWRITE.pass_on(t, a, libc::SYS_pwrite64, host::blocking))
 }
 
 /// Bytes of `struct signalfd_siginfo`.

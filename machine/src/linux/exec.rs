@@ -8,6 +8,7 @@ use super::errno::Errno;
 use super::host::{self, Arg, SavedAction, SigSet};
 use super::path::{HostPath, as_path, c_string};
 use super::process::lock;
+use super::ptrace::Carried;
 use super::script::{self, MAX_SCRIPTS};
 use super::table::{Args, SysResult};
 use super::thread::Thread;
@@ -49,6 +50,8 @@ pub struct Inherited {
     pub memory_limits: Option<[[u64; 2]; 2]>,
     /// Filters of system calls.
     pub seccomp: Vec<u8>,
+    /// What the thread knows of being traced.
+    pub trace: Carried,
 }
 
 impl Handoff {
@@ -68,11 +71,11 @@ impl Handoff {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let Inherited { memory_limits, seccomp } = &self.inherited;
+        let Inherited { memory_limits, seccomp, trace } = &self.inherited;
         let numbers =
             [self.mask, self.argv.len() as u64, self.envp.len() as u64, self.file as u64, seccomp.len() as u64];
         let limits = memory_limits.unwrap_or([[u64::MAX; 2]; 2]);
-        let numbers = numbers.into_iter().chain(limits.into_iter().flatten());
+        let numbers = numbers.into_iter().chain(limits.into_iter().flatten()).chain(trace.encode());
         let mut bytes: Vec<u8> = numbers.flat_map(u64::to_le_bytes).collect();
         bytes.extend_from_slice(seccomp);
         for string in [self.host_path.as_os_str().as_bytes(), &self.exec_fn] {
@@ -86,7 +89,7 @@ impl Handoff {
     }
 
     fn decode(bytes: &[u8]) -> Option<Handoff> {
-        let (head, rest) = bytes.split_at_checked(72)?;
+        let (head, rest) = bytes.split_at_checked(96)?;
         let number = |i: usize| head[8 * i..].first_chunk().map(|b| u64::from_le_bytes(*b));
         let (seccomp, strings) = rest.split_at_checked(number(4)? as usize)?;
         let memory_limits = Some([[number(5)?, number(6)?], [number(7)?, number(8)?]]);
@@ -97,7 +100,8 @@ impl Handoff {
         let argv: Vec<CString> = strings.by_ref().take(number(1)? as usize).collect();
         let envp: Vec<CString> = strings.take(number(2)? as usize).collect();
         (argv.len() as u64 == number(1)? && envp.len() as u64 == number(2)?).then_some(())?;
-        let inherited = Inherited { memory_limits, seccomp: seccomp.to_vec() };
+        let trace = Carried::decode([number(9)?, number(10)?, number(11)?]);
+        let inherited = Inherited { memory_limits, seccomp: seccomp.to_vec(), trace };
         Some(Handoff { host_path, exec_fn, file: number(3)? as i32, argv, envp, inherited, mask: number(0)? })
     }
 }
@@ -319,7 +323,7 @@ fn quiet(t: &Thread) -> Result<Vec<SavedAction>, Errno> {
         return Err(Errno::NOT_BEGUN);
     }
     let signals = lock(&t.process.signals);
-    Ok(signals.ignored_synchronous().filter_map(|signal| host::ignore(signal).ok()).collect())
+    Ok(signals.ignored_unseen().filter_map(|signal| host::ignore(signal).ok()).collect())
 }
 
 /// The execution has failed after all.
@@ -330,7 +334,11 @@ fn resume(t: &Thread, changed: Vec<SavedAction>) {
 
 fn run_emulated(t: &mut Thread, target: Target, envp: Vec<CString>) -> SysResult {
     let Target { host: host_path, file, exec_fn, argv, .. } = target;
-    let inherited = Inherited { memory_limits: Some(t.process.memory_limits()), seccomp: t.seccomp.encode() };
+    let inherited = Inherited {
+        memory_limits: Some(t.process.memory_limits()),
+        seccomp: t.seccomp.encode(),
+        trace: t.carried_trace(),
+    };
     let handoff = Handoff { host_path, exec_fn, file: file.as_raw_fd(), argv, envp, inherited, mask: t.mask };
     let bytes = handoff.encode();
     let fd = write_handoff(&bytes)?;
@@ -455,10 +463,14 @@ mod tests {
             file: 7,
             argv: vec![c"x".into(), c"".into(), c"a b".into()],
             envp: vec![c"A=1".into(), c"A=2".into()],
-            inherited: Inherited { memory_limits: Some([[1, 2], [3, u64::MAX]]), seccomp: vec![0, 1, 2] },
+            inherited: Inherited {
+                memory_limits: Some([[1, 2], [3, u64::MAX]]),
+                seccomp: vec![0, 1, 2],
+                trace: Carried::decode([3, 0x11, 4711]),
+            },
             mask: 5,
         };
         assert_eq!(Handoff::decode(&handoff.encode()), Some(handoff.clone()));
-        assert_eq!(Handoff::decode(&handoff.encode()[..90]), None);
+        assert_eq!(Handoff::decode(&handoff.encode()[..120]), None);
     }
 }

@@ -122,6 +122,8 @@ pub(super) fn readlinkat(t: &mut Thread, a: &Args) -> SysResult {
     let name = t.read_path(a.get(1))?;
     let mut target = if t.is_own_exe(as_path(&name)) {
         t.process.program.path.clone()
+    } else if let Some(program) = t.tracee_exe(as_path(&name), procfs::EXE) {
+        program
     } else {
         let in_proc = as_path(&name).starts_with("/proc");
         let HostPath { dirfd, path } = t.host_path(a.int(0), name, false)?;

@@ -1,4 +1,4 @@
-//! The host's kernel: the only file of the Linux personality with `unsafe`.
+//! The host's kernel: the only file of the Linux personality with `unsafe`, but for one instruction (`ptrace::stop`).
 //!
 //! * [`call`] and [`blocking`] are raw system calls whose buffers are typed [`Arg`]s. `blocking` closes the race between a
 //!   signal that arrives and a call that starts to wait: the stub looks at the thread's queue of caught signals, and a
@@ -396,6 +396,12 @@ fn catch(raw: &RawInfo, context: &mut libc::ucontext_t) -> bool {
 
 /// A fault of the processor: the engine's, or a bug of ours that ends the process as it would have without a handler.
 fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the kernel's context.
+    let pc = unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] };
+    if signal == libc::SIGTRAP && super::ptrace::stop::is_stop(pc as u64) {
+        // A stop for a tracer that is gone.
+        return;
+    }
     let hook = FAULT_HOOK.load(Ordering::Acquire);
     if !hook.is_null() {
         // SAFETY: only `set_fault_hook` stores here, and it stores a `FaultHook`.

@@ -4,7 +4,8 @@
 //!
 //! - [`Process`]: what the threads of a guest process share; [`Thread`]: one thread and its run loop.
 //! - [`abi::Abi`]: all that differs between guests. [`table::SYSCALLS`]: the handlers by name.
-//! - [`host`]: raw system calls and the host's signal handler, the only unsafe code here.
+//! - [`host`]: raw system calls and the host's signal handler, the only unsafe code here but for one
+//!   instruction, which threads stop at for tracers (`ptrace`).
 //!
 //! Signals: the guest's dispositions and masks are set on the host as they are, so that the host's kernel does queueing,
 //! default actions and the choice of a thread. Only what the guest wants to handle is caught (see [`host::SignalQueue`]).
@@ -44,6 +45,7 @@ mod poll;
 mod proc;
 mod process;
 mod procfs;
+mod ptrace;
 mod remote;
 pub(crate) mod script;
 mod seccomp;
@@ -63,5 +65,6 @@ pub(crate) use confine::{knows_call, own_id};
 pub use exec::{Handoff, Inherited};
 pub(crate) use path::Sysroot;
 pub use process::{Config, ExecHook, ExitHook, Process, Running};
+pub use ptrace::Carried;
 pub use thread::Thread;
 pub use vcpu::Vcpu;

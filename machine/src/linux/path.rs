@@ -157,7 +157,9 @@ impl Thread {
             if follow && self.is_own_exe(name) {
                 return Ok(HostPath { dirfd: libc::AT_FDCWD, path: c_string(self.process.program.host_path.clone())? });
             }
-            let path = c_string(self.process.sysroot.locate(name, follow))?;
+            let of_tracee = if follow { self.tracee_exe(name, super::procfs::HOST_EXE) } else { None };
+            let host = of_tracee.map(|path| PathBuf::from(OsString::from_vec(path)));
+            let path = c_string(host.unwrap_or_else(|| self.process.sysroot.locate(name, follow)))?;
             return Ok(HostPath { dirfd: libc::AT_FDCWD, path });
         }
         let from_cwd = dirfd == libc::AT_FDCWD && !path.is_empty() && self.process.cwd_is_inside();

@@ -6,8 +6,9 @@ use super::errno::Errno;
 use super::fs::{HOST, transcode};
 use super::host::{self, Arg, Forked, SigSet};
 use super::process::lock;
+use super::ptrace::{self, Follow};
 use super::table::{Args, SysResult};
-use super::thread::Thread;
+use super::thread::{Start, Thread};
 use crate::mem::access::ThreadStack;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -159,6 +160,8 @@ impl Thread {
         let vcpu = self.child_registers(&c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(Arc::clone(&self.process), vcpu, self.mask);
         child.seccomp = self.seccomp.inherit();
+        let mut follow = self.follow(c.flags, c.exit_signal);
+        child.start = Some(Start::Child(Follow::child(&mut follow)));
         let (tell, told) = mpsc::channel();
         // The child inherits the host's mask: nothing may reach it before it is ready.
         host::set_mask(SigSet::MAX);
@@ -172,6 +175,7 @@ impl Thread {
         });
         let tid = spawned.map_err(|_| Errno::EAGAIN).and_then(|_| told.recv().map_err(|_| Errno::EAGAIN));
         self.set_host_mask();
+        self.followed(follow, tid.ok());
         Ok(tid? as u64)
     }
 
@@ -196,16 +200,21 @@ impl Thread {
         }
         host::set_mask(SigSet::MAX);
         let process = Arc::clone(&self.process);
+        let mut follow = self.follow(c.flags, c.exit_signal);
         let plain = rest == 0 && c.exit_signal == libc::SIGCHLD;
         let side = process.fork_with(&mut *self.vcpu, || {
             if plain { host::fork() } else { host::clone_process(rest | c.exit_signal as u64) }
         });
-        let result = match side {
-            Ok(Forked::Child) => self.become_child(&c),
-            Ok(Forked::Parent(pid)) => self.parent_of(&c, pid),
-            Err(e) => Err(e),
-        };
+        if side == Ok(Forked::Child) {
+            self.start = Some(Start::Child(Follow::child(&mut follow)));
+            let result = self.become_child(&c);
+            self.set_host_mask();
+            return result;
+        }
         self.set_host_mask();
+        let pid = if let Ok(Forked::Parent(pid)) = side { Some(pid) } else { None };
+        let result = side.and_then(|_| self.parent_of(&c, pid.unwrap_or_default()));
+        self.followed(follow, pid);
         result
     }
 
@@ -214,6 +223,7 @@ impl Thread {
         self.tid = host::tid();
         while self.queue.take().is_some() {}
         self.held.clear();
+        self.forget_tracing();
         (self.robust, self.clear_tid) = ((0, 0), 0);
         if let Some(recorder) = &self.process.config.explain {
             recorder.forget();
@@ -247,6 +257,7 @@ impl Thread {
         let mut child = Thread::new(self.process.copy_for_vfork(), vcpu, self.mask);
         child.seccomp = self.seccomp.inherit();
         (child.is_vfork_child, child.altstack) = (true, self.altstack);
+        child.start = Some(Start::Child(None));
         Ok(child)
     }
 
@@ -257,6 +268,7 @@ impl Thread {
         self.announce(c, self.tid);
         self.clear_handlers(c);
         let _ = self.queue.enter();
+        lock(&self.process.signals).reset_tracer();
         self.set_host_mask();
         self.turn();
         host::set_mask(SigSet::MAX);
@@ -266,7 +278,10 @@ impl Thread {
     /// A child in the same memory, while this thread waits: `vfork`, and `posix_spawn` in the C libraries.
     fn clone_vfork(&mut self, c: Clone) -> SysResult {
         let mut child = self.sharing_child(&c)?;
+        let mut follow = self.follow(c.flags, c.exit_signal);
+        child.start = Some(Start::Child(Follow::child(&mut follow)));
         host::set_mask(SigSet::MAX);
+        self.begin_vfork(follow.as_ref());
         self.queue.begin_wait();
         let pid = host::vfork(host_flags(&c), &mut || child.run_sharing(&c));
         // The child used this thread's storage.
@@ -274,6 +289,7 @@ impl Thread {
         drop(child);
         self.queue.end_wait();
         self.set_host_mask();
+        self.end_vfork(follow, pid.ok());
         self.parent_of(&Clone { flags: c.flags & !PARENT_SETTID, ..c }, pid?)
     }
 
@@ -301,8 +317,11 @@ impl Thread {
 
     /// The thread has ended: tells those who wait for it. Ends the process if it was the last.
     pub(super) fn end(&mut self) {
+        self.exit_stop(self.exit_status << 8);
         self.release_robust_list();
         self.clear_child_tid();
+        self.end_trace();
+        self.process.tracees.release(self.tid);
         self.queue.begin_wait();
         let last = self.process.delist(self.tid, self.exit_status);
         if self.is_vfork_child {
@@ -332,6 +351,7 @@ pub(super) fn exit(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `exit_group`.
 pub(super) fn exit_group(t: &mut Thread, a: &Args) -> SysResult {
+    t.exit_stop((a.int(0) & 0xff) << 8);
     if t.is_vfork_child {
         t.process.release_robust_lists();
         host::exit_process(a.int(0));
@@ -354,8 +374,7 @@ pub(super) fn gettid(t: &mut Thread, _: &Args) -> SysResult {
 pub(super) fn wait4(t: &mut Thread, a: &Args) -> SysResult {
     let mut status = 0i32;
     let mut usage: libc::rusage = host::zeroed();
-    let args = [a.int(0).into(), Arg::from_mut(&mut status), a.int(2).into(), Arg::from_mut(&mut usage)];
-    let pid = host::blocking(libc::SYS_wait4, &args)?;
+    let pid = ptrace::wait_for(t, a.int(0), &mut status, a.int(2), &mut usage)?;
     if pid != 0 {
         if a.get(1) != 0 {
             t.write_u32(a.get(1), t.status_to_guest(status) as u32)?;
@@ -370,8 +389,7 @@ pub(super) fn wait4(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn waitid(t: &mut Thread, a: &Args) -> SysResult {
     let mut info = host::RawInfo([0; 128]);
     let mut usage: libc::rusage = host::zeroed();
-    let args = [a.int(0).into(), a.int(1).into(), Arg::output(&mut info.0), a.int(3).into(), Arg::from_mut(&mut usage)];
-    let result = host::blocking(libc::SYS_waitid, &args);
+    let result = ptrace::waitid_for(t, (a.int(0), a.int(1)), &mut info, a.int(3), &mut usage);
     // The members that the kernel stores, with an error, too: up to the status, in front of two longs.
     if a.get(2) != 0 {
         let bytes = t.process.abi.siginfo(&info);
@@ -392,7 +410,9 @@ impl Thread {
         if libc::WIFSIGNALED(status) {
             status & !0x7f | abi.signal_to_guest(status & 0x7f)
         } else if libc::WIFSTOPPED(status) {
-            status & !0xff00 | abi.signal_to_guest(libc::WSTOPSIG(status)) << 8
+            // Bit 7 tells a tracer of a system call.
+            let (mark, signal) = (status & 0x8000, libc::WSTOPSIG(status) & 0x7f);
+            status & !0xff00 | mark | abi.signal_to_guest(signal) << 8
         } else {
             status
         }

@@ -4,14 +4,16 @@ use super::abi::Abi;
 use super::confine::Confined;
 use super::core::Stop;
 use super::errno::Errno;
+use super::exec::Inherited;
 use super::explain::Recorder;
 use super::host;
 use super::misc::Limits;
 use super::path::Sysroot;
+use super::ptrace::{MemoryFiles, Traced, Tracees};
 use super::seccomp::Seccomp;
 use super::signal::Dispositions;
 use super::table::Table;
-use super::thread::Thread;
+use super::thread::{Start, Thread};
 use super::vcpu::Vcpu;
 use crate::limits::Session;
 use crate::mem::GuestMemory;
@@ -73,10 +75,10 @@ pub struct Running {
     pub auxv: Vec<u8>,
     /// Addresses of the code that leaves a signal handler's frame, by its kind.
     pub sigreturn: Vec<u64>,
-    /// The seccomp filters that the program that executed it leaves it, as [`Handoff`](super::Handoff) has them.
-    pub seccomp: Vec<u8>,
     /// Address of the highest byte of the stack and one, and of the initial stack pointer.
     pub stack_top: u64,
+    /// What the program that executed it leaves it.
+    pub inherited: Inherited,
 }
 
 /// A guest process.
@@ -108,6 +110,10 @@ pub struct Process {
     leader_status: AtomicI32,
     /// Its memory is that of the process that waits for it.
     pub(super) borrows_memory: bool,
+    /// What its threads share about being traced, whom they trace, and whose memory they have open.
+    pub(super) traced: Traced,
+    pub(super) tracees: Tracees,
+    pub(super) memory_files: MemoryFiles,
 }
 
 /// What the process knows of a thread.
@@ -149,6 +155,9 @@ impl Process {
             aio: Mutex::default(),
             leader_status: AtomicI32::new(0),
             borrows_memory: false,
+            traced: Traced::default(),
+            tracees: Tracees::default(),
+            memory_files: MemoryFiles::default(),
             mem,
             abi,
             config: Arc::new(config),
@@ -164,10 +173,11 @@ impl Process {
         super::exec::restore_start_state();
         self.take_name();
         let mut thread = Thread::new(Arc::clone(self), vcpu, mask & !host::SYNCHRONOUS);
-        thread.seccomp = Seccomp::decode(&self.program.seccomp);
+        thread.seccomp = Seccomp::decode(&self.program.inherited.seccomp);
         self.enlist(host::tid(), &thread.seccomp);
         thread.altstack.flags = 0; // Only new threads have SS_DISABLE here.
         thread.prepare_for_core();
+        thread.start = Some(Start::Program(self.program.inherited.trace));
         thread.run();
         host::exit_process(0)
     }
@@ -201,6 +211,9 @@ impl Process {
             aio: Mutex::default(),
             leader_status: AtomicI32::new(0),
             borrows_memory: true,
+            traced: Traced::default(),
+            tracees: Tracees::default(),
+            memory_files: MemoryFiles::default(),
         })
     }
 
@@ -218,6 +231,7 @@ impl Process {
             let mut aio = lock(&self.aio);
             let held = self.confined.as_ref().map(|confined| confined.lock_for_fork());
             let more = (self.stop.lock(), self.config.explain.as_ref().map(|recorder| recorder.lock()));
+            let tracing = (self.tracees.hold(), self.memory_files.hold());
             let mut threads = lock(&self.threads);
             let own = host::tid();
             side = fork();
@@ -229,7 +243,7 @@ impl Process {
                 threads.live.extend(own.map(|thread| (host::tid(), Live { robust: 0, ..thread })));
                 self.stop.reset();
             }
-            drop((threads, more, held, aio, guards));
+            drop((threads, tracing, more, held, aio, guards));
             in_child
         })?;
         side

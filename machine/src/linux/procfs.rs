@@ -27,31 +27,67 @@ pub(super) fn own_entry(path: &Path) -> Option<PathBuf> {
     Some(rest.to_path_buf())
 }
 
+/// Makes what is in a file.
+type Make = fn(&Thread) -> Vec<u8>;
+
+/// The files that a process makes of itself, also for its tracer.
+const MADE: [(&str, Make); 9] = [
+    ("maps", maps),
+    ("smaps", smaps),
+    ("cmdline", cmdline),
+    ("environ", environ),
+    ("auxv", auxv),
+    ("stat", stat),
+    ("status", status),
+    (EXE, exe),
+    (HOST_EXE, host_exe),
+];
+/// What the link `exe` says: the guest's path of the program, and, for the emulator alone, the host's.
+pub(super) const EXE: &str = "exe";
+pub(super) const HOST_EXE: &str = "exe of the host";
+
+/// The place of a file among those.
+pub(super) fn index(name: &str) -> Option<usize> {
+    MADE.iter().position(|(n, _)| *n == name)
+}
+
+/// What is in the file at that place.
+pub(super) fn content(t: &Thread, index: usize) -> Vec<u8> {
+    MADE.get(index).map_or_else(Vec::new, |(_, make)| make(t))
+}
+
+fn exe(t: &Thread) -> Vec<u8> {
+    t.process.program.path.clone()
+}
+
+fn host_exe(t: &Thread) -> Vec<u8> {
+    t.process.program.host_path.as_os_str().as_bytes().to_vec()
+}
+
 /// Opens a file that is made here; `None` for all others.
 pub(super) fn open(t: &Thread, path: &Path, flags: i32) -> Option<SysResult> {
-    let make: fn(&Thread) -> Vec<u8> = if path == Path::new("/proc/cpuinfo") {
+    if let Some(opened) = t.open_tracee_file(path, flags) {
+        return Some(opened);
+    }
+    let make: Make = if path == Path::new("/proc/cpuinfo") {
         cpuinfo
     } else {
         match own_entry(path)?.to_str()? {
-            "maps" => maps,
-            "smaps" => smaps,
-            "cmdline" => cmdline,
-            "environ" => environ,
-            "auxv" => auxv,
             // A thread's own are the host's: they differ from the process's.
             "stat" | "status" if path.iter().count() != 4 || path.starts_with("/proc/thread-self") => return None,
-            "stat" => stat,
-            "status" => status,
-            // It would be the emulator's memory at the guest's addresses.
-            "mem" | "pagemap" => return Some(Err(Errno::EACCES)),
-            _ => return None,
+            "mem" => return Some(t.open_memory(host::pid(), flags)),
+            // It would be the emulator's.
+            "pagemap" => return Some(Err(Errno::EACCES)),
+            // It is looked up as the program's own file.
+            EXE => return None,
+            name => MADE[index(name)?].1,
         }
     };
     Some(if flags & libc::O_ACCMODE == libc::O_RDONLY { file_with(&make(t), flags) } else { Err(Errno::EACCES) })
 }
 
 /// A descriptor with this content.
-fn file_with(content: &[u8], flags: i32) -> SysResult {
+pub(super) fn file_with(content: &[u8], flags: i32) -> SysResult {
     let close = if flags & libc::O_CLOEXEC != 0 { libc::MFD_CLOEXEC } else { 0 };
     let fd = host::call(libc::SYS_memfd_create, &[Arg::path(c"proc"), close.into()])?;
     let mut done = 0;

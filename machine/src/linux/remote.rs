@@ -76,7 +76,7 @@ fn remote_iovec(t: &Thread, addr: u64, count: u64, written: bool) -> Result<Vec<
 
 /// Is the guest memory of the other process where ours is? It is unless something else was in the way there, but it
 /// may be no guest.
-fn check_layout(t: &Thread, pid: i32) -> Result<(), Errno> {
+pub(super) fn check_layout(t: &Thread, pid: i32) -> Result<(), Errno> {
     let of = |what: &str| format!("/proc/{pid}/{what}");
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => Errno::ESRCH,

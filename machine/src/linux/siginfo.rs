@@ -65,6 +65,21 @@ impl RawInfo {
         self.int(UNION)
     }
 
+    /// `si_uid` of a sent signal.
+    pub(super) fn uid(&self) -> u32 {
+        self.int(UNION + 4) as u32
+    }
+
+    /// `si_status` of SIGCHLD.
+    pub(super) fn status(&self) -> i32 {
+        self.int(UNION + 8)
+    }
+
+    /// Sets `si_status`.
+    pub(super) fn set_status(&mut self, status: i32) {
+        put(&mut self.0[UNION + 8..UNION + 12], status as u64, false);
+    }
+
     /// The fault's address.
     pub fn addr(&self) -> u64 {
         get(&self.0[UNION..UNION + 8], false)

@@ -8,6 +8,7 @@ use super::abi::{Abi, AltStack, Frame};
 use super::errno::Errno;
 use super::host::{self, Action, Arg, RawInfo, SYNCHRONOUS, SigSet};
 use super::process::lock;
+use super::ptrace::is_message;
 use super::table::SysResult;
 use super::thread::{AfterHandler, Thread};
 use std::sync::Arc;
@@ -54,6 +55,10 @@ pub(super) struct Dispositions {
     catch_deaths: bool,
     /// Signals of which core files are made are caught, too.
     catch_cores: bool,
+    /// A thread of the process is traced: all signals are caught, so that it can stop for them.
+    traced: bool,
+    /// A thread of the process traces others: SIGCHLD is caught.
+    tracer: bool,
 }
 
 impl Dispositions {
@@ -69,7 +74,7 @@ impl Dispositions {
                 all[signal as usize].handler = SIG_IGN;
             }
         }
-        let new = Dispositions { all, catch_deaths, catch_cores: false };
+        let new = Dispositions { all, catch_deaths, catch_cores: false, traced: false, tracer: false };
         // The Rust runtime ignores SIGPIPE in any case. What is ignored stays untouched: setting that discards signals.
         let is_caught = |signal: i32| new.get(signal).handler == SIG_DFL && new.is_caught_death(signal);
         for signal in (1..=LAST as i32).filter(|s| *s == libc::SIGPIPE || is_caught(*s)) {
@@ -84,7 +89,10 @@ impl Dispositions {
 
     /// What the host shall do where the guest's handler is this.
     fn host_action(&self, signal: i32, handler: u64) -> Action {
+        let libc_own = (32..=34).contains(&signal);
+        let traced = self.traced && UNBLOCKABLE & bit(signal) == 0 && !libc_own;
         match handler {
+            _ if traced || self.tracer && signal == libc::SIGCHLD => Action::Catch,
             SIG_DFL if self.is_caught_death(signal) => Action::Catch,
             SIG_DFL => Action::Default,
             SIG_IGN => Action::Ignore,
@@ -103,7 +111,10 @@ impl Dispositions {
     fn set(&mut self, signal: i32, new: Disposition) -> Result<(), Errno> {
         // The host always catches what the processor raises.
         if signal <= LAST as i32 && SYNCHRONOUS & bit(signal) == 0 {
-            host::set_action(signal, self.host_action(signal, new.handler), new.flags & HOST_FLAGS)?;
+            // Who ignores SIGCHLD has no zombies.
+            let ignores = signal == libc::SIGCHLD && new.handler == SIG_IGN;
+            let flags = new.flags & HOST_FLAGS | if ignores { libc::SA_NOCLDWAIT as u64 } else { 0 };
+            host::set_action(signal, self.host_action(signal, new.handler), flags)?;
         }
         self.all[signal as usize] = new;
         Ok(())
@@ -127,10 +138,40 @@ impl Dispositions {
         }
     }
 
-    /// The synchronous signals that are ignored, which the host does not know.
-    pub(super) fn ignored_synchronous(&self) -> impl Iterator<Item = i32> + '_ {
-        let synchronous = (1..=LAST as i32).filter(|s| SYNCHRONOUS & bit(*s) != 0);
-        synchronous.filter(|s| self.get(*s).handler == SIG_IGN)
+    /// The signals that are ignored, which the host does not know since it catches them.
+    pub(super) fn ignored_unseen(&self) -> impl Iterator<Item = i32> + '_ {
+        let caught = |s: &i32| SYNCHRONOUS & bit(*s) != 0 || self.host_action(*s, SIG_IGN) == Action::Catch;
+        (1..=LAST as i32).filter(caught).filter(|s| self.get(*s).handler == SIG_IGN)
+    }
+
+    /// A thread of the process is traced from now on, or none any more.
+    pub(super) fn set_traced(&mut self, traced: bool) {
+        if self.traced != traced {
+            self.traced = traced;
+            self.renew();
+        }
+    }
+
+    /// A thread of the process traces others from now on.
+    pub(super) fn set_tracer(&mut self) {
+        self.tracer = true;
+        let _ = self.set(libc::SIGCHLD, self.get(libc::SIGCHLD));
+    }
+
+    /// After a fork: the process traces nobody.
+    pub(super) fn reset_tracer(&mut self) {
+        if std::mem::take(&mut self.tracer) {
+            let _ = self.set(libc::SIGCHLD, self.get(libc::SIGCHLD));
+        }
+    }
+
+    /// Sets the actions of the host anew, where the guest has no handler.
+    fn renew(&mut self) {
+        for signal in (1..=LAST as i32).filter(|s| UNBLOCKABLE & bit(*s) == 0) {
+            if self.get(signal).handler <= SIG_IGN {
+                let _ = self.set(signal, self.get(signal));
+            }
+        }
     }
 }
 
@@ -163,18 +204,29 @@ impl Thread {
 
     /// Blocks on the host what the guest blocks.
     pub(super) fn set_host_mask(&self) {
-        host::set_mask(self.mask);
+        host::set_mask(self.host_mask(self.mask));
+    }
+
+    /// The host's mask for one of the guest's: a tracer always learns of its tracees.
+    fn host_mask(&self, mask: SigSet) -> SigSet {
+        let tracer = self.process.tracees.any();
+        mask & !SYNCHRONOUS & !UNBLOCKABLE & if tracer { !bit(libc::SIGCHLD) } else { SigSet::MAX }
     }
 
     /// Delivers what was caught, and settles what becomes of an interrupted system call.
     pub(super) fn deliver_signals(&mut self) {
         self.stop_for_core();
+        while self.has_trace_news() {
+            self.look();
+        }
         if !self.queue.is_pending() && self.held.is_empty() && self.restart.is_none() && self.saved_mask.is_none() {
             return;
         }
         let caught = self.queue.is_pending();
         while let Some(info) = self.next_signal() {
-            self.deliver(info);
+            if let Some(info) = self.unless_suppressed(info) {
+                self.deliver(info);
+            }
             // Lets the next one in: Linux stacks the frames of all pending signals before the first handler runs.
             self.set_host_mask();
         }
@@ -192,17 +244,29 @@ impl Thread {
     /// The next signal that the guest does not block. One that it has blocked since it was caught goes back.
     fn next_signal(&mut self) -> Option<RawInfo> {
         let blocked = self.mask;
+        self.drop_ended_stops();
         if let Some(at) = self.held.iter().position(|info| blocked & bit(info.signal()) == 0) {
             return Some(self.held.remove(at));
         }
         loop {
             let info = self.queue.take()?;
             let signal = info.signal();
+            if is_message(&info) {
+                self.trace_message(&info);
+                return self.next_signal();
+            }
+            if signal == libc::SIGCHLD && !self.child_signal(&info) {
+                continue;
+            }
             if blocked & bit(signal) == 0 {
                 return Some(info);
             }
             if SYNCHRONOUS & bit(signal) != 0 {
                 self.held.push(info);
+            } else if signal == libc::SIGCHLD && self.process.tracees.any() {
+                if self.held.iter().all(|held| held.signal() != signal) {
+                    self.held.push(info);
+                }
             } else {
                 self.send_back(&info);
             }
@@ -220,9 +284,37 @@ impl Thread {
         };
     }
 
+    /// What the tracer makes of a signal that is about to be delivered.
+    fn unless_suppressed(&mut self, info: RawInfo) -> Option<RawInfo> {
+        if self.trace.is_some() { self.signal_stop(info) } else { Some(info) }
+    }
+
+    /// A signal that the tracer has chosen: it goes back if the guest blocks it.
+    pub(super) fn unless_blocked(&self, info: RawInfo) -> Option<RawInfo> {
+        if self.mask & bit(info.signal()) == 0 {
+            return Some(info);
+        }
+        self.send_back(&info);
+        None
+    }
+
+    /// Sets the mask for the tracer.
+    pub(super) fn set_traced_mask(&mut self, mask: SigSet) {
+        match &mut self.saved_mask {
+            Some(saved) => *saved = mask & !UNBLOCKABLE,
+            None => self.mask = mask & !UNBLOCKABLE,
+        }
+    }
+
     /// A signal that the processor raised: a guest that blocks or ignores it ends.
     pub(super) fn force_signal(&mut self, info: RawInfo) {
+        let raised = info.signal();
+        let Some(info) = self.unless_suppressed(info) else { return };
         let signal = info.signal();
+        if signal != raised {
+            self.deliver(info);
+            return self.set_host_mask();
+        }
         let disposition = lock(&self.process.signals).get(signal);
         if self.mask & bit(signal) != 0 || disposition.handler <= SIG_IGN {
             self.die_by(&info);
@@ -231,9 +323,10 @@ impl Thread {
         self.set_host_mask();
     }
 
-    pub(super) fn die_by(&self, info: &RawInfo) -> ! {
+    pub(super) fn die_by(&mut self, info: &RawInfo) -> ! {
         let signal = info.signal();
         self.dump_core(info);
+        self.exit_stop(signal);
         self.process.release_robust_lists();
         if let (false, Some(hook)) = (self.is_vfork_child, &self.process.config.on_exit) {
             hook(128 + signal);
@@ -254,6 +347,7 @@ impl Thread {
         match (disposition.handler, default_action(signal)) {
             (SIG_IGN, _) | (SIG_DFL, DefaultAction::Ignore) => {}
             (SIG_DFL, DefaultAction::Terminate) => self.die_by(&info),
+            (SIG_DFL, DefaultAction::Stop) if self.trace.is_some() => self.group_stop(signal),
             (SIG_DFL, DefaultAction::Stop) => {
                 let _ = host::call(libc::SYS_kill, &[host::pid().into(), libc::SIGSTOP.into()]);
             }
@@ -303,6 +397,7 @@ impl Thread {
     /// An interrupted call fails before the handler runs, or runs again after it.
     fn settle_restart(&mut self, flags: u64) {
         let Some(restart) = self.restart.take() else { return };
+        self.sleep_left = None;
         let again = match restart.after {
             AfterHandler::Always => true,
             AfterHandler::IfWanted => flags & SA_RESTART != 0,
@@ -387,6 +482,11 @@ impl Thread {
         if size == self.process.abi.sigset_size() as u64 { Ok(()) } else { Err(Errno::EINVAL) }
     }
 
+    /// Is a signal held that this mask does not block?
+    fn holds_unblocked(&self, mask: SigSet) -> bool {
+        self.held.iter().any(|info| mask & bit(info.signal()) == 0)
+    }
+
     /// Changes the mask for one call that waits; the handler's frame, or the end of the call, brings the old one back.
     pub(super) fn with_mask(
         &mut self,
@@ -394,8 +494,12 @@ impl Thread {
         call: impl FnOnce(&mut Thread, Arg<'_>) -> SysResult,
     ) -> SysResult {
         let Some(mask) = mask else { return call(self, Arg::NULL) };
-        let host_mask = mask & !SYNCHRONOUS & !UNBLOCKABLE;
-        let result = call(self, Arg::from_ref(&host_mask));
+        let host_mask = self.host_mask(mask);
+        let result = if self.holds_unblocked(mask) {
+            Err(Errno::RESTART_NO_HANDLER)
+        } else {
+            call(self, Arg::from_ref(&host_mask))
+        };
         let interrupted = matches!(result, Err(Errno::RESTART | Errno::RESTART_NO_HANDLER | Errno::EINTR));
         if interrupted {
             self.saved_mask = Some(std::mem::replace(&mut self.mask, mask & !UNBLOCKABLE));

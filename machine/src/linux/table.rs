@@ -7,7 +7,7 @@ use super::host::{self, Arg};
 use super::thread::Thread;
 use super::{
     aio, descriptors, exec, files, fs, futex, ioctl, ipc, keys, legacy, misc, mman, mounts, multiplex, net, numa, poll,
-    proc, remote, seccomp, signal, time,
+    proc, ptrace, remote, seccomp, signal, time,
 };
 use emu_ir::CpuState;
 use std::collections::HashMap;
@@ -252,6 +252,8 @@ use Kind::{Fd, Hex, In, Int, Long, Mode, Offset, Open, Out, Ptr, Sig, Size, Str,
 /// `read` and `write` as the host has them.
 pub(super) const READ: Syscall = wait("read", libc::SYS_read, &[Fd, Out, Size]);
 pub(super) const WRITE: Syscall = wait("write", libc::SYS_write, &[Fd, In, Size]);
+pub(super) const PREAD: Syscall = wait("pread64", libc::SYS_pread64, &[Fd, Out, Size, Wide]);
+pub(super) const PWRITE: Syscall = wait("pwrite64", libc::SYS_pwrite64, &[Fd, In, Size, Wide]);
 
 /// Every call that is implemented, for all guests; 32-bit variants have lines of their own.
 #[rustfmt::skip]
@@ -334,8 +336,8 @@ pub const SYSCALLS: &[Syscall] = &[
     // Open files.
     sys("read",         descriptors::read,      &[Fd, Out, Size]),
     sys("write",        descriptors::write,     &[Fd, In, Size]),
-    wait("pread64",     libc::SYS_pread64, &[Fd, Out, Size, Wide]),
-    wait("pwrite64",    libc::SYS_pwrite64, &[Fd, In, Size, Wide]),
+    sys("pread64",      descriptors::pread64,   &[Fd, Out, Size, Wide]),
+    sys("pwrite64",     descriptors::pwrite64,  &[Fd, In, Size, Wide]),
     sys("readv",        files::readv,     &[Fd, Ptr, Size]),
     sys("writev",       files::writev,    &[Fd, Ptr, Size]),
     sys("preadv",       files::preadv,    &[Fd, Ptr, Size, Size, Size]),
@@ -657,7 +659,7 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("vhangup",      misc::not_permitted, &[]),
     sys("init_module",  misc::not_permitted, &[Ptr, Size, Str]),
     sys("delete_module", misc::not_permitted, &[Str, Hex]),
-    sys("ptrace",       misc::not_permitted, &[Long, Int, Ptr, Ptr]),
+    sys("ptrace",       ptrace::ptrace,   &[Long, Int, Ptr, Ptr]),
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::confine::{Access, Held};
 use super::errno::Errno;
 use super::host::{self, RawInfo, SigSet, SignalQueue};
 use super::process::Process;
+use super::ptrace::{Carried, Trace};
 use super::seccomp::{Seccomp, Verdict};
 use super::strace;
 use super::table::Args;
@@ -39,6 +40,8 @@ pub struct Thread {
     pub(super) robust: (u64, u64),
     /// Instruction to run again if no handler says otherwise, and whether a handler with `SA_RESTART` may.
     pub(super) restart: Option<Restart>,
+    /// What is left of an interrupted sleep, until a handler has run.
+    pub(super) sleep_left: Option<libc::timespec>,
     pub(super) ended: bool,
     /// Status of `exit` (not of `exit_group`).
     pub(super) exit_status: i32,
@@ -50,6 +53,19 @@ pub struct Thread {
     pub(super) wanted: Cell<Access>,
     /// Descriptors of ours that the current call uses.
     pub(super) held_files: RefCell<Vec<Held>>,
+    /// Its tracer, as far as the thread has to know.
+    pub(super) trace: Option<Box<Trace>>,
+    /// How it begins, as far as a tracer sees it, if it has not done so yet.
+    pub(super) start: Option<Start>,
+}
+
+/// How a thread begins.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// With a program.
+    Program(Carried),
+    /// As the child of another thread, traced or not.
+    Child(Option<Box<Trace>>),
 }
 
 /// An interrupted system call.
@@ -87,12 +103,15 @@ impl Thread {
             clear_tid: 0,
             robust: (0, 0),
             restart: None,
+            sleep_left: None,
             ended: false,
             exit_status: 0,
             scratch: Vec::new(),
             is_vfork_child: false,
             wanted: Cell::default(),
             held_files: RefCell::default(),
+            trace: None,
+            start: None,
         }
     }
 
@@ -110,12 +129,31 @@ impl Thread {
         SignalQueue::leave(previous);
     }
 
+    /// What a tracer sees before the first instruction.
+    fn begin(&mut self) {
+        match self.start.take() {
+            Some(Start::Program(carried)) => self.begin_traced_program(carried),
+            Some(Start::Child(trace)) => self.begin_child_trace(trace),
+            None => {}
+        }
+    }
+
     /// The run loop.
     pub(super) fn turn(&mut self) {
+        self.begin();
         while !self.ended {
             self.deliver_signals();
             match self.vcpu.run() {
-                Exit::Syscall { insn } => self.syscall(insn),
+                Exit::Syscall { insn } => {
+                    if self.syscall_entry_stop() {
+                        self.syscall(insn);
+                    }
+                    match self.start {
+                        // The child of a fork.
+                        Some(_) => self.begin(),
+                        None => self.syscall_exit_stop(),
+                    }
+                }
                 Exit::Trap(trap) => self.trap(trap),
                 Exit::Fault(fault) => self.fault(fault),
                 Exit::InsnFence => self.vcpu.invalidate_code(None),

@@ -123,12 +123,15 @@ pub(super) fn clock_settime(t: &mut Thread, a: &Args) -> SysResult {
 
 /// Sleeps, and tells what is left when a signal ends it.
 fn sleep(t: &mut Thread, clock: i32, flags: i32, request: u64, left: u64, time64: bool) -> SysResult {
-    let time = t.read_timespec(request, time64)?;
+    let given = t.read_timespec(request, time64)?;
+    // A sleep that is made again since no handler ran is what is left of it.
+    let time = t.sleep_left.take().unwrap_or(given);
     let mut rest = time;
     let args = [clock.into(), flags.into(), Arg::from_ref(&time), Arg::from_mut(&mut rest)];
     let result = host::blocking_once(libc::SYS_clock_nanosleep, &args);
     if result == Err(Errno::RESTART_NO_HANDLER) && flags & libc::TIMER_ABSTIME == 0 {
         t.write_timespec(left, &rest, time64)?;
+        t.sleep_left = Some(rest);
     }
     result
 }

@@ -2,7 +2,7 @@
 //!
 //! Number in a7, arguments in a0 to a5, result or negative error in a0.
 
-use super::{Abi, Frame, FrameKind, Place, Restored};
+use super::{Abi, FLOAT, Frame, FrameKind, GENERAL, Place, RegisterSet, Restored, TraceRegisters};
 use crate::elf::{Class, Endian};
 use crate::linux::data::{Layout, Reader, Writer};
 use crate::linux::errno::Errno;
@@ -172,6 +172,80 @@ impl Abi for Riscv {
         Restored { mask, altstack: Some(altstack) }
     }
 
+    fn audit_arch(&self) -> u32 {
+        const EM_RISCV: u32 = 243;
+        const LITTLE: u32 = 0x4000_0000;
+        const WIDE: u32 = 0x8000_0000;
+        EM_RISCV | LITTLE | if self.xlen == 64 { WIDE } else { 0 }
+    }
+
+    fn trace_registers(&self, cpu: &CpuState) -> TraceRegisters {
+        let mut all = TraceRegisters::default();
+        all.general[0] = cpu.pc;
+        for x in 1..32 {
+            all.general[x] = cpu.get(Slot(x as u16));
+        }
+        for f in 0..32 {
+            all.float[f] = cpu.get(Slot(F0 + f as u16));
+        }
+        all.float[32] = u64::from((cpu.fp_round & 7) << 5 | cpu.fp_flags & 31);
+        all
+    }
+
+    fn set_general(&self, cpu: &mut CpuState, general: &[u64; GENERAL]) {
+        cpu.pc = self.mask(general[0]);
+        for (x, value) in (0..32).zip(general).skip(1) {
+            self.set(cpu, Slot(x), *value);
+        }
+    }
+
+    fn set_float(&self, cpu: &mut CpuState, float: &[u64; FLOAT]) {
+        for (f, value) in (0..32).zip(float) {
+            cpu.set(Slot(F0 + f), *value);
+        }
+        let fcsr = float[32] as u32;
+        (cpu.fp_flags, cpu.fp_round) = (fcsr & 31, fcsr >> 5 & 7);
+    }
+
+    fn show_call(&self, cpu: &mut CpuState) {
+        self.set_result(cpu, Err(Errno::ENOSYS));
+    }
+
+    fn hide_call(&self, cpu: &mut CpuState, before: &CpuState) {
+        cpu.set(A0, before.get(A0));
+    }
+
+    fn call_result(&self, cpu: &CpuState) -> (u64, bool) {
+        let value = match self.xlen {
+            32 => cpu.get(A0) as i32 as u64,
+            _ => cpu.get(A0),
+        };
+        (value, (-4095..0).contains(&(value as i64)))
+    }
+
+    fn register_size(&self, set: RegisterSet) -> usize {
+        match set {
+            RegisterSet::General => self.long(),
+            RegisterSet::Float => 8,
+        }
+    }
+
+    fn register_set(&self, set: RegisterSet, registers: &TraceRegisters) -> Vec<u8> {
+        let mut w = Writer::new(self.layout());
+        match set {
+            RegisterSet::General => w.longs(&registers.general[..32]).finish(),
+            RegisterSet::Float => w.u64s(&registers.float).finish(),
+        }
+    }
+
+    fn read_register_set(&self, set: RegisterSet, bytes: &[u8], registers: &mut TraceRegisters) {
+        let mut r = Reader::new(self.layout(), bytes);
+        match set {
+            RegisterSet::General => registers.general[..32].iter_mut().for_each(|x| *x = r.long()),
+            RegisterSet::Float => registers.float.iter_mut().for_each(|f| *f = r.u64()),
+        }
+    }
+
     fn stat(&self, s: &libc::stat) -> Vec<u8> {
         let mut w = Writer::new(self.layout());
         w.long(s.st_dev).long(s.st_ino).u32(s.st_mode).u32(s.st_nlink as u32).u32(s.st_uid).u32(s.st_gid);
@@ -182,11 +256,6 @@ impl Abi for Riscv {
             w.long(seconds as u64).long(nanos as u64);
         }
         w.u32(0).u32(0).finish()
-    }
-
-    fn audit_arch(&self) -> u32 {
-        // EM_RISCV, little endian, 64 bits.
-        243 | 0x4000_0000 | if self.xlen == 64 { 0x8000_0000 } else { 0 }
     }
 
     fn cpuinfo(&self, isa: &str, count: usize) -> String {
@@ -245,5 +314,39 @@ mod tests {
             assert_eq!((cpu.fp_flags, cpu.fp_round), (17, 3));
             assert_eq!((restored.mask, restored.altstack), (frame.mask, Some(altstack)));
         }
+    }
+
+    #[test]
+    fn a_tracer_sets_what_it_has_read() {
+        for xlen in [32, 64] {
+            let abi = Riscv { xlen };
+            let mut cpu = CpuState { pc: 0x1_0000, fp_flags: 17, fp_round: 3, ..CpuState::default() };
+            for slot in 1..64 {
+                cpu.set(Slot(slot), 1000 + u64::from(slot));
+            }
+            let registers = abi.trace_registers(&cpu);
+            let mut again = TraceRegisters::default();
+            for (set, size) in [(RegisterSet::General, 32 * abi.long()), (RegisterSet::Float, 264)] {
+                let bytes = abi.register_set(set, &registers);
+                assert_eq!(bytes.len(), size);
+                abi.read_register_set(set, &bytes, &mut again);
+            }
+            let mut copy = CpuState::default();
+            abi.set_general(&mut copy, &again.general);
+            abi.set_float(&mut copy, &again.float);
+            assert_eq!((copy.pc, copy.slots, copy.fp_flags, copy.fp_round), (cpu.pc, cpu.slots, 17, 3));
+        }
+    }
+
+    #[test]
+    fn a_tracer_sees_the_kernels_registers_of_a_call() {
+        let abi = Riscv { xlen: 64 };
+        let mut cpu = CpuState::default();
+        cpu.set(A0, 7);
+        let before = cpu.clone();
+        abi.show_call(&mut cpu);
+        assert_eq!(abi.call_result(&cpu), (-38i64 as u64, true));
+        abi.hide_call(&mut cpu, &before);
+        assert_eq!(abi.call_result(&cpu), (7, false));
     }
 }

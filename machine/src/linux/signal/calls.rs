@@ -166,10 +166,6 @@ pub(in crate::linux) fn rt_sigsuspend(t: &mut Thread, a: &Args) -> SysResult {
 }
 
 fn suspend(t: &mut Thread, mask: SigSet) -> SysResult {
-    if t.held.iter().any(|info| mask & bit(info.signal()) == 0) {
-        t.saved_mask = Some(std::mem::replace(&mut t.mask, mask & !UNBLOCKABLE));
-        return Err(Errno::RESTART_NO_HANDLER);
-    }
     t.with_mask(Some(mask), |_, host_mask| host::blocking_once(libc::SYS_rt_sigsuspend, &[host_mask, 8.into()]))
 }
 
@@ -232,21 +228,30 @@ pub(in crate::linux) fn pidfd_send_signal(t: &mut Thread, a: &Args) -> SysResult
     host::call(libc::SYS_pidfd_send_signal, &[a.int(0).into(), signal.into(), bytes, a.uint(3).into()])
 }
 
+/// A signal of the guest's that is about to be sent. The host must know of a tracer before the thread stops itself.
+fn sent(t: &mut Thread, guest: i32) -> i32 {
+    let signal = t.process.abi.signal_to_host(guest);
+    if signal == libc::SIGSTOP && !t.is_vfork_child {
+        t.say_traced();
+    }
+    signal
+}
+
 /// `kill`.
 pub(in crate::linux) fn kill(t: &mut Thread, a: &Args) -> SysResult {
-    let signal = t.process.abi.signal_to_host(a.int(1));
+    let signal = sent(t, a.int(1));
     t.confined_kill(a.int(0), signal)
 }
 
 /// `tkill`.
 pub(in crate::linux) fn tkill(t: &mut Thread, a: &Args) -> SysResult {
-    let signal = t.process.abi.signal_to_host(a.int(1));
+    let signal = sent(t, a.int(1));
     host::call(libc::SYS_tkill, &[a.int(0).into(), signal.into()])
 }
 
 /// `tgkill`.
 pub(in crate::linux) fn tgkill(t: &mut Thread, a: &Args) -> SysResult {
-    let signal = t.process.abi.signal_to_host(a.int(2));
+    let signal = sent(t, a.int(2));
     host::call(libc::SYS_tgkill, &[a.int(0).into(), a.int(1).into(), signal.into()])
 }
 

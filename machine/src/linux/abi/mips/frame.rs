@@ -50,7 +50,7 @@ impl Mips {
     }
 
     /// A general register as 64 bits: words are sign-extended.
-    fn wide(&self, value: u64) -> u64 {
+    pub(super) fn wide(&self, value: u64) -> u64 {
         if self.config.bits() == 32 { value as i32 as u64 } else { value }
     }
 

@@ -7,11 +7,15 @@
 mod frame;
 mod layouts;
 mod numbers;
+mod trace;
 
 #[cfg(test)]
 mod tests;
 
-use super::{Abi, AltStack, FpMode, Frame, FrameKind, Place, Raised, Restored, SigAction};
+use super::{
+    Abi, AltStack, FLOAT, FpMode, Frame, FrameKind, GENERAL, Place, Raised, RegisterSet, Restored, SigAction,
+    TraceRegisters,
+};
 use crate::elf::{Class, Endian};
 use crate::linux::data::{Layout, Reader, Writer};
 use crate::linux::errno::Errno;
@@ -205,6 +209,78 @@ impl Abi for Mips {
         frame::leave(self, cpu, kind, bytes)
     }
 
+    fn audit_arch(&self) -> u32 {
+        const EM_MIPS: u32 = 8;
+        const LITTLE: u32 = 0x4000_0000;
+        const WIDE: u32 = 0x8000_0000;
+        const N32: u32 = 0x2000_0000;
+        let abi = match self.kind {
+            Kind::O32 => 0,
+            Kind::N32 => WIDE | N32,
+            Kind::N64 => WIDE,
+        };
+        EM_MIPS | abi | if self.config.big_endian { 0 } else { LITTLE }
+    }
+
+    fn trace_registers(&self, cpu: &CpuState) -> TraceRegisters {
+        trace::registers(self, cpu)
+    }
+
+    fn set_general(&self, cpu: &mut CpuState, general: &[u64; GENERAL]) {
+        trace::set_general(self, cpu, general);
+    }
+
+    fn set_float(&self, cpu: &mut CpuState, float: &[u64; FLOAT]) {
+        trace::set_float(self, cpu, float);
+    }
+
+    fn call_result(&self, cpu: &CpuState) -> (u64, bool) {
+        let (value, failed) = (self.wide(cpu.get(V0)), cpu.get(A3) != 0);
+        (if failed { value.wrapping_neg() } else { value }, failed)
+    }
+
+    fn register_size(&self, set: RegisterSet) -> usize {
+        if set == RegisterSet::General && self.kind == Kind::O32 { 4 } else { 8 }
+    }
+
+    fn register_set(&self, set: RegisterSet, registers: &TraceRegisters) -> Vec<u8> {
+        trace::set(self, set, registers)
+    }
+
+    fn read_register_set(&self, set: RegisterSet, bytes: &[u8], registers: &mut TraceRegisters) {
+        trace::read_set(self, set, bytes, registers);
+    }
+
+    fn old_register_request(&self, request: u64) -> Option<(RegisterSet, bool)> {
+        Some(match request {
+            12 => (RegisterSet::General, false),
+            13 => (RegisterSet::General, true),
+            14 => (RegisterSet::Float, false),
+            15 => (RegisterSet::Float, true),
+            _ => return None,
+        })
+    }
+
+    fn old_register_set(&self, set: RegisterSet, registers: &TraceRegisters) -> Vec<u8> {
+        trace::old_set(self, set, registers)
+    }
+
+    fn read_old_register_set(&self, set: RegisterSet, bytes: &[u8], registers: &mut TraceRegisters) {
+        trace::read_old_set(self, set, bytes, registers);
+    }
+
+    fn thread_area(&self, registers: &TraceRegisters) -> Option<u64> {
+        Some(trace::thread_area(registers))
+    }
+
+    fn user_word(&self, registers: &TraceRegisters, addr: u64) -> Option<u64> {
+        trace::user_word(self, registers, addr)
+    }
+
+    fn set_user_word(&self, registers: &mut TraceRegisters, addr: u64, value: u64) -> Option<RegisterSet> {
+        trace::set_user_word(self, registers, addr, value)
+    }
+
     fn trap_signal(&self, cpu: &mut CpuState, kind: TrapKind) -> Raised {
         /// `BRK_BUG`, which the kernel keeps to itself.
         const BUG: u32 = 12;
@@ -266,16 +342,6 @@ impl Abi for Mips {
             -1 => Errno::ENOSYS,
             host => Errno(host),
         }
-    }
-
-    fn audit_arch(&self) -> u32 {
-        // EM_MIPS, little endian, 64 bits, n32.
-        let kind = match self.kind {
-            Kind::O32 => 0,
-            Kind::N64 => 0x8000_0000,
-            Kind::N32 => 0xa000_0000,
-        };
-        8 | kind | if self.config.big_endian { 0 } else { 0x4000_0000 }
     }
 
     fn translates_descriptors(&self) -> bool {

@@ -140,3 +140,45 @@ fn siginfo_has_the_code_before_the_error() {
     let bytes = abi(Kind::O32, true).siginfo(&info);
     assert_eq!(bytes[..16], [0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0x10, 0]);
 }
+
+#[test]
+fn a_tracer_sets_what_it_has_read() {
+    for abi in all() {
+        let mask = u64::MAX >> (64 - abi.config.bits());
+        let mut cpu = CpuState { pc: 0x1_0000, ..CpuState::default() };
+        for r in 1..32 {
+            cpu.set(gpr_slot(r), (u64::from(r) << 40 | 0x8000_0000) & mask);
+        }
+        cpu.set(HI, 5);
+        cpu.set(LO, 6);
+        (0..32).for_each(|r| cpu.set(fpr_slot(r), u64::from(r) * 0x1_0000_0001));
+        let registers = abi.trace_registers(&cpu);
+        let (mut again, mut old) = (TraceRegisters::default(), TraceRegisters::default());
+        let general = if abi.kind == Kind::O32 { 180 } else { 360 };
+        for (set, sizes) in [(RegisterSet::General, (general, 304)), (RegisterSet::Float, (264, 264))] {
+            let (new_bytes, old_bytes) = (abi.register_set(set, &registers), abi.old_register_set(set, &registers));
+            assert_eq!((new_bytes.len(), old_bytes.len()), sizes);
+            abi.read_register_set(set, &new_bytes, &mut again);
+            abi.read_old_register_set(set, &old_bytes, &mut old);
+        }
+        for all in [again, old] {
+            let mut copy = CpuState::default();
+            abi.set_general(&mut copy, &all.general);
+            abi.set_float(&mut copy, &all.float);
+            assert_eq!((copy.pc, abi.trace_registers(&copy)), (cpu.pc, registers));
+        }
+    }
+}
+
+#[test]
+fn single_registers_are_where_the_kernel_has_them() {
+    let abi = abi(Kind::O32, false);
+    let mut registers = TraceRegisters::default();
+    for (addr, set) in [(4, RegisterSet::General), (64, RegisterSet::General), (35, RegisterSet::Float)] {
+        assert_eq!(abi.set_user_word(&mut registers, addr, 0x1234 + addr), Some(set));
+        assert_eq!(abi.user_word(&registers, addr), Some(0x1234 + addr));
+    }
+    // An odd register is the upper half of the even one before it.
+    assert_eq!(registers.float[2], (0x1234 + 35) << 32);
+    assert_eq!((registers.general[34], abi.user_word(&registers, 71)), (0x1234 + 64, None));
+}
