@@ -70,9 +70,9 @@ pub(super) fn futex(t: &mut Thread, a: &Args) -> SysResult {
     host::blocking(libc::SYS_futex, &[word, operation.into(), value.into(), fourth, second, last.into()])
 }
 
-const SYS_FUTEX_WAKE: i64 = 454;
-const SYS_FUTEX_WAIT: i64 = 455;
-const SYS_FUTEX_REQUEUE: i64 = 456;
+pub(crate) const SYS_FUTEX_WAKE: i64 = 454;
+pub(crate) const SYS_FUTEX_WAIT: i64 = 455;
+pub(crate) const SYS_FUTEX_REQUEUE: i64 = 456;
 
 /// `futex_wake`: word, mask, how many, flags.
 pub(super) fn futex_wake(t: &mut Thread, a: &Args) -> SysResult {

@@ -63,6 +63,7 @@ pub mod vdso;
 
 pub(crate) use confine::{knows_call, own_id};
 pub use exec::{Handoff, Inherited};
+pub(crate) use futex::{SYS_FUTEX_REQUEUE, SYS_FUTEX_WAIT, SYS_FUTEX_WAKE};
 pub(crate) use path::Sysroot;
 pub use process::{Config, ExecHook, ExitHook, Process, Running};
 pub use ptrace::Carried;

@@ -1,6 +1,7 @@
 //! The host's system calls that the emulator makes, for itself and for the guest: all others are `EPERM` from then on.
 
 use super::{Network, Policy, REFUSED_CLONE, Rule, SandboxError};
+use crate::linux::{SYS_FUTEX_REQUEUE, SYS_FUTEX_WAIT, SYS_FUTEX_WAKE};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter_all_threads,
@@ -47,6 +48,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_sched_rr_get_interval, libc::SYS_sched_getattr, libc::SYS_sched_setattr, libc::SYS_getcpu,
     libc::SYS_getrusage, libc::SYS_prlimit64, libc::SYS_getrlimit, libc::SYS_setrlimit, libc::SYS_prctl,
     libc::SYS_personality, libc::SYS_futex, libc::SYS_futex_waitv,
+    SYS_FUTEX_WAKE, SYS_FUTEX_WAIT, SYS_FUTEX_REQUEUE, libc::SYS_get_mempolicy,
     // Signals.
     libc::SYS_rt_sigaction, libc::SYS_rt_sigprocmask, libc::SYS_rt_sigreturn, libc::SYS_rt_sigpending,
     libc::SYS_rt_sigsuspend, libc::SYS_rt_sigtimedwait, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo,

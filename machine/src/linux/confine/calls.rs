@@ -107,7 +107,7 @@ const NEEDS: &[(Need, &[&str])] = &[
         "epoll_create", "epoll_wait", "ppoll", "ppoll_time64", "pselect6", "pselect6_time64", "epoll_create1", "epoll_ctl",
         "epoll_pwait", "epoll_pwait2", "socket", "socketpair", "listen", "accept", "accept4", "getsockname", "getpeername",
         "recvfrom", "setsockopt", "getsockopt", "shutdown", "recvmsg", "recvmmsg", "recvmmsg_time64", "recv", "send", "socketcall",
-        "sysmips", "uname", "sysinfo", "prctl", "getrlimit", "setrlimit", "personality", "riscv_hwprobe", "seccomp", "getrandom",
+        "cachestat", "pkey_free", "mseal", "get_mempolicy", "futex_wake", "futex_wait", "futex_requeue", "sysmips", "uname", "sysinfo", "prctl", "getrlimit", "setrlimit", "personality", "riscv_hwprobe", "seccomp", "getrandom",
     ]),
 ];
 
