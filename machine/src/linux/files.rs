@@ -193,8 +193,7 @@ const F_RW_HINTS: std::ops::RangeInclusive<i32> = 1035..=1036;
 
 /// Is the descriptor good for a command? One of `O_PATH` is for few.
 fn check_descriptor(fd: i32, command: i32) -> Result<(), Errno> {
-    const FOR_PATHS: [i32; 5] =
-        [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL];
+    const FOR_PATHS: [i32; 5] = [libc::F_DUPFD, libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL];
     let status = host::call(libc::SYS_fcntl, &[fd.into(), libc::F_GETFL.into()])? as i32;
     if status & libc::O_PATH != 0 && !FOR_PATHS.contains(&command) { Err(Errno::EBADF) } else { Ok(()) }
 }
