@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -173,8 +176,32 @@ static void second_futexes(void)
     CHECK(errno == ETIMEDOUT && syscall(SYS_futex_wake, &word, 0xffffffffl, 1, 0x7000) == -1 && errno == EINVAL);
 }
 
+/* Errors that come before or after others. */
+static void errors(void)
+{
+    int path = open(".", O_PATH), file = open("/dev/null", O_RDONLY), socket_end[2];
+    struct flock lock = { .l_type = F_RDLCK };
+    CHECK(fcntl(path, F_GETLK, &lock) == -1 && errno == EBADF && fcntl(path, F_GETFD) == 0 && fcntl(path, 9999) == -1);
+    CHECK(errno == EBADF && fcntl(file, 9999) == -1 && errno == EINVAL && fcntl(600, F_SETOWN_EX, bad_address) == -1);
+    CHECK(errno == EBADF && ioctl(path, FIONBIO, bad_address) == -1 && errno == EBADF);
+    CHECK(ioctl(file, TIOCSPGRP, bad_address) == -1 && errno == ENOTTY && ioctl(600, TCGETS, bad_address) == -1 && errno == EBADF);
+    CHECK(mmap(NULL, PAGE, PROT_READ, 3 | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL);
+    CHECK(mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0) == MAP_FAILED && errno == EINVAL);
+    CHECK(mmap(NULL, 0, PROT_READ, MAP_PRIVATE, 600, 0) == MAP_FAILED && errno == EBADF);
+    CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, path, 0) == MAP_FAILED && errno == EBADF);
+    char little[4] = { 0 };
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, socket_end) == 0);
+    CHECK(setsockopt(socket_end[0], SOL_SOCKET, SO_RCVTIMEO, little, 4) == -1 && errno == EINVAL);
+    CHECK(accept(socket_end[0], (void *)little, bad_address) == -1 && errno == EINVAL);
+    unsigned long vector[100];
+    long size = prctl(0x41555856, vector, sizeof vector, 0, 0);
+    CHECK(size == -1 || (size > 16 && (unsigned long)size % (2 * sizeof(long)) == 0 && vector[0] != 0));
+    CHECK(sigaltstack(&(stack_t){ 0 }, NULL) == 0 && waitid(P_PID, (id_t)getpid(), bad_address, 0) == -1 && errno == EFAULT);
+}
+
 int main(void)
 {
+    errors();
     asynchronous();
     keys();
     policies();

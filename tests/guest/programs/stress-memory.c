@@ -109,6 +109,14 @@ static void on_fault(int number, siginfo_t *info, void *context)
     siglongjmp(*back, 1);
 }
 
+static int all_zero(const unsigned char *p)
+{
+    for (size_t i = 0; i < 4 * PAGE; i += 512)
+        if (p[i])
+            return 0;
+    return 1;
+}
+
 static void *maps_and_unmaps(void *none)
 {
     while (!over()) {
@@ -117,9 +125,8 @@ static void *maps_and_unmaps(void *none)
         unsigned char *volatile p = map_pages(4, PROT_READ | PROT_WRITE);
         back = &here;
         if (sigsetjmp(here, 1) == 0) {
-            for (size_t i = 0; i < 4 * PAGE; i += 512)
-                if (p[i])
-                    wrong();
+            if (!all_zero(p))
+                wrong();
             memset(p, 0xee, 4 * PAGE);
             if (mprotect(p + PAGE, PAGE, PROT_READ) || p[PAGE] != 0xee)
                 wrong();
