@@ -196,7 +196,8 @@ static void errors(void)
     unsigned long vector[100];
     long size = prctl(0x41555856, vector, sizeof vector, 0, 0);
     CHECK(size == -1 || (size > 16 && (unsigned long)size % (2 * sizeof(long)) == 0 && vector[0] != 0));
-    CHECK(sigaltstack(&(stack_t){ 0 }, NULL) == 0 && waitid(P_PID, (id_t)getpid(), bad_address, 0) == -1 && errno == EFAULT);
+    /* musl would find the stack too small. */
+    CHECK(syscall(SYS_sigaltstack, &(stack_t){ 0 }, NULL) == 0 && waitid(P_PID, (id_t)getpid(), bad_address, 0) == -1 && errno == EFAULT);
 }
 
 int main(void)
