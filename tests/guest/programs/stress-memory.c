@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum { CALLERS = 2, SLOTS = 16 };
-static double seconds = 3;
+static double seconds = 1;
 static int planted;
 static unsigned stop, bad, changes, calls, faults;
 
