@@ -98,12 +98,14 @@ fn open_named(
         argv.splice(..argv.len().min(1), [Some(interpreter.clone()), argument, Some(name)].into_iter().flatten());
         let wanted = PathBuf::from(OsStr::from_bytes(interpreter.to_bytes()));
         let host = if wanted.is_absolute() { sysroot.locate(&wanted, true) } else { wanted.clone() };
-        file = script::open_executable(&host).map_err(|errno| RunError::Interpreter {
-            program: named.clone(),
-            interpreter: wanted,
-            error: OpenError::Io { path: host.clone(), error: std::io::Error::from_raw_os_error(errno.0) },
-            sysroot: sysroot.is_some(),
-        })?;
+        file = script::open_executable(&host).and_then(|file| script::ask_the_host(&host).map(|()| file)).map_err(
+            |errno| RunError::Interpreter {
+                program: named.clone(),
+                interpreter: wanted,
+                error: OpenError::Io { path: host.clone(), error: std::io::Error::from_raw_os_error(errno.0) },
+                sysroot: sysroot.is_some(),
+            },
+        )?;
         (named, name) = (host, interpreter);
     }
     Err(RunError::Script { path: script, why: "its interpreter is a script, whose interpreter is one, and so on" })

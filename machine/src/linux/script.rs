@@ -16,7 +16,7 @@ pub(crate) const MAX_SCRIPTS: usize = 5;
 /// A script's interpreter and its one argument.
 pub(crate) type Shebang = (CString, Option<CString>);
 
-/// Opens a file that may be executed.
+/// Opens a file that may be executed, as far as its rights go.
 pub(crate) fn open_executable(path: &Path) -> Result<File, Errno> {
     let meta = path.metadata()?;
     if !meta.is_file() {
@@ -27,15 +27,15 @@ pub(crate) fn open_executable(path: &Path) -> Result<File, Errno> {
         libc::SYS_faccessat2,
         &[libc::AT_FDCWD.into(), Arg::path(&name), libc::X_OK.into(), libc::AT_EACCESS.into()],
     )?;
-    ask_the_host(&name)?;
     Ok(File::open(path)?)
 }
 
 /// What only an execution tells: is the file open for writing, or on a file system without executions? With arguments at an address
 /// that is no process's, execve fails when it comes to them, which is after it has opened the file (or before it, on old kernels).
-fn ask_the_host(name: &CString) -> Result<(), Errno> {
+pub(crate) fn ask_the_host(path: &Path) -> Result<(), Errno> {
     const NOWHERE: u64 = 0xffff_8000_0000_0000;
-    match host::call(libc::SYS_execve, &[Arg::path(name), NOWHERE.into(), Arg::NULL]) {
+    let name = c_string(path.to_path_buf())?;
+    match host::call(libc::SYS_execve, &[Arg::path(&name), NOWHERE.into(), Arg::NULL]) {
         Err(error @ (Errno::ETXTBSY | Errno::EACCES)) => Err(error),
         _ => Ok(()),
     }
