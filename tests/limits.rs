@@ -235,6 +235,19 @@ fn the_run_ends_with_its_supervisor() {
 }
 
 #[test]
+fn limits_hold_in_the_sandbox() {
+    for target in TARGETS {
+        // The processes know each other there by a file that has a name, and no signal gets out.
+        let out = output(misbehave("run", &["--sandbox", "--fuel", "20M", "--timeout", "1m"], target, &["again"]));
+        assert_eq!(out.status.code(), Some(124), "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("fuel of 20000000 instructions is used up"), "{}", text(&out.stderr));
+        let out = output(misbehave("run", &["--sandbox", "--timeout", "500ms"], target, &["again"]));
+        assert_eq!(out.status.code(), Some(124), "{}", text(&out.stderr));
+        assert!(text(&out.stderr).contains("time of 500ms is over"), "{}", text(&out.stderr));
+    }
+}
+
+#[test]
 fn wrong_limits_are_refused() {
     for options in [["--fuel", "-1"], ["--fuel", "1x"], ["--timeout", "0"], ["--timeout", "5d"], ["--memory", "1T"]] {
         let out = output(misbehave("run", &options, "riscv64", &["spin"]));

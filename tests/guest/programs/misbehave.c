@@ -132,7 +132,9 @@ static int writes(const char *name)
 int main(int argc, char **argv)
 {
     const char *how = argc > 1 ? argv[1] : "";
-    if (!strcmp(how, "spin"))
+    if (!strcmp(how, "again")) /* in another instance of the emulator */
+        execl("/proc/self/exe", argv[0], "spin", (char *)NULL);
+    else if (!strcmp(how, "spin"))
         spin();
     else if (!strcmp(how, "stop")) {
         ready();
