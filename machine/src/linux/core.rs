@@ -62,9 +62,9 @@ impl Stop {
 }
 
 impl Process {
-    /// Is a core file wanted?
+    /// Is a core file wanted? Where the host gives them to a program of its own, or in the sandbox, there is none.
     pub(super) fn wants_core(&self) -> bool {
-        self.core_limit() >= SMALLEST
+        self.core_limit() >= SMALLEST && self.confined.is_none() && file::has_place()
     }
 
     /// A thread is about to end the process while another writes a core file: that comes first.

@@ -22,12 +22,20 @@ pub(super) fn create(t: &Thread, signal: i32) -> Option<File> {
     (safe && file.set_len(0).is_ok()).then_some(file)
 }
 
-/// `kernel.core_pattern`. Where it is a program that takes the host's core files: "core" in the working directory.
+fn setting(name: &str) -> Vec<u8> {
+    let value = std::fs::read(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default();
+    value.strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or(value)
+}
+
+/// Does `kernel.core_pattern` name a file? A program or a socket is for core files of the host's processes.
+pub(super) fn has_place() -> bool {
+    !setting("core_pattern").starts_with(b"|") && !setting("core_pattern").starts_with(b"@")
+}
+
+/// The file's name by `kernel.core_pattern`.
 fn path(t: &Thread, signal: i32) -> PathBuf {
-    let setting = |name: &str| std::fs::read(Path::new("/proc/sys/kernel").join(name)).unwrap_or_default();
     let pattern = setting("core_pattern");
-    let pattern = pattern.strip_suffix(b"\n").unwrap_or(&pattern);
-    let pattern = if pattern.is_empty() || pattern[0] == b'|' || pattern[0] == b'@' { b"core" } else { pattern };
+    let pattern = if pattern.is_empty() { b"core" } else { &pattern[..] };
     let (mut name, has_pid) = expand(pattern, |letter| specifier(t, signal, letter));
     if !has_pid && setting("core_uses_pid").starts_with(b"1") {
         name.extend_from_slice(format!(".{}", host::pid()).as_bytes());
