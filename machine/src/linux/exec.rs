@@ -152,6 +152,7 @@ fn execute(t: &mut Thread, dirfd: i32, path: CString, argv: u64, envp: u64, flag
     let target = find(t, dirfd, path, argv, flags)?;
     // What was found has a name of its own; a vfork child would leave these to its parent.
     t.held_files.get_mut().clear();
+    t.give_back();
     if let Some(hook) = &t.process.config.before_exec {
         hook();
     }

@@ -299,6 +299,7 @@ fn record_lock(t: &Thread, a: &Args, command: i32, wide: bool) -> SysResult {
 
 /// `signalfd4`: what the processor raises does not come through a descriptor.
 pub(super) fn signalfd4(t: &mut Thread, a: &Args) -> SysResult {
+    t.give_back();
     let set = t.read_sigset(a.get(1), a.get(2))? & !host::SYNCHRONOUS;
     let flags = t.process.abi.open_flags_to_host(a.int(3));
     host::call(libc::SYS_signalfd4, &[a.int(0).into(), Arg::from_ref(&set), 8.into(), flags.into()])

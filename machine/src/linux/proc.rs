@@ -157,6 +157,7 @@ impl Thread {
     }
 
     fn clone_thread(&mut self, c: Clone) -> SysResult {
+        self.give_back();
         let vcpu = self.child_registers(&c, false).ok_or(Errno::ENOMEM)?;
         let mut child = Thread::new(Arc::clone(&self.process), vcpu, self.mask);
         child.seccomp = self.seccomp.inherit();

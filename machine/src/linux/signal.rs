@@ -37,6 +37,11 @@ const fn bit(signal: i32) -> SigSet {
     if signal > LAST as i32 { 0 } else { 1 << (signal - 1) }
 }
 
+/// Does the kernel queue more than one of the signal? From SIGRTMIN on.
+fn queues(signal: i32) -> bool {
+    signal >= 32
+}
+
 const UNBLOCKABLE: SigSet = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
 
 /// What the guest wants to be done with a signal; flags in the host's numbers.
@@ -241,11 +246,13 @@ impl Thread {
         }
     }
 
-    /// The next signal that the guest does not block. One that it has blocked since it was caught goes back.
+    /// The next signal that the guest does not block. One that it has blocked since it was caught goes back, or is kept.
     fn next_signal(&mut self) -> Option<RawInfo> {
         let blocked = self.mask;
         self.drop_ended_stops();
-        if let Some(at) = self.held.iter().position(|info| blocked & bit(info.signal()) == 0) {
+        // The lowest first, and of these the oldest.
+        let held = self.held.iter().enumerate().filter(|(_, info)| blocked & bit(info.signal()) == 0);
+        if let Some((at, _)) = held.min_by_key(|(_, info)| info.signal()) {
             return Some(self.held.remove(at));
         }
         loop {
@@ -261,7 +268,7 @@ impl Thread {
             if blocked & bit(signal) == 0 {
                 return Some(info);
             }
-            if SYNCHRONOUS & bit(signal) != 0 {
+            if SYNCHRONOUS & bit(signal) != 0 || self.keeps(&info) {
                 self.held.push(info);
             } else if signal == libc::SIGCHLD && self.process.tracees.any() {
                 if self.held.iter().all(|held| held.signal() != signal) {
@@ -271,6 +278,20 @@ impl Thread {
                 self.send_back(&info);
             }
         }
+    }
+
+    /// Is a signal that nobody else can take kept, although the guest blocks it? Those that queue have their order, which they would
+    /// lose to what was sent meanwhile.
+    fn keeps(&self, info: &RawInfo) -> bool {
+        let is_own = info.code() == libc::SI_TKILL || self.process.thread_count() == 1;
+        queues(info.signal()) && is_own
+    }
+
+    /// Gives what is kept to the kernel, where others see it: other threads, descriptors, the next program.
+    pub(super) fn give_back(&mut self) {
+        let (kept, rest) = std::mem::take(&mut self.held).into_iter().partition(|info: &RawInfo| queues(info.signal()));
+        self.held = rest;
+        kept.iter().for_each(|info| self.send_back(info));
     }
 
     /// Queues a caught signal in the kernel again.
