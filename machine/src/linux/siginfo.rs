@@ -27,7 +27,8 @@ fn kind(signal: i32, code: i32) -> Kind {
     match (signal, code) {
         (_, libc::SI_TIMER) => Kind::Timer,
         (_, libc::SI_SIGIO) => Kind::Poll,
-        (_, ..=0) => Kind::Queued,
+        // From SI_KERNEL on codes are the kernel's and ptrace's: who has sent it, and no address.
+        (_, ..=0 | 0x80..) => Kind::Queued,
         (libc::SIGCHLD, _) => Kind::Child,
         (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP, _) => Kind::Fault,
         (libc::SIGIO, _) => Kind::Poll,
