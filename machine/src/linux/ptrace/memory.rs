@@ -126,6 +126,10 @@ impl Thread {
 
     /// Opens the memory of a tracee's process or the thread's own.
     pub(in crate::linux) fn open_memory(&self, pid: i32, flags: i32) -> SysResult {
+        // The descriptor is the host's, of all of the process's memory: whoever has it by another number has the emulator's, too.
+        if self.confined().is_some() {
+            return Err(Errno::EACCES);
+        }
         let path = std::ffi::CString::new(format!("/proc/{pid}/mem")).map_err(|_| Errno::EINVAL)?;
         let fd = host::call(libc::SYS_openat, &[libc::AT_FDCWD.into(), Arg::path(&path), flags.into(), 0.into()])?;
         lock(&self.process.memory_files.0).insert(fd as i32, pid);
