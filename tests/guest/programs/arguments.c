@@ -173,6 +173,9 @@ static void prepare(void)
     buffer = mmap((void *)0x4f000000, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     pages = mmap((void *)0x50000000, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     memset(long_name, 'x', sizeof long_name - 1);
+    /* Some calls change the working directory's owner, mode and times. */
+    char own[] = "arguments-XXXXXX";
+    CHECK(mkdtemp(own) && chdir(own) == 0);
     file = open("arguments-file", O_RDWR | O_CREAT | O_TRUNC, 0644);
     mkdir("arguments-dir", 0755);
     if (symlink("arguments-loop", "arguments-loop"))
