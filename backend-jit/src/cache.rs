@@ -6,6 +6,7 @@
 
 use crate::analysis::Resume;
 use crate::arena::Arena;
+use crate::baseline::{QuickStubs, StubAddresses};
 use crate::code_map::CodeMap;
 use crate::compile::CompiledRegion;
 use crate::context::Context;
@@ -16,7 +17,7 @@ use crate::news::News;
 use crate::region::PAGE;
 use crate::stubs::Stubs;
 use crate::{JitError, Stats};
-use emu_ir::BlockKey;
+use emu_ir::{BlockKey, HOT_SLOTS, Slot};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,6 +37,8 @@ pub struct CodeCache {
     harts: Mutex<Vec<Arc<HartShared>>>,
     /// Made when the first region is put in place: most programs have none, and Cranelift takes its time to start.
     stubs: OnceLock<Stubs>,
+    /// Where the stubs of quick code are.
+    pub(crate) quick: StubAddresses,
     pub(crate) arena_range: (u64, u64),
     /// Rises with each invalidation.
     generation: AtomicU64,
@@ -47,6 +50,8 @@ pub struct CodeCache {
 #[derive(Debug)]
 struct Inner {
     arena: Arena,
+    /// What the arena begins with.
+    quick_stubs: Vec<u8>,
     /// By ascending code address: the arena gives out no other.
     regions: Vec<Placed>,
     /// Host instructions that access guest memory: address from the arena's start, ascending, and index into `insns`.
@@ -87,22 +92,27 @@ pub(crate) enum FaultPoint {
     /// If the code counts, `retired` instructions have been retired by then.
     /// The invalid flag in MXCSR may be of an operation whose result had not been looked at; it is not the guest's if
     /// `legacy_nan` says so.
-    Replay { pc: u64, retired: Option<u64>, faulting: u64, legacy_nan: bool },
+    /// `quick` code has the hot registers in the host's, not in memory.
+    Replay { pc: u64, retired: Option<u64>, faulting: u64, legacy_nan: bool, quick: bool },
     /// The instruction at `pc` faulted; the registers are lost.
     Imprecise { pc: u64, retired: Option<u64> },
 }
 
 impl CodeCache {
-    /// An empty cache with room for `size` bytes of code, up to 1 GiB.
+    /// An empty cache with room for `size` bytes of code, up to 1 GiB, for a guest with these hot registers.
     ///
     /// # Errors
     /// If the host refuses the memory or is not supported.
-    pub fn new(size: usize) -> Result<CodeCache, JitError> {
-        let arena = Arena::new(size.next_multiple_of(PAGE as usize).min(MAX_SIZE))?;
+    pub fn new(size: usize, hot: [Slot; HOT_SLOTS]) -> Result<CodeCache, JitError> {
+        let mut arena = Arena::new(size.next_multiple_of(PAGE as usize).min(MAX_SIZE))?;
+        let quick_stubs = QuickStubs::new(hot);
+        let (start, _) = arena.add(&quick_stubs.code, QUICK_ALIGN, &[]).expect("an arena has a page");
         Ok(CodeCache {
+            quick: quick_stubs.at.moved_to(start),
             arena_range: arena.range(),
             inner: Mutex::new(Inner {
                 arena,
+                quick_stubs: quick_stubs.code,
                 regions: Vec::new(),
                 traps: Vec::new(),
                 insns: Vec::new(),
@@ -169,7 +179,7 @@ impl CodeCache {
         let target = &mut inner.regions[*inner.known.get(key)? as usize];
         // The exit's own code is in place, dropped or not: when `Inner::clear` gives its memory away, harts forget their links.
         if let Some(link) = link {
-            link.join(&mut inner.arena, target.start, target.quick);
+            link.join(&mut inner.arena, target.start);
             inner.incoming.push(&mut target.incoming, link);
             inner.stats.links += 1;
         }
@@ -300,6 +310,7 @@ impl CodeCache {
             retired: region.counted.then(|| ctx.checkpoint_count.wrapping_add(since)),
             faulting: faulting.pc,
             legacy_nan: region.legacy_nan,
+            quick: false,
         };
         if region.quick {
             // Registers are written when they change, and nothing changes before the instruction's last fault.
@@ -309,6 +320,7 @@ impl CodeCache {
                 retired: region.counted.then(|| ctx.cpu.insn_count.wrapping_sub(faulting.left.into())),
                 faulting: faulting.pc,
                 legacy_nan: region.legacy_nan,
+                quick: true,
             });
         }
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
@@ -380,7 +392,7 @@ impl Inner {
             match self.known.get(BlockKey { pc: request.target, ..region.key }) {
                 Some(index) => {
                     let target = &mut self.regions[*index as usize];
-                    link.join(&mut self.arena, target.start, target.quick);
+                    link.join(&mut self.arena, target.start);
                     self.incoming.push(&mut target.incoming, link);
                 }
                 None => link.part(&mut self.arena, exit),
@@ -402,7 +414,7 @@ impl Inner {
             self.known.insert(region.key, region.pages.iter(), index).map(|old| &mut self.regions[old as usize]);
         let incoming = before.map(|old| std::mem::take(&mut old.incoming)).unwrap_or_default();
         for link in self.incoming.iter(incoming) {
-            link.join(&mut self.arena, start, region.quick);
+            link.join(&mut self.arena, start);
         }
         let (offset, first_insn) = (self.arena.offset(start), self.insns.len() as u32);
         self.traps.extend(region.traps.iter().map(|(at, insn)| (offset + at, first_insn + insn)));
@@ -432,6 +444,7 @@ impl Inner {
 
     fn clear(&mut self) {
         self.arena.clear();
+        self.arena.add(&self.quick_stubs, QUICK_ALIGN, &[]).expect("they fitted before");
         self.regions.clear();
         self.traps.clear();
         self.insns.clear();

@@ -1,5 +1,6 @@
 //! From a region to bytes.
 
+use crate::baseline::{REGION_PREFIX, region_prefix};
 use crate::hart::OVERSHOOT;
 use crate::link::{DirectExit, SLOT_SIZE, Spot};
 use crate::lower::{self, InsnRef};
@@ -106,14 +107,15 @@ impl Compiler {
         bytes.resize(slots_offset, 0);
         let mut exits = Vec::new();
         for &target in &lowered.slots {
-            exits.push(DirectExit { target, at: bytes.len() as u32, operand: 0 });
+            exits.push(DirectExit { target, at: (REGION_PREFIX + bytes.len()) as u32, operand: 0 });
             bytes.extend(0_u64.to_le_bytes());
             bytes.extend(target.to_le_bytes());
         }
         relocate(&mut bytes, code, &self.ctx.func, slots_offset)?;
+        bytes.splice(0..0, region_prefix(options.hot));
         Ok(CompiledRegion {
             key: BlockKey { pc: region.entry_pc(), mode: region.mode },
-            code_len,
+            code_len: REGION_PREFIX + code_len,
             traps: trap_table(code),
             exits,
             insns: lowered.insns,
@@ -158,5 +160,5 @@ fn trap_table(code: &CompiledCode) -> Vec<(u32, u32)> {
         (offset < locs[i].end && !locs[i].loc.is_default()).then(|| locs[i].loc.bits())
     };
     let traps = code.buffer.traps().iter();
-    traps.filter_map(|t| Some((t.offset, lower::accessing_insn(t.code, insn_at(t.offset)?)?))).collect()
+    traps.filter_map(|t| Some((REGION_PREFIX as u32 + t.offset, lower::accessing_insn(t.code, insn_at(t.offset)?)?))).collect()
 }

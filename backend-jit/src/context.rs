@@ -1,5 +1,7 @@
 //! The memory that compiled code works on.
 
+use crate::baseline::StubAddresses;
+use crate::link::QUICK_ENTRY;
 use emu_ir::{CpuState, Env, Fault, HelperDef, Trap};
 use std::mem::offset_of;
 
@@ -74,7 +76,8 @@ pub struct StoreNote {
     pub bytes: u64,
 }
 
-/// Where the code for guest addresses is: entries of an address and that of its code, by [`JumpCache::index`].
+/// Where the code for guest addresses is: entries of an address and that of its code for who comes from quick code ([`QUICK_ENTRY`]), by
+/// [`JumpCache::index`].
 ///
 /// An entry is empty if its address belongs to another one: nobody who looks there has it. (A guest may jump to an odd
 /// address, to fault there.)
@@ -116,12 +119,12 @@ impl JumpCache {
         if self.filled.len() < FEW_ENTRIES {
             self.filled.push(index as u32);
         }
-        self.entries[index] = [pc, code];
+        self.entries[index] = [pc, code + QUICK_ENTRY];
     }
 
     fn recall(&self, pc: u64) -> Option<u64> {
         let [known, code] = self.entries[Self::index(pc)];
-        (known == pc).then_some(code)
+        (known == pc).then(|| code - QUICK_ENTRY)
     }
 
     fn empty(&mut self, index: usize) {
@@ -171,10 +174,9 @@ pub struct Context {
     pub(crate) store_mxcsr_entry: u64,
     /// A fault has left MXCSR with an invalid flag that is not the guest's.
     pub(crate) drop_invalid: bool,
-    /// Addresses of what quick code calls to leave: through an exit that is not joined, and to the machine.
-    pub(crate) exit_stub: u64,
-    pub(crate) leave_stub: u64,
-    /// Address of the stub that looks indirect targets up, or of what leaves to the machine while there is none.
+    /// What quick code calls.
+    pub(crate) quick: StubAddresses,
+    /// Address of the stub that looks indirect targets up for regions, or of what leaves to the machine while there is none.
     pub(crate) indirect_stub: u64,
     /// A helper raised a trap: [`Self::trap`].
     pub(crate) helper_trapped: u32,
@@ -233,6 +235,12 @@ pub(crate) mod offset {
             pub(crate) const $name: i32 = offset_of!(Context, $field) as i32 - BIAS;
         };
     }
+    macro_rules! quick {
+        ($name:ident, $field:ident) => {
+            pub(crate) const $name: i32 =
+                (offset_of!(Context, quick) + offset_of!(StubAddresses, $field)) as i32 - BIAS;
+        };
+    }
     cpu!(PC, pc);
     cpu!(RESERVATION_ADDR, reservation_addr);
     cpu!(RESERVATION_VALUE, reservation_value);
@@ -263,8 +271,11 @@ pub(crate) mod offset {
     own!(JUMPED_TO, jumped_to);
     own!(NEXT_STORE, next_store);
     own!(JUMP_ENTRIES, jump_entries);
-    own!(EXIT_STUB, exit_stub);
-    own!(LEAVE_STUB, leave_stub);
+    quick!(FILL_STUB, fill);
+    quick!(SPILL_STUB, spill);
+    quick!(EXIT_STUB, exit);
+    quick!(LEAVE_STUB, leave);
+    quick!(LOST_STUB, lost);
 }
 
 impl Context {

@@ -34,7 +34,7 @@ pub(crate) unsafe fn enter(ctx: &mut Context, code: u64, env: &mut dyn Env) -> E
     }
 }
 
-/// Where a fault handler sends a thread that faulted in compiled code, with the stack pointer at
+/// Where a fault handler sends a thread that faulted in a region, with the stack pointer at
 /// `Context::host_sp`.
 pub(crate) fn fault_return() -> u64 {
     leave_code as *const () as u64

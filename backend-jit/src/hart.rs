@@ -101,8 +101,7 @@ impl Hart {
             store_mxcsr_entry: enter::store_mxcsr_entry as *const () as u64,
             helper_result: 0,
             drop_invalid: false,
-            exit_stub: enter::quick_exit as *const () as u64,
-            leave_stub: enter::quick_leave as *const () as u64,
+            quick: cache.quick,
             indirect_stub: enter::no_indirect_stub(),
             helper_trapped: 0,
             checkpoint: 0,
@@ -323,6 +322,10 @@ impl CodeFault {
         let ctx = hart.context();
         let point = point?;
         let (FaultPoint::Replay { faulting: pc, .. } | FaultPoint::Imprecise { pc, .. }) = point;
+        let after = match point {
+            FaultPoint::Replay { quick: true, .. } => cache.quick.fault,
+            _ => enter::fault_return(),
+        };
         ctx.last_fault = Some(LastFault { fault, pc, counted: ctx.cpu.insn_count });
         match point {
             FaultPoint::Replay { pc, retired, legacy_nan, .. } => {
@@ -338,6 +341,6 @@ impl CodeFault {
                 ctx.exit_kind = ExitCode::ImpreciseFault as u32;
             }
         }
-        Some((enter::fault_return(), ctx.host_sp))
+        Some((after, ctx.host_sp))
     }
 }

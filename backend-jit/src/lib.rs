@@ -39,6 +39,7 @@ pub use lower::{InsnRef, PlantedFault};
 pub use region::{BlockSource, PAGE, PageList, Region, RegionBlock};
 
 use cranelift_codegen::settings::{self, Configurable};
+use emu_ir::{HOT_SLOTS, Slot};
 
 /// How regions are compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct CompileOptions {
     /// Whatever 64-bit address the guest has, an access stays in its memory and the guard around it: the size of that memory,
     /// which has a guard of more than [`CONFINED_SLACK`] and [`CONFINED_OFFSET`] behind it.
     pub confine: Option<u64>,
+    /// What the guest uses most ([`emu_ir::Guest::hot_slots`]): that of the [`CodeCache`] that the code is for.
+    pub hot: [Slot; HOT_SLOTS],
     /// A mistake to make, for tests of what finds mistakes.
     pub planted: Option<PlantedFault>,
 }
@@ -81,6 +84,7 @@ impl Default for CompileOptions {
             note_stores: false,
             announce: false,
             confine: None,
+            hot: std::array::from_fn(|i| Slot(i as u16)),
             planted: None,
         }
     }

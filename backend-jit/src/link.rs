@@ -54,7 +54,7 @@ pub(crate) const RECORD_BACK: usize = 8;
 /// Length of the call before a record.
 pub(crate) const RECORD_CALL: usize = 6;
 
-/// Length of what quick code begins with for those who do not come from quick code.
+/// Distance of the entry for those who come from quick code, which have the hot registers in the host's, from the one for others.
 pub(crate) const QUICK_ENTRY: u64 = 7;
 
 /// What marks a link that is a record: no address of the host has this bit.
@@ -89,10 +89,9 @@ impl Link {
         self.0 >> RECORD_BIT != 0
     }
 
-    /// Lets the exit lead to `code`; to quick code from quick code without what the entry from elsewhere needs.
-    pub(crate) fn join(self, arena: &mut Arena, code: u64, quick: bool) {
-        let skip = if quick { QUICK_ENTRY } else { 0 };
-        if self.is_record() { self.jump_to(arena, code + skip) } else { arena.set_slot(self.addr(), code) }
+    /// Lets the exit lead to `code`.
+    pub(crate) fn join(self, arena: &mut Arena, code: u64) {
+        if self.is_record() { self.jump_to(arena, code + QUICK_ENTRY) } else { arena.set_slot(self.addr(), code) }
     }
 
     /// Lets the exit lead to the machine; `stub` is where an unlinked slot points.

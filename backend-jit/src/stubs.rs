@@ -1,7 +1,7 @@
 //! The few pieces of code that all regions share, made once with cranelift-jit when there is a first region, and never freed.
 
 use crate::context::{ExitCode, JUMP_MASK, offset};
-use crate::link::SLOT_PC;
+use crate::link::{QUICK_ENTRY, SLOT_PC};
 use crate::lower::code_signature;
 use crate::{JitError, isa_flags};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -89,6 +89,7 @@ fn build_indirect(b: &mut FunctionBuilder<'_>, ctx: Value, target: Value) {
     b.ins().brif(same, hit, &[], miss, &[]);
     b.switch_to_block(hit);
     let code = b.ins().load(types::I64, trusted, entry, 8);
+    let code = b.ins().iadd_imm_s(code, -(QUICK_ENTRY as i64));
     let sig = b.import_signature(code_signature());
     b.ins().return_call_indirect(sig, code, &[ctx, target]);
     b.switch_to_block(miss);

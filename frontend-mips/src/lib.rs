@@ -42,7 +42,7 @@ pub mod translate;
 
 pub use config::{Config, ConfigError, FrMode, Release};
 
-use emu_ir::{Block, BlockKey, CpuState, Fault, Fetch, Guest, HelperDef, SlotInfo};
+use emu_ir::{Block, BlockKey, CpuState, Fault, Fetch, Guest, HOT_SLOTS, HelperDef, Slot, SlotInfo};
 use index::Index;
 use std::sync::Arc;
 use translate::{Mode, Translator};
@@ -89,6 +89,10 @@ impl Guest for Mips {
 
     fn slots(&self) -> &[SlotInfo] {
         &self.slots
+    }
+
+    fn hot_slots(&self) -> [Slot; HOT_SLOTS] {
+        regs::HOT
     }
 
     fn helpers(&self) -> &[HelperDef] {

@@ -1,6 +1,6 @@
 //! Where the registers live in [`emu_ir::CpuState`], and what the ABI calls them.
 
-use emu_ir::{Slot, SlotInfo, Type};
+use emu_ir::{HOT_SLOTS, Slot, SlotInfo, Type};
 
 /// `$ra`, the return address.
 pub const RA: u32 = 31;
@@ -67,6 +67,10 @@ pub const FPR_NAMES: [&str; 32] = [
 
 const FCC_NAMES: [&str; 8] = ["fcc0", "fcc1", "fcc2", "fcc3", "fcc4", "fcc5", "fcc6", "fcc7"];
 const OPERAND_NAMES: [&str; 3] = ["fp_a", "fp_b", "fp_c"];
+
+/// `v0`, `sp`, `v1`, `a0`, `gp`, `a1`: two thirds of the registers that instructions of Debian's perl, bash and C library name.
+pub(crate) const HOT: [Slot; HOT_SLOTS] =
+    [gpr_slot(2), gpr_slot(29), gpr_slot(3), gpr_slot(4), gpr_slot(28), gpr_slot(5)];
 
 /// All slots of a processor with general registers of that width.
 pub(crate) fn slots(bits: u32) -> Vec<SlotInfo> {

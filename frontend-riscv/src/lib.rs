@@ -39,7 +39,7 @@ pub mod translate;
 
 pub use config::{Config, ConfigError, ExtSet};
 
-use emu_ir::{Block, BlockKey, CpuState, Fault, Fetch, Guest, HelperDef, SlotInfo};
+use emu_ir::{Block, BlockKey, CpuState, Fault, Fetch, Guest, HOT_SLOTS, HelperDef, Slot, SlotInfo};
 use index::Index;
 use std::sync::Arc;
 
@@ -80,6 +80,10 @@ impl Guest for Riscv {
 
     fn slots(&self) -> &[SlotInfo] {
         &self.slots
+    }
+
+    fn hot_slots(&self) -> [Slot; HOT_SLOTS] {
+        regs::HOT
     }
 
     fn helpers(&self) -> &[HelperDef] {

@@ -1,6 +1,6 @@
 //! Where the registers live in [`emu_ir::CpuState`], and what the ABI calls them.
 
-use emu_ir::{Slot, SlotInfo, Type};
+use emu_ir::{HOT_SLOTS, Slot, SlotInfo, Type};
 
 /// `ra`, the return address.
 pub const RA: u32 = 1;
@@ -43,6 +43,9 @@ pub const F_NAMES: [&str; 32] = [
 pub const fn is_link(reg: u32) -> bool {
     reg == RA || reg == T0
 }
+
+/// `a5`, `sp`, `a0`, `a4`, `s0`, `a3`: six of ten registers that instructions of Debian's python3, perl, cc1 and C library name.
+pub(crate) const HOT: [Slot; HOT_SLOTS] = [x_slot(15), x_slot(SP), x_slot(10), x_slot(14), x_slot(8), x_slot(13)];
 
 /// All slots of a hart: the integer registers, and the floating-point ones if it has them.
 pub(crate) fn slots(xlen: u32, float: bool) -> Vec<SlotInfo> {

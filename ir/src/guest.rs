@@ -2,7 +2,7 @@
 
 use crate::block::{Block, BlockKey};
 use crate::op::AtomicOp;
-use crate::state::{CpuState, SlotInfo};
+use crate::state::{CpuState, Slot, SlotInfo};
 
 /// Why a memory access failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,6 +157,9 @@ pub struct HelperDef {
     pub func: fn(&mut CpuState, &mut dyn Env, &[u64]) -> Result<u64, Trap>,
 }
 
+/// How many registers [`Guest::hot_slots`] names.
+pub const HOT_SLOTS: usize = 6;
+
 /// A guest architecture, configured (XLEN, extensions, endianness are runtime values).
 pub trait Guest: Send + Sync {
     /// Its name for people, as `rv64gc`.
@@ -165,6 +168,8 @@ pub trait Guest: Send + Sync {
     fn address_bits(&self) -> u32;
     /// The register slots, each with its name and type.
     fn slots(&self) -> &[SlotInfo];
+    /// The general registers that programs use most: compiled code may keep these in the host's.
+    fn hot_slots(&self) -> [Slot; HOT_SLOTS];
     /// The helpers that its blocks call.
     fn helpers(&self) -> &[HelperDef];
     /// The mode bits of the current state: what a [`BlockKey`] must carry beside the pc.

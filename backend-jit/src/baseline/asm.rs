@@ -23,6 +23,9 @@ pub(super) const R13: Reg = Reg(13);
 pub(super) const R14: Reg = Reg(14);
 pub(super) const R15: Reg = Reg(15);
 
+/// `nop`.
+pub(super) const NOP: u8 = 0x90;
+
 /// `[base + index + disp]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mem {

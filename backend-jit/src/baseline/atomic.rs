@@ -44,7 +44,7 @@ impl Lower<'_> {
     /// The host address; a misaligned one leaves to the interpreter, which raises the fault.
     fn aligned_address(&mut self, ty: Type, addr: Value, access: AccessKind) -> Mem {
         self.announce(access, addr, 0, ty.bytes());
-        let mem = self.address(addr, 0, RDX);
+        let mem = self.indexed_address(addr, 0, RDX);
         if ty.bytes() > 1 {
             self.asm.test_low(mem.index.expect("an address has an index"), ty.bytes() - 1);
             self.interpret_if(Cc::NotEqual);

@@ -60,14 +60,17 @@ impl Lower<'_> {
 
     fn set(&mut self, place: i32, value: Value) {
         self.vacate(place, value);
-        if self.loc(value) == Loc::Memory(place) {
+        let hot = self.hot_reg(place);
+        if self.loc(value) == hot.map_or(Loc::Memory(place), Loc::Reg) {
             // The register gets what it has.
+        } else if let Some(to) = hot {
+            self.move_to_hot(value, to);
         } else if let Some(imm) = self.immediate(value).filter(|imm| *imm >= 0 || self.ty(value).bytes() == 8) {
             self.asm.store_imm(8, field(place), imm);
         } else {
             let reg = self.reg_or(value, RAX);
             self.asm.store(8, field(place), reg);
-            if reg != RAX {
+            if reg != RAX && !self.is_hot(reg) {
                 self.set_home(value, place);
             }
         }
@@ -157,10 +160,9 @@ impl Lower<'_> {
         Ok(())
     }
 
-    /// Addition; by `lea` if the first operand's register is still needed.
+    /// Addition; by `lea` if the result has another register than the first operand.
     fn add(&mut self, at: Value, ty: Type, [a, b]: [Value; 2]) {
-        let in_reg = |l: &Self, v| matches!(l.loc(v), Loc::Reg(_));
-        if ty.bytes() < 4 || self.uses(a) == 1 && in_reg(self, a) {
+        if ty.bytes() < 4 || self.stays(at, a) {
             return self.alu(at, Alu::Add, ty, [a, b]);
         }
         let wide = ty == Type::I64;
@@ -382,11 +384,31 @@ impl Lower<'_> {
 
     /// The host address of a guest address with a displacement.
     pub(super) fn address(&mut self, addr: Value, offset: i32, scratch: Reg) -> Mem {
-        if self.options.confine.is_some() && self.ty(addr) == Type::I64 {
+        if !self.confines(addr)
+            && let Some(disp) = self.near(addr, offset)
+        {
+            return Mem { base: R15, index: None, disp };
+        }
+        self.indexed_address(addr, offset, scratch)
+    }
+
+    fn confines(&self, addr: Value) -> bool {
+        self.options.confine.is_some() && self.ty(addr) == Type::I64
+    }
+
+    /// The same, with the guest's address as the index.
+    pub(super) fn indexed_address(&mut self, addr: Value, offset: i32, scratch: Reg) -> Mem {
+        if self.confines(addr) {
             return self.confined_address(addr, offset, scratch);
         }
         let index = self.reg_or(addr, scratch);
         Mem { base: R15, index: Some(index), disp: offset }
+    }
+
+    /// A constant address that a displacement can be.
+    fn near(&self, addr: Value, offset: i32) -> Option<i32> {
+        let sum = self.constant(addr)?.checked_add_signed(offset.into())?;
+        i32::try_from(sum).ok()
     }
 
     /// The same, kept from leading out of the guest's memory and the guard behind it: what would lead further goes to the

@@ -4,15 +4,16 @@
 //! registers stay in memory between translations. It is for what runs too often to be interpreted and not often enough for a
 //! region. Its code counts its runs ([`HOT_PERIOD`]) so that the machine sees what deserves one.
 //!
-//! - `asm`: the instructions; `regs`: where values are; `lower`: integers, memory, control; `atomic`; `float`.
+//! - `asm`: the instructions; `regs`: where values are; `hot`: the registers that stay in the host's; `lower`: integers, memory, control; `atomic`; `float`.
 //!
-//! A guest register is written to its slot where the IR sets it, so that at any fault the registers are exact and
-//! the interpreter can run the instruction again. What leaves is put elsewhere ([`CompiledRegion::cold`]). What an op means
+//! The guest's hot registers are in the host's all the time ([`hot`]), the others in their slots. Either is written where the IR sets
+//! it, so that at any fault the registers are exact and the interpreter can run the instruction again. What leaves is put elsewhere ([`CompiledRegion::cold`]). What an op means
 //! is `emu_ir::eval`'s to say; rare ones are calls of it ([`HelperCall`]).
 
 mod asm;
 mod atomic;
 mod float;
+mod hot;
 mod lower;
 mod regs;
 mod watch;
@@ -27,6 +28,7 @@ use crate::{CompileOptions, JitError};
 use asm::*;
 use emu_ir::spare::Spare;
 use emu_ir::{Block, ExitKind, IndirectKind, Inst, NanRule, Terminator, Type, Value};
+pub(crate) use hot::{QuickStubs, REGION_PREFIX, StubAddresses, region_prefix};
 use regs::{Places, field};
 use std::sync::OnceLock;
 
@@ -121,7 +123,7 @@ impl<'a> Lower<'a> {
             asm: Asm { code: BYTES.with(Spare::take), ..Asm::default() },
             block,
             options,
-            places: Places::new(&block.insts, block.term.arg()),
+            places: Places::new(&block.insts, block.term.arg(), options.hot),
             insn: 0,
             traps: TRAPS.with(Spare::take),
             insns: INSNS.with(Spare::take),
@@ -151,9 +153,10 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    /// Polls, counts, and gets the guest's memory in reach.
+    /// Gets the guest's memory and its hot registers in reach for who comes from elsewhere, polls, and counts.
     fn entry(&mut self) {
-        self.asm.mov(true, R15, field(offset::MEM_BASE));
+        self.asm.call(field(offset::FILL_STUB));
+        self.asm.code.push(NOP);
         assert_eq!(u64::from(self.asm.here()), QUICK_ENTRY, "the length of the entry from elsewhere");
         let out = WayOut::Machine(ExitCode::Hot, self.block.key.pc);
         if self.may_close_loop() {
@@ -255,7 +258,7 @@ impl<'a> Lower<'a> {
                     self.asm.code.extend(pc.to_le_bytes());
                     self.asm.code.push(kind as u8);
                 }
-                WayOut::Elsewhere => self.asm.jump_to(field(offset::INDIRECT_STUB)),
+                WayOut::Elsewhere => self.asm.jump_to(field(offset::LOST_STUB)),
                 WayOut::Code(target) => {
                     let start = self.asm.here();
                     self.asm.call(field(offset::EXIT_STUB));
@@ -310,6 +313,7 @@ impl<'a> Lower<'a> {
                 self.copy(target, RAX);
                 self.asm.store(8, field(offset::PC), RAX);
                 self.asm.store_imm(4, field(offset::EXIT_KIND), ExitCode::ModeChange as i32);
+                self.asm.call(field(offset::SPILL_STUB));
                 self.asm.ret();
             }
             Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => {
@@ -351,6 +355,11 @@ impl<'a> Lower<'a> {
 
     /// Calls a helper; the result is in rax. Changes no value's place, and uses none up.
     fn helper(&mut self, call: HelperCall, args: &[Value]) {
+        // Those of the guest's frontend see all registers.
+        let sees_slots = matches!(call, HelperCall::Guest { .. });
+        if sees_slots {
+            self.asm.call(field(offset::SPILL_STUB));
+        }
         let live = self.begin_call();
         // Arguments may be where other arguments go.
         for v in args {
@@ -363,6 +372,9 @@ impl<'a> Lower<'a> {
         self.asm.mov_imm(RSI, call.descriptor());
         self.asm.call(field(offset::HELPER_ENTRY));
         self.end_call(&live);
+        if sees_slots {
+            self.asm.call(field(offset::FILL_STUB));
+        }
     }
 
     /// Saves what a call would change, and aligns the stack.

@@ -1,21 +1,20 @@
 //! Where values are while a block is lowered: a one-pass allocator over one block.
 //!
-//! A guest register is written to its slot when it is set, so that memory is exact wherever an instruction may fault;
-//! a value that came from a slot or went into one can be dropped from its host register for nothing while the slot
-//! keeps it.
+//! A guest register is written when it is set, so that all are exact wherever an instruction may fault: to its host register if it is a
+//! hot one ([`super::hot`]), else to its slot. Either is the value's *home* while it is there. A value whose home is a slot can be
+//! dropped from another host register for nothing; one whose home is a hot register is in no other. What is computed to be put into
+//! a hot register at once is computed there, unless that still has a value that is needed.
 
 use super::Lower;
 use super::asm::*;
+use super::hot::HOT_REGS;
 use crate::context::offset;
 use emu_ir::spare::Spare;
-use emu_ir::{Inst, SLOTS, Slot, Type, Value};
+use emu_ir::{HOT_SLOTS, Inst, SLOTS, Slot, Type, Value};
 
-/// Registers that values live in. rax, rcx and rdx are free within an instruction; rdi holds the context, r15 the host
-/// address of guest address 0.
-const POOL: [Reg; 10] = [RSI, RBX, RBP, R8, R9, R10, R11, R12, R13, R14];
-
-/// Those of the pool that a call of a System V function may change.
-pub(super) const CALLER_SAVED: [Reg; 5] = [RSI, R8, R9, R10, R11];
+/// Registers that values live in, beside the hot ones. rax, rcx and rdx are free within an instruction; rdi holds the context, r15 the
+/// host address of guest address 0. An instruction needs four at most. A call of a System V function may change all of them.
+const POOL: [Reg; 4] = [RSI, R9, R10, R11];
 
 /// The first of the slots that are nobody's register: values that do not fit into the host's are kept there.
 const FIRST_SPILL: usize = SLOTS / 2;
@@ -44,8 +43,10 @@ struct Place {
     /// Uses that are still to come.
     uses: u32,
     loc: Loc,
-    /// The slot, by its offset, that holds a copy.
+    /// The slot, by its offset, that holds a copy, or the hot register of which has it.
     home: Option<i32>,
+    /// The hot register that it is computed for.
+    wanted: Option<Reg>,
 }
 
 thread_local! {
@@ -66,22 +67,34 @@ pub(super) struct Places {
     /// Spill slots that are free once the current instruction is done.
     freed: u128,
     next_victim: usize,
+    /// Offsets of the hot registers' slots.
+    hot: [i32; HOT_SLOTS],
     /// Comparisons that have been put off.
     pub(super) put_off: u32,
 }
 
 impl Places {
-    pub(super) fn new(insts: &[Inst], last: Option<Value>) -> Places {
+    pub(super) fn new(insts: &[Inst], last: Option<Value>, hot: [Slot; HOT_SLOTS]) -> Places {
+        let hot = hot.map(|slot| offset::slot(slot.0));
         let mut values = PLACES.with(Spare::take);
-        values.resize(insts.len(), Place { uses: 0, loc: Loc::Nowhere, home: None });
-        for inst in insts {
-            let mut inst = *inst;
-            inst.for_each_arg(|v| values[v.index()].uses += 1);
+        values.resize(insts.len(), Place { uses: 0, loc: Loc::Nowhere, home: None, wanted: None });
+        let mut computed = None;
+        for (i, inst) in insts.iter().enumerate() {
+            inst.args().for_each(|v| values[v.index()].uses += 1);
+            match *inst {
+                // With nothing but other registers' changes in between: no fault, and nobody who reads it.
+                Inst::Set { slot, value, .. } if computed == Some(value) => {
+                    let wanted = &mut values[value.index()].wanted;
+                    *wanted = wanted.or(hot_reg(hot, offset::slot(slot.0)));
+                }
+                Inst::Set { .. } => {}
+                _ => computed = Some(Value(i as u32)),
+            }
         }
         if let Some(v) = last {
             values[v.index()].uses += 1;
         }
-        Places { values, housed: VALUES.with(Spare::take), ..Places::default() }
+        Places { values, housed: VALUES.with(Spare::take), hot, ..Places::default() }
     }
 
     /// Gives the memory to the thread's next block.
@@ -91,7 +104,26 @@ impl Places {
     }
 }
 
+/// Where the slot at `offset` is, if it is a hot register's.
+fn hot_reg(hot: [i32; HOT_SLOTS], offset: i32) -> Option<Reg> {
+    hot.iter().position(|known| *known == offset).map(|i| HOT_REGS[i])
+}
+
 impl Lower<'_> {
+    /// Where the slot at `offset` is, if it is a hot register's.
+    pub(super) fn hot_reg(&self, offset: i32) -> Option<Reg> {
+        hot_reg(self.places.hot, offset)
+    }
+
+    pub(super) fn is_hot(&self, reg: Reg) -> bool {
+        HOT_REGS.contains(&reg)
+    }
+
+    /// The slot of a hot register.
+    fn slot_of(&self, reg: Reg) -> Option<i32> {
+        HOT_REGS.iter().position(|hot| *hot == reg).map(|i| self.places.hot[i])
+    }
+
     pub(super) fn uses(&self, v: Value) -> u32 {
         self.places.values[v.index()].uses
     }
@@ -120,10 +152,11 @@ impl Lower<'_> {
         }
     }
 
-    /// The value is in a slot of the guest's.
+    /// The value is in a register of the guest's.
     pub(super) fn in_slot(&mut self, v: Value, slot: Slot) {
-        self.set_loc(v, Loc::Memory(offset::slot(slot.0)));
-        self.set_home(v, offset::slot(slot.0));
+        let offset = offset::slot(slot.0);
+        self.set_loc(v, self.hot_reg(offset).map_or(Loc::Memory(offset), Loc::Reg));
+        self.set_home(v, offset);
     }
 
     pub(super) fn set_home(&mut self, v: Value, offset: i32) {
@@ -131,16 +164,19 @@ impl Lower<'_> {
         self.places.housed.push(v);
     }
 
-    /// The slot at `offset` is about to get another value than `new`: what has its only copy there moves out.
+    /// The register whose slot is at `offset` is about to get the value `new`: others that have their only copy there move out.
     pub(super) fn vacate(&mut self, offset: i32, new: Value) {
         let mut i = 0;
         while i < self.places.housed.len() {
             let v = self.places.housed[i];
             let home = self.places.values[v.index()].home;
             if home == Some(offset) && v != new {
-                if self.uses(v) > 0 && self.loc(v) == Loc::Memory(offset) {
+                let here = self.hot_reg(offset).map_or(Loc::Memory(offset), Loc::Reg);
+                if self.uses(v) > 0 && self.loc(v) == here {
                     let pinned = self.places.pinned;
-                    self.reg(v);
+                    let reg = self.alloc();
+                    self.copy(v, reg);
+                    self.assign(v, reg);
                     self.places.pinned = pinned;
                 }
                 self.places.values[v.index()].home = None;
@@ -157,8 +193,7 @@ impl Lower<'_> {
     pub(super) fn alloc(&mut self) -> Reg {
         let places = &self.places;
         let unpinned = |r: &Reg| places.pinned >> r.0 & 1 == 0;
-        let free = POOL.into_iter().find(|r| places.regs[usize::from(r.0)].is_none() && unpinned(r));
-        let reg = free.unwrap_or_else(|| {
+        let reg = self.free_reg().unwrap_or_else(|| {
             let housed =
                 |r: &Reg| places.regs[usize::from(r.0)].is_some_and(|v| places.values[v.index()].home.is_some());
             let from = places.next_victim;
@@ -190,17 +225,45 @@ impl Lower<'_> {
     }
 
     /// The register is the value's from now on.
-    pub(super) fn assign(&mut self, v: Value, reg: Reg) {
-        self.places.regs[usize::from(reg.0)] = Some(v);
+    fn assign(&mut self, v: Value, reg: Reg) {
         self.set_loc(v, Loc::Reg(reg));
-        self.pin(reg);
+        match self.slot_of(reg) {
+            Some(home) => self.set_home(v, home),
+            None => {
+                self.places.regs[usize::from(reg.0)] = Some(v);
+                self.pin(reg);
+            }
+        }
     }
 
     /// A register for the value to be computed into.
     pub(super) fn result(&mut self, at: Value) -> Reg {
-        let reg = self.alloc();
+        let reg = self.wanted(at, None).unwrap_or_else(|| self.alloc());
         self.assign(at, reg);
         reg
+    }
+
+    /// The hot register that the value is computed for, unless it has another one that is needed; `source` has its last use now.
+    fn wanted(&self, at: Value, source: Option<Value>) -> Option<Reg> {
+        let reg = self.places.values[at.index()].wanted?;
+        let needs = |v: &Value| {
+            let Place { uses, loc, .. } = self.places.values[v.index()];
+            loc == Loc::Reg(reg) && uses > u32::from(Some(*v) == source)
+        };
+        (!self.places.housed.iter().any(needs)).then_some(reg)
+    }
+
+    /// Puts the value into a hot register, which has nothing that is needed.
+    pub(super) fn move_to_hot(&mut self, v: Value, to: Reg) {
+        self.copy(v, to);
+        match self.loc(v) {
+            Loc::Const(_) => return,
+            Loc::Reg(from) if self.slot_of(from).is_some() => return,
+            Loc::Reg(from) => self.places.regs[usize::from(from.0)] = None,
+            Loc::Memory(place) => self.free_spill(place),
+            Loc::Nowhere | Loc::Flags => {}
+        }
+        self.assign(v, to);
     }
 
     /// The value in a register of the pool.
@@ -230,12 +293,18 @@ impl Lower<'_> {
     }
 
     /// The value as an operand that may be in memory; a constant goes to `scratch`. A value that is used again is
-    /// worth a register.
+    /// worth a register, if one is free.
     pub(super) fn operand(&mut self, v: Value, scratch: Reg) -> Rm {
         match self.loc(v) {
-            Loc::Memory(place) if self.uses(v) == 1 => Rm::Mem(field(place)),
+            Loc::Memory(place) if self.uses(v) == 1 || self.free_reg().is_none() => Rm::Mem(field(place)),
             _ => Rm::Reg(self.reg_or(v, scratch)),
         }
+    }
+
+    /// A register of the pool that nothing is in.
+    fn free_reg(&self) -> Option<Reg> {
+        let is_free = |r: &Reg| self.places.regs[usize::from(r.0)].is_none() && self.places.pinned >> r.0 & 1 == 0;
+        POOL.into_iter().find(is_free)
     }
 
     /// Copies the value into a register and changes nothing else. Not for comparisons that have not been made.
@@ -251,16 +320,28 @@ impl Lower<'_> {
 
     /// A register for `at` with a copy of `v` in it, which is used up thereby.
     pub(super) fn take(&mut self, at: Value, v: Value) -> Reg {
-        if let (Loc::Reg(reg), 1) = (self.loc(v), self.uses(v)) {
-            self.done(v);
-            self.assign(at, reg);
-            return reg;
-        }
-        let reg = self.alloc();
+        let reg = match (self.wanted(at, Some(v)), self.loc(v)) {
+            (Some(wanted), _) => wanted,
+            (None, Loc::Reg(reg)) if self.takes(v) => reg,
+            _ => self.alloc(),
+        };
         self.copy(v, reg);
         self.done(v);
         self.assign(at, reg);
         reg
+    }
+
+    /// Is the value in a register that is free with its next use?
+    fn takes(&self, v: Value) -> bool {
+        matches!(self.loc(v), Loc::Reg(reg) if self.slot_of(reg).is_none()) && self.uses(v) == 1
+    }
+
+    /// Can `at` be computed in the register that has `v`?
+    pub(super) fn stays(&self, at: Value, v: Value) -> bool {
+        match self.wanted(at, Some(v)) {
+            Some(wanted) => self.loc(v) == Loc::Reg(wanted),
+            None => self.takes(v),
+        }
     }
 
     /// One use of the value is over.
@@ -302,7 +383,8 @@ impl Lower<'_> {
 
     /// Registers with values that a call would change.
     pub(super) fn live_across_call(&self) -> Vec<Reg> {
-        CALLER_SAVED.into_iter().filter(|r| self.places.regs[usize::from(r.0)].is_some()).collect()
+        let live = |r: &Reg| self.places.regs[usize::from(r.0)].is_some();
+        POOL.into_iter().filter(live).chain([R8]).collect()
     }
 
     /// Cuts a register to a type narrower than 32 bits.

@@ -106,6 +106,9 @@ impl Guest for NoGuest {
     fn slots(&self) -> &[SlotInfo] {
         &[]
     }
+    fn hot_slots(&self) -> [Slot; HOT_SLOTS] {
+        [Slot(0), Slot(1), Slot(2), Slot(3), Slot(4), Slot(5)]
+    }
     fn helpers(&self) -> &[HelperDef] {
         &[HelperDef { name: "sum_or_trap", func: sum_or_trap }, HelperDef { name: "bump", func: bump }]
     }

@@ -169,7 +169,7 @@ impl Engine {
             lockstep: config.lockstep.map(|config| Lockstep::new(config, only)),
             fuel: OnceLock::new(),
         });
-        engine.code.set(Arc::new(CodeCache::new(config.code_size)?)).expect("set once");
+        engine.code.set(Arc::new(CodeCache::new(config.code_size, engine.guest.hot_slots())?)).expect("set once");
         engine.mem.set_code_watch(Arc::clone(&engine) as Arc<dyn CodeWatch>);
         fault::install();
         Ok(engine)
@@ -199,6 +199,7 @@ impl Engine {
             note_stores: self.lockstep.is_some(),
             announce: self.lockstep.as_ref().is_some_and(Lockstep::announces),
             confine: self.confinement(),
+            hot: self.guest.hot_slots(),
             planted: self.lockstep.as_ref().and_then(Lockstep::planted),
             ..CompileOptions::default()
         }

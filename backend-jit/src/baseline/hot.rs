@@ -1,0 +1,103 @@
+//! The guest's hot registers ([`emu_ir::Guest::hot_slots`]): quick code has them in the host's, all other code in their slots. Here is
+//! what carries them over: stubs, at the beginning of each arena, and the entry of regions from quick code.
+
+use super::asm::*;
+use super::regs::field;
+use crate::context::offset;
+use crate::enter;
+use crate::link::QUICK_ENTRY;
+use emu_ir::{HOT_SLOTS, Slot};
+
+/// Where quick code has the hot registers. A call of a System V function keeps all but the last.
+pub(super) const HOT_REGS: [Reg; HOT_SLOTS] = [RBX, RBP, R12, R13, R14, R8];
+
+/// Bytes before the code of a region: its entries from elsewhere and, at [`QUICK_ENTRY`], from quick code.
+pub(crate) const REGION_PREFIX: usize = 64;
+
+/// Stubs that quick code of one arena calls or jumps to.
+#[derive(Clone, Debug)]
+pub(crate) struct QuickStubs {
+    pub(crate) code: Vec<u8>,
+    pub(crate) at: StubAddresses,
+}
+
+/// Where they are: from the start of [`QuickStubs::code`], or in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StubAddresses {
+    /// Called by code that is entered from elsewhere: slots to registers, and the memory base.
+    pub(crate) fill: u64,
+    /// Called before something looks at the slots: registers to slots.
+    pub(crate) spill: u64,
+    /// [`enter::quick_exit`], with the registers in their slots.
+    pub(crate) exit: u64,
+    /// [`enter::quick_leave`], likewise.
+    pub(crate) leave: u64,
+    /// Likewise, leaves to the machine, which goes on at the guest address in rsi.
+    pub(crate) lost: u64,
+    /// Where a fault in quick code goes on, with the stack pointer at `Context::host_sp`.
+    pub(crate) fault: u64,
+}
+
+impl StubAddresses {
+    /// The same at a place in memory.
+    pub(crate) fn moved_to(self, start: u64) -> StubAddresses {
+        StubAddresses {
+            fill: start + self.fill,
+            spill: start + self.spill,
+            exit: start + self.exit,
+            leave: start + self.leave,
+            lost: start + self.lost,
+            fault: start + self.fault,
+        }
+    }
+}
+
+impl QuickStubs {
+    /// For a guest with these hot registers.
+    pub(crate) fn new(hot: [Slot; HOT_SLOTS]) -> QuickStubs {
+        let mut asm = Asm::default();
+        let mut at = StubAddresses::default();
+        at.fill = u64::from(asm.here());
+        asm.mov(true, R15, field(offset::MEM_BASE));
+        for (slot, reg) in hot.into_iter().zip(HOT_REGS) {
+            asm.mov(true, reg, field(offset::slot(slot.0)));
+        }
+        asm.ret();
+        at.spill = u64::from(asm.here());
+        spill(&mut asm, hot);
+        asm.ret();
+        let mut spill_and_go = |target: u64| {
+            let start = asm.here();
+            spill(&mut asm, hot);
+            asm.mov_imm(RAX, target);
+            asm.jump_to(RAX);
+            u64::from(start)
+        };
+        at.exit = spill_and_go(enter::quick_exit as *const () as u64);
+        at.leave = spill_and_go(enter::quick_leave as *const () as u64);
+        at.lost = spill_and_go(enter::no_indirect_stub());
+        at.fault = spill_and_go(enter::fault_return());
+        QuickStubs { code: asm.code, at }
+    }
+}
+
+/// Puts the hot registers into their slots.
+fn spill(asm: &mut Asm, hot: [Slot; HOT_SLOTS]) {
+    for (slot, reg) in hot.into_iter().zip(HOT_REGS) {
+        asm.store(8, field(offset::slot(slot.0)), reg);
+    }
+}
+
+/// What a region begins with. Its own code follows.
+pub(crate) fn region_prefix(hot: [Slot; HOT_SLOTS]) -> Vec<u8> {
+    let mut asm = Asm::default();
+    let from_elsewhere = asm.jmp();
+    asm.code.resize(QUICK_ENTRY as usize, NOP);
+    spill(&mut asm, hot);
+    let from_quick = asm.jmp();
+    assert!(asm.code.len() <= REGION_PREFIX, "slots that are far from the context's address");
+    asm.code.resize(REGION_PREFIX, NOP);
+    asm.land(from_elsewhere);
+    asm.land(from_quick);
+    asm.code
+}
