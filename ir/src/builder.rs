@@ -1,7 +1,9 @@
 //! How a decoder makes a [`Block`].
 
 use crate::block::{Block, BlockKey, InsnMark, Inst, NO_VALUE, Terminator, Value};
+use crate::eval;
 use crate::guest::TrapKind;
+use crate::op::BinaryOp::{Add, Or, ShrS, ShrU, Shl, Sub, Xor};
 use crate::op::*;
 use crate::spare::{INSTS, MARKS, Spare};
 use crate::state::{GUEST_SLOTS, Slot};
@@ -9,7 +11,8 @@ use crate::types::Type;
 
 /// Appends IR instructions; every method returns the value it defined.
 ///
-/// Operands are taken as given: types are checked by [`crate::verify`], folding is done by [`crate::opt`].
+/// Operands are taken as given: types are checked by [`crate::verify`]. Integer ops on constants, and what a zero register makes of
+/// others (moves), are folded here, since blocks run before [`crate::opt`] sees them; the rest is folded there.
 #[derive(Debug)]
 pub struct Builder {
     key: BlockKey,
@@ -101,7 +104,19 @@ impl Builder {
     /// A binary integer op.
     pub fn binary(&mut self, op: BinaryOp, a: Value, b: Value) -> Value {
         let ty = self.ty(a);
-        self.push(Inst::Binary { op, ty, args: [a, b] })
+        match (self.constant(a), self.constant(b)) {
+            (Some(x), Some(y)) => self.iconst(ty, eval::binary(op, ty, x, y) as i64),
+            (Some(0), None) if matches!(op, Add | Or | Xor) => b,
+            (None, Some(0)) if matches!(op, Add | Sub | Or | Xor | Shl | ShrU | ShrS) => a,
+            _ => self.push(Inst::Binary { op, ty, args: [a, b] }),
+        }
+    }
+
+    fn constant(&self, value: Value) -> Option<u64> {
+        match *self.inst(value) {
+            Inst::Const { bits, .. } => Some(bits),
+            _ => None,
+        }
     }
 
     /// `a + b`, wrapping.
@@ -143,7 +158,10 @@ impl Builder {
 
     /// A conversion to `ty`.
     pub fn convert(&mut self, op: ConvertOp, ty: Type, arg: Value) -> Value {
-        self.push(Inst::Convert { op, ty, arg })
+        match self.constant(arg) {
+            Some(bits) => self.iconst(ty, eval::convert(op, self.ty(arg), ty, bits) as i64),
+            None => self.push(Inst::Convert { op, ty, arg }),
+        }
     }
 
     /// Sign-extends to `ty`, or nothing if it has that type.
