@@ -37,6 +37,7 @@ fn rows(stats: &RunStats) -> Vec<Row> {
         ("exits_interrupted", "exits of interruptions", exits.interrupted),
         ("exits_counted", "exits to count runs", exits.counted),
         ("exits_mode", "exits of mode changes", exits.mode_changes),
+        ("windows", "exclusive windows", engine.windows),
         ("invalidations", "invalidations", code.invalidations),
         ("flushes", "cache flushes", code.flushes),
         ("unknown_syscalls", "unknown system calls", stats.unknown_syscalls.iter().map(|(_, n)| n).sum()),

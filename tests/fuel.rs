@@ -6,14 +6,14 @@
 mod common;
 
 use common::asm::*;
-use common::machine::{Machine, Way, map};
+use common::machine::{Machine, Way, map, run_window};
 use common::program::{CODE, CODE_LEN, DATA, READ_ONLY};
 use common::random::Random;
 use common::state::State;
 use common::{env_number, guest, mips, program};
 use emu_frontend_mips::Mips;
 use emu_interp::Code;
-use emu_ir::{BlockKey, CpuState, Exit, Guest, Slot};
+use emu_ir::{Block, BlockKey, CpuState, Exit, Guest, Slot};
 use emu_machine::engine::FuelSource;
 use emu_machine::mem::{GuestMemory, Prot, UserEnv};
 use std::ops::Range;
@@ -87,7 +87,7 @@ impl Oracle {
             let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
             match self.guest.translate(key, &mut env, 1) {
                 Ok(block) if u64::from(block.insn_count()) > left => break Exit::Budget,
-                Ok(block) => match emu_interp::run(&Code::new(&block, &*self.guest), &mut cpu, &mut env) {
+                Ok(block) => match self.run_one(&block, &mut cpu, &mut env, left) {
                     Exit::Next | Exit::ModeChange | Exit::InsnFence => {}
                     Exit::Yield => yields.push(cpu.pc),
                     exit => break exit,
@@ -98,6 +98,16 @@ impl Oracle {
         let mut memory = vec![0; (WATCHED.end - WATCHED.start) as usize];
         self.memory.read_bytes(WATCHED.start, &mut memory).expect("mapped");
         Ending { used: cpu.insn_count, state: State::new(&*self.guest, &cpu, exit, yields, memory) }
+    }
+}
+
+impl Oracle {
+    /// Runs a block of one instruction, or the window that it needs.
+    fn run_one(&self, block: &Block, cpu: &mut CpuState, env: &mut UserEnv, left: u64) -> Exit {
+        match block.needs_window() {
+            true => run_window(&*self.guest, cpu, env, left),
+            false => emu_interp::run(&Code::new(block, &*self.guest), cpu, env),
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+const LR_A1_S0: u32 = 0x1004_25af; // lr.w a1, (s0)
+const SC_A0_A1_S0: u32 = 0x18b4_252f; // sc.w a0, a1, (s0)
+
 /// A page of data, out of the way of the longest code.
 const DATA: u64 = 0x80_0000;
 
@@ -106,6 +109,24 @@ fn another_page_of_the_region_is_rewritten() {
         set(cpu, T1, one.into());
         set(cpu, T2, u64::from(one ^ two));
         assert_eq!(call(&mut machine), 300, "{way:?}");
+    }
+}
+
+#[test]
+fn what_lies_between_lr_and_sc_changes() {
+    // The load-reserved is the last word of a page, the store-conditional on the next one; a load comes between them.
+    let mut words = vec![NOP; 1024 + 3];
+    (words[0], words[1023]) = (jal(ZERO, 4 * 1023), LR_A1_S0);
+    words[1024..].copy_from_slice(&[NOP, SC_A0_A1_S0, ECALL]);
+    for way in WAYS_ALONE {
+        let mut machine = machine(way, &words);
+        set(machine.cpu_mut(), S0, DATA);
+        let windows = |machine: &Machine| machine.engine().expect("all have one").stats().windows;
+        for _ in 0..5 {
+            assert_eq!((call(&mut machine), windows(&machine)), (0, 0), "{way:?}");
+        }
+        machine.write_code(CODE + 4096, &bytes(&[ld(T0, 0, S0)]));
+        assert_eq!((call(&mut machine), windows(&machine)), (0, 1), "{way:?}: alone, it succeeds");
     }
 }
 

@@ -244,6 +244,7 @@ pub(crate) mod offset {
     cpu!(PC, pc);
     cpu!(RESERVATION_ADDR, reservation_addr);
     cpu!(RESERVATION_VALUE, reservation_value);
+    cpu!(RESERVATION_FOR, reservation_for);
     cpu!(INSN_COUNT, insn_count);
     cpu!(FP_FLAGS, fp_flags);
     cpu!(FP_ROUND, fp_round);

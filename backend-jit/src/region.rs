@@ -17,12 +17,12 @@ pub struct PageList {
 }
 
 impl PageList {
-    /// The pages from that of one address to that of another.
-    pub(crate) fn span(first: u64, last: u64) -> PageList {
-        (first / PAGE..=last / PAGE).map(|page| page * PAGE).collect()
+    /// The pages from that of one address to that of another, and some more.
+    pub(crate) fn span(first: u64, last: u64, more: &[u64]) -> PageList {
+        (first / PAGE..=last / PAGE).map(|page| page * PAGE).chain(more.iter().copied()).collect()
     }
 
-    /// The addresses, in order.
+    /// The addresses.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
         self.first.into_iter().chain(self.others.iter().copied())
     }
@@ -109,12 +109,12 @@ impl Region {
         self.blocks.iter().map(|b| b.block.marks.len()).sum()
     }
 
-    /// Addresses of the pages that any instruction of it lies on.
+    /// Addresses of the pages that any instruction of it lies on, or that a block depends on.
     pub fn pages(&self) -> BTreeSet<u64> {
         let spans = self.blocks.iter().map(|b| (b.block.key.pc, b.block.end()));
-        spans
-            .flat_map(|(start, end)| (start / PAGE..=end.saturating_sub(1).max(start) / PAGE).map(|p| p * PAGE))
-            .collect()
+        let own =
+            spans.flat_map(|(start, end)| (start / PAGE..=end.saturating_sub(1).max(start) / PAGE).map(|p| p * PAGE));
+        own.chain(self.blocks.iter().flat_map(|b| b.block.beyond.iter().copied())).collect()
     }
 
     /// Gives each indirect jump the targets it was seen to take, and each return the return sites of the calls to the

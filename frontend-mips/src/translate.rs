@@ -8,7 +8,9 @@ use crate::index::Index;
 use crate::lower::load_store::{self, Pair};
 use crate::lower::{Flow, Lower};
 use crate::table::InsnDef;
-use emu_ir::{AccessKind, Block, BlockKey, Builder, Fault, FaultCause, Fetch, JumpKind, NanRule, Terminator, TrapKind};
+use emu_ir::{
+    AccessKind, Block, BlockKey, Builder, Fault, FaultCause, Fetch, JumpKind, NanRule, Terminator, TrapKind, reserve,
+};
 
 /// Blocks end with their page, so that what is known about a page's code is known about the block's. Only a delay
 /// slot reaches into the next page.
@@ -112,6 +114,19 @@ pub(crate) fn translate(
     config: &Config,
     index: &Index,
 ) -> Result<Block, Fault> {
+    let decode = |key, code: &mut dyn Fetch, max_insns| translate_by(key, code, max_insns, config, index, None);
+    translate_by(key, code, max_insns, config, index, Some(&decode))
+}
+
+/// The same; `ahead` translates what is looked at behind a load-linked ([`reserve`]), where that is to be done.
+fn translate_by(
+    key: BlockKey,
+    code: &mut dyn Fetch,
+    max_insns: usize,
+    config: &Config,
+    index: &Index,
+    ahead: Option<&reserve::Decode<'_>>,
+) -> Result<Block, Fault> {
     let translator = Translator { config, index, mode: Mode::from_bits(key.mode) };
     let mut builder = Builder::new(key);
     builder.set_nan_rule(nan_rule(config));
@@ -129,6 +144,7 @@ pub(crate) fn translate(
             Err(_) => break,
             Ok(slot) => slot.flatten(),
         };
+        let before = t.ir.insn_count();
         t.begin(pc);
         let room = t.ir.insn_count() < max_insns;
         let pair = def.filter(|_| room).and_then(|def| translator.unaligned_pair(def, word, pc, code));
@@ -142,11 +158,26 @@ pub(crate) fn translate(
             Flow::End(term) => return Ok(t.ir.finish(term)),
             Flow::Branch(branch) => {
                 let term = delay::finish(&translator, &mut t, branch, slot);
+                if let (Some(reserved), Some(decode)) = (t.ir.take_reserved(), ahead)
+                    && reserve::look_ahead(&mut t.ir, reserved, &term.targets(), code, decode)
+                    && before > 0
+                {
+                    return translate_by(key, code, before, config, index, ahead);
+                }
                 return Ok(t.ir.finish(term));
             }
             Flow::Illegal => {
                 return Ok(t.ir.finish(Terminator::Trap { kind: TrapKind::IllegalInstruction { word } }));
             }
+        }
+        if let (Some(reserved), Some(decode)) = (t.ir.take_reserved(), ahead)
+            && reserve::look_ahead(&mut t.ir, reserved, &[pc], code, decode)
+        {
+            // It is a block of its own.
+            if before > 0 {
+                return translate_by(key, code, before, config, index, ahead);
+            }
+            break;
         }
         if t.ir.insn_count() >= max_insns || pc / PAGE != key.pc / PAGE {
             break;

@@ -5,7 +5,7 @@ use crate::fields::Word;
 use crate::index::{Index, is_long};
 use crate::lower::{Flow, Lower};
 use crate::table::Action;
-use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, JumpKind, Round, Terminator, TrapKind};
+use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, JumpKind, Round, Terminator, TrapKind, reserve};
 
 /// Blocks end with their page, so that what is known about a page's code is known about the block's. Only an
 /// instruction that itself reaches into the next page does.
@@ -58,6 +58,19 @@ pub(crate) fn translate(
     config: &Config,
     index: &Index,
 ) -> Result<Block, Fault> {
+    let decode = |key, code: &mut dyn Fetch, max_insns| translate_by(key, code, max_insns, config, index, None);
+    translate_by(key, code, max_insns, config, index, Some(&decode))
+}
+
+/// The same; `ahead` translates what is looked at behind a load-reserved ([`reserve`]), where that is to be done.
+fn translate_by(
+    key: BlockKey,
+    code: &mut dyn Fetch,
+    max_insns: usize,
+    config: &Config,
+    index: &Index,
+    ahead: Option<&reserve::Decode<'_>>,
+) -> Result<Block, Fault> {
     let dynamic = if key.mode == mode::NEAREST_AWAY { Round::NearestAway } else { Round::Dynamic };
     let mut t = Lower::new(Builder::new(key), config, dynamic);
     let mut pc = key.pc;
@@ -67,6 +80,7 @@ pub(crate) fn translate(
             Err(_) => break,
             Ok(found) => found,
         };
+        let before = t.ir.insn_count();
         t.begin(pc, len);
         match lower(&mut t, index, key.mode, word) {
             Flow::Next => pc = t.next_pc(),
@@ -74,6 +88,15 @@ pub(crate) fn translate(
             Flow::Illegal => {
                 return Ok(t.ir.finish(Terminator::Trap { kind: TrapKind::IllegalInstruction { word } }));
             }
+        }
+        if let (Some(reserved), Some(decode)) = (t.ir.take_reserved(), ahead)
+            && reserve::look_ahead(&mut t.ir, reserved, &[pc], code, decode)
+        {
+            // It is a block of its own.
+            if before > 0 {
+                return translate_by(key, code, before, config, index, ahead);
+            }
+            break;
         }
         if t.ir.insn_count() >= max_insns || pc / PAGE != key.pc / PAGE {
             break;

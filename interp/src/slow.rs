@@ -3,8 +3,8 @@
 use crate::opcode::Op;
 use emu_ir::eval::{self, float, float::FpEnv};
 use emu_ir::{
-    AccessKind, CpuState, Env, Exit, Fault, FaultCause, FenceKind, FpFlags, Inst, NO_RESERVATION, NanRule, Round, Trap,
-    Type,
+    AccessKind, CpuState, Env, Exit, Fault, FaultCause, FenceKind, FpFlags, Inst, NO_RESERVATION, NanRule, Round, ScId,
+    Trap, Type,
 };
 use std::sync::atomic::{Ordering, fence};
 
@@ -42,8 +42,10 @@ impl SlowOp {
             }
             Inst::AtomicRmw { op, ty, .. } => env.atomic_rmw(op, a, ty.bytes(), b).map_err(Exit::Fault)?,
             Inst::AtomicCas { ty, .. } => env.atomic_cas(a, ty.bytes(), b, c).map_err(Exit::Fault)?,
-            Inst::LoadReserved { ty, .. } => load_reserved(cpu, env, ty, a).map_err(Exit::Fault)?,
-            Inst::StoreConditional { ty, .. } => store_conditional(cpu, env, ty, a, b).map_err(Exit::Fault)?,
+            Inst::LoadReserved { ty, id, .. } => load_reserved(cpu, env, (ty, id), a).map_err(Exit::Fault)?,
+            Inst::StoreConditional { ty, id, .. } => {
+                store_conditional(cpu, env, (ty, id), a, b).map_err(Exit::Fault)?
+            }
             Inst::Call { count, .. } => self.call(cpu, env, &[a, b, c][..usize::from(count)])?,
             Inst::Fence { kind } => {
                 match kind {
@@ -110,21 +112,27 @@ fn check_aligned(addr: u64, ty: Type, access: AccessKind) -> Result<(), Fault> {
     if aligned { Ok(()) } else { Err(Fault { addr, access, cause: FaultCause::Misaligned }) }
 }
 
-fn load_reserved<E: Env>(cpu: &mut CpuState, env: &mut E, ty: Type, addr: u64) -> Result<u64, Fault> {
+fn load_reserved<E: Env>(cpu: &mut CpuState, env: &mut E, (ty, id): (Type, ScId), addr: u64) -> Result<u64, Fault> {
     check_aligned(addr, ty, AccessKind::Read)?;
     let value = env.load(addr, ty.bytes())?;
     cpu.reservation_addr = addr;
     cpu.reservation_value = value;
+    cpu.reservation_for = id;
     Ok(value)
 }
 
-fn store_conditional<E: Env>(cpu: &mut CpuState, env: &mut E, ty: Type, addr: u64, new: u64) -> Result<u64, Fault> {
+fn store_conditional<E: Env>(
+    cpu: &mut CpuState,
+    env: &mut E,
+    (ty, id): (Type, ScId),
+    addr: u64,
+    new: u64,
+) -> Result<u64, Fault> {
     check_aligned(addr, ty, AccessKind::Write)?;
     let reserved = std::mem::replace(&mut cpu.reservation_addr, NO_RESERVATION);
-    if reserved != addr {
+    if reserved != addr || !cpu.reservation_for.allows(id, ty) {
         return Ok(0);
     }
-    // The reservation may be wider than the store.
     let expected = cpu.reservation_value & ty.mask();
     Ok((env.atomic_cas(addr, ty.bytes(), expected, new)? == expected).into())
 }

@@ -303,9 +303,10 @@ fn reservations() {
     let mut t = Test::new();
     let b = t.insn();
     let (addr, new) = (b.get(Type::I64, X[0]), b.get(Type::I32, X[1]));
-    let old = b.push(Inst::LoadReserved { ty: Type::I32, addr });
-    let first = b.push(Inst::StoreConditional { ty: Type::I32, addr, value: new });
-    let second = b.push(Inst::StoreConditional { ty: Type::I32, addr, value: old });
+    let id = ScId::at(0x1000);
+    let old = b.push(Inst::LoadReserved { ty: Type::I32, addr, id });
+    let first = b.push(Inst::StoreConditional { ty: Type::I32, addr, value: new, id });
+    let second = b.push(Inst::StoreConditional { ty: Type::I32, addr, value: old, id });
     b.set(X[2], first);
     b.set(X[3], second);
     let code = t.code();

@@ -20,7 +20,7 @@ struct Seen {
     pc: u64,
     insn_count: u64,
     fp: (u32, u32),
-    reservation: (u64, u64),
+    reservation: (u64, u64, ScId),
     memory: Memory,
 }
 
@@ -40,7 +40,7 @@ fn seen(exit: Exit, cpu: &CpuState, memory: Memory) -> Seen {
         pc: cpu.pc,
         insn_count: cpu.insn_count,
         fp: (cpu.fp_flags, cpu.fp_round),
-        reservation: (cpu.reservation_addr, cpu.reservation_value),
+        reservation: (cpu.reservation_addr, cpu.reservation_value, cpu.reservation_for),
         memory,
     }
 }
@@ -76,6 +76,7 @@ fn prefix(block: &Block, n: u32) -> Block {
         insts: block.insts[..next.first as usize].to_vec(),
         marks: block.marks[..n as usize].to_vec(),
         term: Terminator::Jump { target: next.pc, kind: JumpKind::Plain },
+        beyond: Vec::new(),
         ..*block
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::guest::TrapKind;
 use crate::op::*;
+use crate::reserve::ScId;
 use crate::state::Slot;
 use crate::types::Type;
 
@@ -145,16 +146,20 @@ pub enum Inst {
         expected: Value,
         new: Value,
     },
-    /// Load and reserve. A misaligned address faults.
+    /// Load and reserve for the store-conditional `id`. A misaligned address faults. If `id` is any ([`ScId::any`]), the guest instruction
+    /// is the block's only one (but for the branch whose slot it is in), and the machine runs it, and what follows, alone.
     LoadReserved {
         ty: Type,
         addr: Value,
+        id: ScId,
     },
-    /// Store if the reservation still holds; the result, an `i8`, is 1 if it stored. Ends the reservation.
+    /// Store if there is a reservation of this address that is good for this store, whose name is `id`, and the bytes are what they were when
+    /// it was made; the result, an `i8`, is 1 if it stored. Ends the reservation. ([`crate::reserve`] says why that is exact.)
     StoreConditional {
         ty: Type,
         addr: Value,
         value: Value,
+        id: ScId,
     },
     Fence {
         kind: FenceKind,
@@ -409,6 +414,15 @@ pub enum Terminator {
 }
 
 impl Terminator {
+    /// The addresses that it names as where the guest goes on, if the machine has nothing to do before.
+    pub fn targets(&self) -> Vec<u64> {
+        match *self {
+            Terminator::Jump { target, .. } => vec![target],
+            Terminator::Branch { taken, next, .. } => vec![next, taken],
+            _ => Vec::new(),
+        }
+    }
+
     /// The value that it uses.
     pub fn arg(&self) -> Option<Value> {
         match *self {
@@ -458,6 +472,8 @@ pub struct Block {
     pub marks: Vec<InsnMark>,
     /// The end.
     pub term: Terminator,
+    /// Addresses of other pages than those of its instructions that it depends on: what it was made from is stale when they change.
+    pub beyond: Vec<u64>,
 }
 
 impl Block {
@@ -467,6 +483,13 @@ impl Block {
     /// If the instruction defines none: the block is not well formed.
     pub fn ty(&self, value: Value) -> Type {
         self.insts[value.index()].result().expect("a value is defined by an instruction with a result")
+    }
+
+    /// Does it begin a sequence that has to be run while nobody else runs?
+    pub fn needs_window(&self) -> bool {
+        // A load-reserved, or a branch with it.
+        self.marks.len() <= 2
+            && self.insts.iter().any(|inst| matches!(inst, Inst::LoadReserved { id, .. } if id.is_any()))
     }
 
     /// Number of guest instructions.
@@ -509,6 +532,7 @@ impl Block {
         let from = self.marks.len();
         self.marks.extend(marks);
         self.marks[from].first = exit;
+        self.beyond.extend(&other.beyond);
         self.term = other.term;
         if let Some(arg) = self.term.arg_mut() {
             arg.0 += first;

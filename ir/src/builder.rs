@@ -5,6 +5,7 @@ use crate::eval;
 use crate::guest::TrapKind;
 use crate::op::BinaryOp::{Add, Or, ShrS, ShrU, Shl, Sub, Xor};
 use crate::op::*;
+use crate::reserve::ScId;
 use crate::spare::{INSTS, MARKS, Spare};
 use crate::state::{GUEST_SLOTS, Slot};
 use crate::types::Type;
@@ -19,6 +20,9 @@ pub struct Builder {
     nan: NanRule,
     insts: Vec<Inst>,
     marks: Vec<InsnMark>,
+    beyond: Vec<u64>,
+    /// The last load-reserved that nobody has asked for.
+    reserved: Option<Value>,
     /// What each slot holds, or [`NO_VALUE`].
     known: [Value; GUEST_SLOTS],
 }
@@ -29,7 +33,15 @@ impl Builder {
         let (mut insts, mut marks) = (INSTS.with(Spare::take), MARKS.with(Spare::take));
         insts.reserve(64);
         marks.reserve(16);
-        Builder { key, nan: NanRule::Canonical, insts, marks, known: [NO_VALUE; GUEST_SLOTS] }
+        Builder {
+            key,
+            nan: NanRule::Canonical,
+            insts,
+            marks,
+            beyond: Vec::new(),
+            reserved: None,
+            known: [NO_VALUE; GUEST_SLOTS],
+        }
     }
 
     /// How floating-point ops treat NaNs ([`NanRule::Canonical`] unless told).
@@ -42,6 +54,11 @@ impl Builder {
         self.marks.push(InsnMark { pc, first: self.insts.len() as u32, len });
     }
 
+    /// What the block is called.
+    pub fn key(&self) -> BlockKey {
+        self.key
+    }
+
     /// Guest instructions so far.
     pub fn insn_count(&self) -> usize {
         self.marks.len()
@@ -49,7 +66,7 @@ impl Builder {
 
     /// Ends the block.
     pub fn finish(self, term: Terminator) -> Block {
-        Block { key: self.key, nan: self.nan, insts: self.insts, marks: self.marks, term }
+        Block { key: self.key, nan: self.nan, insts: self.insts, marks: self.marks, term, beyond: self.beyond }
     }
 
     /// The instruction that defined `value`.
@@ -69,10 +86,25 @@ impl Builder {
             Inst::Get { slot, .. } => self.known[slot.index()] = value,
             Inst::Set { slot, value, .. } => self.known[slot.index()] = value,
             Inst::Call { .. } => self.known = [NO_VALUE; GUEST_SLOTS],
+            Inst::LoadReserved { .. } => self.reserved = Some(value),
             _ => {}
         }
         self.insts.push(inst);
         value
+    }
+
+    /// The load-reserved since this was last asked, and its type.
+    pub fn take_reserved(&mut self) -> Option<(Value, Type)> {
+        let value = self.reserved.take()?;
+        Some((value, self.ty(value)))
+    }
+
+    /// Says what a load-reserved is good for, and which pages that was found out from.
+    pub fn set_reserved(&mut self, value: Value, good_for: ScId, pages: &[u64]) {
+        if let Inst::LoadReserved { id, .. } = &mut self.insts[value.index()] {
+            *id = good_for;
+        }
+        self.beyond.extend(pages);
     }
 
     /// An integer constant, cut to the type.

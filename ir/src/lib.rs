@@ -34,6 +34,7 @@ mod names;
 pub mod op;
 pub mod opt;
 pub mod pattern;
+pub mod reserve;
 pub mod spare;
 pub mod state;
 pub mod text;
@@ -47,5 +48,6 @@ pub use op::{
     Access, AtomicOp, BinaryOp, Cond, ConvertOp, ExitKind, FenceKind, FloatBinaryOp, FloatCond, FloatConvertOp,
     FloatUnaryOp, FpFlags, HelperId, NanRule, Quietness, Round, UnaryOp,
 };
+pub use reserve::ScId;
 pub use state::{CpuState, NO_RESERVATION, SLOTS, Slot, SlotInfo};
 pub use types::Type;

@@ -1,5 +1,6 @@
 //! What generated code sees of a hart.
 
+use crate::reserve::ScId;
 use crate::types::Type;
 use std::sync::atomic::AtomicU32;
 
@@ -59,6 +60,8 @@ pub struct CpuState {
     pub fp_flags: u32,
     /// Dynamic rounding mode, RISC-V's numbering.
     pub fp_round: u32,
+    /// The store-conditional that the reservation is good for.
+    pub reservation_for: ScId,
     /// Not 0: leave at the next poll with [`crate::Exit::Interrupted`]. Other threads set it.
     pub interrupt: AtomicU32,
 }
@@ -74,6 +77,7 @@ impl Default for CpuState {
             mode: 0,
             fp_flags: 0,
             fp_round: 0,
+            reservation_for: ScId::NONE,
             interrupt: AtomicU32::new(0),
         }
     }

@@ -108,7 +108,7 @@ impl Verifier<'_> {
                 self.expect(index, value, ty)?;
                 self.access(index, ty, access)
             }
-            Inst::AtomicRmw { ty, addr, value, .. } | Inst::StoreConditional { ty, addr, value } => {
+            Inst::AtomicRmw { ty, addr, value, .. } | Inst::StoreConditional { ty, addr, value, .. } => {
                 int(ty)?;
                 self.expect_addr(index, addr)?;
                 self.expect(index, value, ty)
@@ -118,7 +118,7 @@ impl Verifier<'_> {
                 self.expect_addr(index, addr)?;
                 all(&[expected, new], ty)
             }
-            Inst::LoadReserved { ty, addr } => wide(ty).and_then(|()| self.expect_addr(index, addr)),
+            Inst::LoadReserved { ty, addr, .. } => wide(ty).and_then(|()| self.expect_addr(index, addr)),
             Inst::WriteFpFlags { value } | Inst::WriteFpRound { value } => self.expect(index, value, Type::I32),
             Inst::Call { ty, count, .. } => {
                 self.check(index, count <= 3, "more than three arguments")?;

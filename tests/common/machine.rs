@@ -3,9 +3,9 @@
 use super::state::State;
 use emu_backend_jit::HartShared;
 use emu_interp::Code;
-use emu_ir::{BlockKey, CpuState, Exit, Guest};
+use emu_ir::{Block, BlockKey, CpuState, Exit, Guest, NO_RESERVATION};
 use emu_machine::engine::lockstep::{Divergence, Judge, LockstepConfig, LockstepVcpu};
-use emu_machine::engine::{Engine, EngineConfig, EngineVcpu, FuelSource, Tier};
+use emu_machine::engine::{Engine, EngineConfig, EngineVcpu, FuelSource, Tier, WINDOW_INSNS};
 use emu_machine::mem::{Fixed, GuestMemory, MapRequest, Prot, UserEnv};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub struct Machine {
 }
 
 enum Hart {
-    Plain { cpu: Box<CpuState>, env: UserEnv, blocks: HashMap<BlockKey, Code> },
+    Plain { cpu: Box<CpuState>, env: UserEnv, blocks: HashMap<BlockKey, Option<Code>> },
     Engine { engine: Arc<Engine>, vcpu: EngineVcpu },
     Lockstep { engine: Arc<Engine>, vcpu: Box<LockstepVcpu> },
 }
@@ -236,11 +236,47 @@ impl Machine {
     }
 }
 
+/// Is there a reservation that ends with its window?
+fn holds(cpu: &CpuState) -> bool {
+    cpu.reservation_addr != NO_RESERVATION && cpu.reservation_for.is_any()
+}
+
+/// Runs the hard sequence of load-reserved and store-conditional at the pc one instruction at a time, `most` at most, as far as engines let
+/// it go.
+pub fn run_window(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, most: u64) -> Exit {
+    let end = cpu.insn_count + most.min(WINDOW_INSNS);
+    let mut begun = false;
+    let exit = loop {
+        let block = match guest.translate(BlockKey { pc: cpu.pc, mode: cpu.mode }, env, 1) {
+            Ok(block) => block,
+            Err(fault) => break Exit::Fault(fault),
+        };
+        let fits = cpu.insn_count + u64::from(block.insn_count()) <= end;
+        if !fits || begun && (block.needs_window() || !holds(cpu)) {
+            break Exit::Next;
+        }
+        begun = true;
+        match emu_interp::run(&Code::new(&block, guest), cpu, env) {
+            Exit::Next => {}
+            exit => break exit,
+        }
+    };
+    if holds(cpu) {
+        cpu.clear_reservation();
+    }
+    exit
+}
+
+/// A block for the plain interpreter; `None` if it needs a window.
+fn plain_code(guest: &dyn Guest, block: &Block) -> Option<Code> {
+    (!block.needs_window()).then(|| Code::new(block, guest))
+}
+
 fn run_plain(
     guest: &dyn Guest,
     cpu: &mut CpuState,
     env: &mut UserEnv,
-    blocks: &mut HashMap<BlockKey, Code>,
+    blocks: &mut HashMap<BlockKey, Option<Code>>,
     limit: u64,
 ) -> Exit {
     for _ in 0..limit {
@@ -249,11 +285,15 @@ fn run_plain(
         let code = match blocks.entry(key) {
             std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
             std::collections::hash_map::Entry::Vacant(place) => match guest.translate(key, env, 64) {
-                Ok(block) => place.insert(Code::new(&block, guest)),
+                Ok(block) => place.insert(plain_code(guest, &block)),
                 Err(fault) => return Exit::Fault(fault),
             },
         };
-        match emu_interp::run(code, cpu, env) {
+        let exit = match code {
+            Some(code) => emu_interp::run(code, cpu, env),
+            None => run_window(guest, cpu, env, u64::MAX),
+        };
+        match exit {
             Exit::Next | Exit::ModeChange => {}
             Exit::InsnFence => blocks.clear(),
             exit => return exit,

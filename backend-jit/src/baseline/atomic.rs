@@ -4,7 +4,7 @@ use super::asm::*;
 use super::regs::field;
 use super::{Lower, Unsupported};
 use crate::context::offset;
-use emu_ir::{AccessKind, AtomicOp, Inst, Type, Value};
+use emu_ir::{AccessKind, AtomicOp, Inst, ScId, Type, Value};
 
 const XCHG: &[u8] = &[0x87];
 const XADD: &[u8] = &[0x0f, 0xc1];
@@ -25,17 +25,20 @@ impl Lower<'_> {
                 [addr, expected, new].into_iter().for_each(|v| self.done(v));
                 self.result_from(at, RAX);
             }
-            Inst::LoadReserved { ty, addr } => {
+            // The machine runs it alone.
+            Inst::LoadReserved { id, .. } if id.is_any() => return Err(Unsupported),
+            Inst::LoadReserved { ty, addr, id } => {
                 let mem = self.aligned_address(ty, addr, AccessKind::Read);
                 self.trap();
                 self.asm.load(ty.bytes(), false, true, RAX, mem);
                 let guest = mem.index.expect("an address has an index");
                 self.asm.store(8, field(offset::RESERVATION_ADDR), guest);
                 self.asm.store(8, field(offset::RESERVATION_VALUE), RAX);
+                self.asm.store_imm(4, field(offset::RESERVATION_FOR), id.0 as i32);
                 self.done(addr);
                 self.result_from(at, RAX);
             }
-            Inst::StoreConditional { ty, addr, value } => self.store_conditional(at, ty, addr, value),
+            Inst::StoreConditional { ty, addr, value, id } => self.store_conditional(at, (ty, id), addr, value),
             _ => return Err(Unsupported),
         }
         Ok(())
@@ -105,8 +108,8 @@ impl Lower<'_> {
         self.asm.jcc_back(Cc::NotEqual, again);
     }
 
-    /// Stores if the reservation is for this address and memory still holds the value that was loaded.
-    fn store_conditional(&mut self, at: Value, ty: Type, addr: Value, value: Value) {
+    /// Stores if the reservation is for this address and this instruction, and memory still holds the value that was loaded.
+    fn store_conditional(&mut self, at: Value, (ty, id): (Type, ScId), addr: Value, value: Value) {
         let mem = self.aligned_address(ty, addr, AccessKind::Write);
         let guest = mem.index.expect("an address has an index");
         let new = self.reg_or(value, RCX);
@@ -114,6 +117,8 @@ impl Lower<'_> {
         let note = self.options.note_stores.then(|| self.alloc());
         self.asm.alu(Alu::Cmp, true, guest, field(offset::RESERVATION_ADDR));
         let lost = self.asm.jcc(Cc::NotEqual);
+        self.asm.alu_imm(Alu::Cmp, false, field(offset::RESERVATION_FOR), id.0 as i32);
+        let of_another = self.asm.jcc(Cc::NotEqual);
         if let Some(note) = note {
             self.note_store_by(mem, ty.bytes(), note);
         }
@@ -121,6 +126,7 @@ impl Lower<'_> {
         self.trap();
         self.asm.atomic(CMPXCHG, ty.bytes(), mem, new);
         self.asm.land(lost);
+        self.asm.land(of_another);
         // Either way ZF tells. The reservation ends only now: a store that faults is run again by the interpreter.
         self.asm.setcc(Cc::Equal, RAX);
         self.asm.store_imm(8, field(offset::RESERVATION_ADDR), -1);

@@ -421,7 +421,7 @@ impl<'a> Lower<'a> {
             traps: self.traps,
             insns: self.insns,
             insn_count: block.insn_count(),
-            pages: PageList::span(block.key.pc, last),
+            pages: PageList::span(block.key.pc, last, &block.beyond),
             precise: true,
             legacy_nan: block.nan == NanRule::Legacy,
             counted: self.options.count_insns,

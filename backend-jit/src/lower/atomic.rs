@@ -4,7 +4,7 @@ use super::{Lower, clif_type};
 use crate::context::offset;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{AtomicRmwOp, BlockArg, InstBuilder, Value as ClifValue, types};
-use emu_ir::{AtomicOp, NO_RESERVATION, Type, Value};
+use emu_ir::{AtomicOp, NO_RESERVATION, ScId, Type, Value};
 
 impl Lower<'_> {
     /// The host address; a misaligned one leaves to the interpreter, which raises the fault.
@@ -46,7 +46,7 @@ impl Lower<'_> {
         self.b.ins().atomic_cas(flags, p, e, x)
     }
 
-    pub(super) fn load_reserved(&mut self, ty: Type, addr: Value) -> ClifValue {
+    pub(super) fn load_reserved(&mut self, (ty, id): (Type, ScId), addr: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
         self.watch_load(p, 0, ty.bytes());
         let flags = self.guest_flags();
@@ -55,17 +55,25 @@ impl Lower<'_> {
         self.store_ctx(guest, offset::RESERVATION_ADDR);
         let wide = if ty == Type::I64 { loaded } else { self.b.ins().uextend(types::I64, loaded) };
         self.store_ctx(wide, offset::RESERVATION_VALUE);
+        let id = self.b.ins().iconst(types::I32, i64::from(id.0));
+        self.store_ctx(id, offset::RESERVATION_FOR);
         loaded
     }
 
-    /// Stores if the reservation is for this address and memory still holds the value that was loaded.
-    pub(super) fn store_conditional(&mut self, ty: Type, addr: Value, value: Value) -> ClifValue {
+    /// Stores if the reservation is for this address and this instruction, and memory still holds the value that was loaded.
+    pub(super) fn store_conditional(&mut self, (ty, id): (Type, ScId), addr: Value, value: Value) -> ClifValue {
         let p = self.aligned_address(ty, addr);
-        let (try_store, done) = (self.b.create_block(), self.b.create_block());
+        let [for_this, try_store, done] = std::array::from_fn(|_| self.b.create_block());
         let result = self.b.append_block_param(done, types::I8);
         let reserved = self.load_ctx(types::I64, offset::RESERVATION_ADDR);
         let guest = self.bits64(addr);
         let same = self.b.ins().icmp(IntCC::Equal, reserved, guest);
+        let zero = self.b.ins().iconst(types::I8, 0);
+        self.b.ins().brif(same, for_this, &[], done, &[BlockArg::Value(zero)]);
+
+        self.b.switch_to_block(for_this);
+        let good_for = self.load_ctx(types::I32, offset::RESERVATION_FOR);
+        let same = self.b.ins().icmp_imm_u(IntCC::Equal, good_for, i64::from(id.0));
         let zero = self.b.ins().iconst(types::I8, 0);
         self.b.ins().brif(same, try_store, &[], done, &[BlockArg::Value(zero)]);
 

@@ -356,8 +356,8 @@ impl<'a> Lower<'a> {
             Inst::Store { access, addr, offset, value, .. } => return self.store(access, addr, offset, value),
             Inst::AtomicRmw { op, ty, addr, value } => self.atomic_rmw(op, ty, addr, value),
             Inst::AtomicCas { ty, addr, expected, new } => self.atomic_cas(ty, addr, expected, new),
-            Inst::LoadReserved { ty, addr } => self.load_reserved(ty, addr),
-            Inst::StoreConditional { ty, addr, value } => self.store_conditional(ty, addr, value),
+            Inst::LoadReserved { ty, addr, id } => self.load_reserved((ty, id), addr),
+            Inst::StoreConditional { ty, addr, value, id } => self.store_conditional((ty, id), addr, value),
             Inst::Fence { kind } => return self.fence(kind),
             Inst::ReadFpFlags => self.read_flags(),
             Inst::WriteFpFlags { value } => {

@@ -1,12 +1,11 @@
 //! LL and SC, SYNC.
 //!
-//! The IR's reservation is exact: a store-conditional fails if anything stored to the address since, the same value
-//! included only if it came back before (see [`emu_ir::Inst::StoreConditional`]). It knows little endian only, so that a
-//! big-endian processor swaps what it loads and stores. A misaligned address faults: Linux does not fix these up.
+//! What an LL is good for is found out when it has been translated ([`emu_ir::reserve`]). The IR's reservation knows little endian only, so
+//! that a big-endian processor swaps what it loads and stores. A misaligned address faults: Linux does not fix these up.
 
 use super::{Flow, Lower};
 use crate::fields::{IMM9, Word};
-use emu_ir::{BinaryOp, FenceKind, Inst, Type, UnaryOp, Value};
+use emu_ir::{BinaryOp, FenceKind, Inst, ScId, Type, UnaryOp, Value};
 
 /// rs + offset.
 fn address(t: &mut Lower, w: Word, offset: i64) -> Value {
@@ -20,14 +19,14 @@ fn memory_order(t: &mut Lower, value: Value) -> Value {
 }
 
 fn reserve(t: &mut Lower, ty: Type, addr: Value) -> Value {
-    let raw = t.ir.push(Inst::LoadReserved { ty, addr });
+    let raw = t.ir.push(Inst::LoadReserved { ty, addr, id: ScId::NONE });
     memory_order(t, raw)
 }
 
 /// rt = 1 if it stored, else 0.
 fn conditional(t: &mut Lower, w: Word, ty: Type, addr: Value, value: Value) -> Flow {
     let value = memory_order(t, value);
-    let stored = t.ir.push(Inst::StoreConditional { ty, addr, value });
+    let stored = t.ir.push(Inst::StoreConditional { ty, addr, value, id: ScId::at(t.pc) });
     t.set_bool(w.rt(), stored);
     Flow::Next
 }

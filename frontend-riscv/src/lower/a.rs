@@ -5,17 +5,17 @@
 
 use super::{Flow, Lower};
 use crate::fields::Word;
-use emu_ir::{AtomicOp, Inst, Type};
+use emu_ir::{AtomicOp, Inst, ScId, Type};
 
 /// The width in funct3: `.w` or `.d`.
 fn width(w: Word) -> Type {
     if w.bits(14, 12) == 0b010 { Type::I32 } else { Type::I64 }
 }
 
-/// LR.W, LR.D.
+/// LR.W, LR.D. What it is good for is found out later ([`emu_ir::reserve`]).
 pub fn lr(t: &mut Lower, w: Word) -> Flow {
     let addr = t.x(w.rs1());
-    let value = t.ir.push(Inst::LoadReserved { ty: width(w), addr });
+    let value = t.ir.push(Inst::LoadReserved { ty: width(w), addr, id: ScId::NONE });
     t.set_w(w.rd(), value);
     Flow::Next
 }
@@ -23,7 +23,7 @@ pub fn lr(t: &mut Lower, w: Word) -> Flow {
 /// SC.W, SC.D: rd = 0 if it stored, else 1.
 pub fn sc(t: &mut Lower, w: Word) -> Flow {
     let (addr, value) = (t.x(w.rs1()), t.x_as(width(w), w.rs2()));
-    let stored = t.ir.push(Inst::StoreConditional { ty: width(w), addr, value });
+    let stored = t.ir.push(Inst::StoreConditional { ty: width(w), addr, value, id: ScId::at(t.pc) });
     let one = t.ir.iconst(Type::I8, 1);
     let failed = t.ir.xor(stored, one);
     t.set_zext(w.rd(), failed);

@@ -109,19 +109,20 @@ fn step(
         Inst::AtomicCas { ty, addr, expected, new } => {
             memory.atomic_cas(v(addr), ty.bytes(), v(expected), v(new)).map_err(Exit::Fault)?
         }
-        Inst::LoadReserved { ty, addr } => {
+        Inst::LoadReserved { ty, addr, id } => {
             if v(addr) % u64::from(ty.bytes()) != 0 {
                 return Err(fault(v(addr), AccessKind::Read));
             }
             cpu.reservation_value = memory.load(v(addr), ty.bytes()).map_err(Exit::Fault)?;
             cpu.reservation_addr = v(addr);
+            cpu.reservation_for = id;
             cpu.reservation_value
         }
-        Inst::StoreConditional { ty, addr, value } => {
+        Inst::StoreConditional { ty, addr, value, id } => {
             if v(addr) % u64::from(ty.bytes()) != 0 {
                 return Err(fault(v(addr), AccessKind::Write));
             }
-            let held = cpu.reservation_addr == v(addr);
+            let held = cpu.reservation_addr == v(addr) && cpu.reservation_for.allows(id, ty);
             cpu.clear_reservation();
             let expected = cpu.reservation_value & ty.mask();
             let stored =

@@ -4,6 +4,7 @@ use super::Names;
 use crate::block::{Block, BlockKey, IndirectKind, InsnMark, Inst, JumpKind, Terminator, Value};
 use crate::guest::TrapKind;
 use crate::op::*;
+use crate::reserve::ScId;
 use crate::state::{SLOTS, Slot};
 use crate::types::Type;
 use crate::verify::verify;
@@ -392,11 +393,12 @@ impl Parser<'_> {
         }
         let ty = op.ty()?;
         if op.head == "lr" {
-            return Ok(Inst::LoadReserved { ty, addr: self.value(c)? });
+            let addr = self.value(c)?;
+            return Ok(Inst::LoadReserved { ty, addr, id: sc_id(c, ty)? });
         }
         if op.head == "sc" {
             let [addr, value] = self.values(c)?;
-            return Ok(Inst::StoreConditional { ty, addr, value });
+            return Ok(Inst::StoreConditional { ty, addr, value, id: sc_id(c, ty)? });
         }
         let [addr, expected, new] = self.values(c)?;
         Ok(Inst::AtomicCas { ty, addr, expected, new })
@@ -482,7 +484,7 @@ impl Parser<'_> {
         let (Some((key, nan)), Some(term)) = (self.key, self.term) else {
             return fail(last_line, "the block has no end".into());
         };
-        let block = Block { key, nan, insts: self.insts, marks: self.marks, term };
+        let block = Block { key, nan, insts: self.insts, marks: self.marks, term, beyond: Vec::new() };
         match verify(&block) {
             Ok(()) => Ok(block),
             Err(error) => fail(self.lines[error.index.min(self.lines.len() - 1)], error.message),
@@ -493,6 +495,15 @@ impl Parser<'_> {
 /// `v3` is 3.
 fn value_number(word: &str) -> Option<u32> {
     word.strip_prefix('v')?.parse().ok()
+}
+
+/// The name of a store-conditional, if there is one.
+fn sc_id(c: &mut Cursor<'_>, ty: Type) -> Parsed<ScId> {
+    match c.take("for") {
+        false => Ok(ScId::NONE),
+        true if c.take("any") => Ok(ScId::any(ty)),
+        true => Ok(ScId(c.number()? as u32)),
+    }
 }
 
 fn constant(op: &mut Opcode<'_>, c: &mut Cursor<'_>) -> Parsed<Inst> {

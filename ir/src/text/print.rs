@@ -4,6 +4,7 @@ use super::Names;
 use crate::block::{Block, IndirectKind, Inst, JumpKind, Terminator, Value};
 use crate::guest::TrapKind;
 use crate::op::{Access, HelperId, NanRule};
+use crate::reserve::ScId;
 use crate::state::Slot;
 use crate::types::Type;
 use std::fmt::{self, Display, Formatter, Write};
@@ -73,6 +74,9 @@ impl Printer<'_> {
             }
             Inst::TrapIf { cond, kind } => write!(f, "trap_if {cond}, {kind}"),
             Inst::LeaveIf { cond, target } => write!(f, "leave_if {cond}, {target:#x}"),
+            Inst::LoadReserved { id, .. } | Inst::StoreConditional { id, .. } => {
+                write!(f, "{} {}{}", Opcode(inst), Args(inst), For(id))
+            }
             _ => write!(f, "{} {}", Opcode(inst), Args(inst)),
         }?;
         f.write_char('\n')
@@ -144,6 +148,19 @@ impl Display for Opcode<'_> {
             | Inst::Call { .. }
             | Inst::TrapIf { .. }
             | Inst::LeaveIf { .. } => unreachable!("printed apart"),
+        }
+    }
+}
+
+/// The name of a store-conditional, if there is one.
+struct For(ScId);
+
+impl Display for For {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ScId::NONE => Ok(()),
+            id if id.is_any() => f.write_str(" for any"),
+            ScId(number) => write!(f, " for {number:#x}"),
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) const SLOTS: [(Slot, Type); 12] = [
 pub(crate) const ADDRESS: Slot = Slot(0);
 
 const INTS: [Type; 4] = [Type::I8, Type::I16, Type::I32, Type::I64];
+/// Names of store-conditionals, and what a reservation may be good for besides.
+const SC_IDS: [ScId; 3] = [ScId::at(0x1000), ScId::at(0x2000), ScId::NONE];
 const FLOATS: [Type; 2] = [Type::F32, Type::F64];
 const CONSTANTS: [u64; 16] = [
     0,
@@ -313,8 +315,8 @@ impl Generator<'_> {
         let inst = match self.c.below(if self.calls { 9 } else { 8 }) {
             0 => Inst::AtomicRmw { op: self.c.of(&AtomicOp::ALL), ty, addr, value },
             1 => Inst::AtomicCas { ty, addr, expected: value, new },
-            2 => Inst::LoadReserved { ty, addr },
-            3 => Inst::StoreConditional { ty, addr, value },
+            2 => Inst::LoadReserved { ty, addr, id: self.c.of(&SC_IDS) },
+            3 => Inst::StoreConditional { ty, addr, value, id: self.c.of(&SC_IDS[..2]) },
             4 => Inst::Fence { kind: self.c.of(&FenceKind::ALL) },
             5 => Inst::ReadFpFlags,
             6 if self.c.below(2) == 0 => Inst::LeaveIf { cond: self.bool(), target: 0x7ff0 },

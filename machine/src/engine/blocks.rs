@@ -82,13 +82,15 @@ impl BlockCache {
                 translate(key, guest, &mut fetch, BLOCK_INSNS, Extent::Block)?
             };
             let (end, insns) = (block.end(), block.insn_count());
+            // Mostly empty.
+            let beyond = block.beyond.clone();
             let entry = Arc::new(Entry::new(block));
             if !fetch.all_watched {
                 // Nobody would be told of a change.
                 entry.set_dropped();
                 return Ok(entry);
             }
-            self.insert(&entry, end, insns);
+            self.insert(&entry, pages_of(key.pc..end).chain(beyond), insns);
             // A change that came before the insertion has not found the block.
             if mem.code_epoch() == epoch {
                 return Ok(entry);
@@ -97,12 +99,12 @@ impl BlockCache {
         }
     }
 
-    fn insert(&self, entry: &Arc<Entry>, end: u64, insns: u32) {
+    fn insert(&self, entry: &Arc<Entry>, pages: impl Iterator<Item = u64>, insns: u32) {
         let (mut map, key) = (self.lock(), entry.key);
         map.stats.blocks += 1;
         map.stats.insns += u64::from(insns);
         // Another thread may have translated the block as well.
-        if let Some(old) = map.entries.insert(key, pages_of(key.pc..end), Arc::clone(entry)) {
+        if let Some(old) = map.entries.insert(key, pages, Arc::clone(entry)) {
             old.set_dropped();
         }
     }
@@ -113,7 +115,7 @@ impl BlockCache {
         }
     }
 
-    /// Drops all blocks with a byte in `range`.
+    /// Drops all blocks that depend on a byte in `range`.
     pub(super) fn invalidate(&self, range: Range<u64>) {
         let mut map = self.lock();
         for entry in map.entries.take(range).into_iter().flatten() {
@@ -160,7 +162,7 @@ pub(super) fn decode(
     {
         let room = max_insns.min(RUN_INSNS) - block.marks.len();
         let Ok(other) = guest.translate(next, fetch, room) else { break };
-        if !block.append(&other) {
+        if other.needs_window() || !block.append(&other) {
             break;
         }
     }

@@ -305,6 +305,9 @@ impl BlockSource for Source<'_> {
     fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>> {
         let entry = self.engine.blocks.get(key);
         let wanted = |entry: &Entry| entry.runs.load(Ordering::Relaxed) > self.least_runs || entry.has_been_hot();
+        if entry.as_deref().is_some_and(Entry::needs_window) {
+            return None;
+        }
         if !self.whole && key != self.key && !entry.as_deref().is_some_and(wanted) {
             return None;
         }
@@ -315,7 +318,7 @@ impl BlockSource for Source<'_> {
         let mut fetch = WatchedFetch::new(&self.engine.mem);
         let max_insns = max_insns.min(super::BLOCK_INSNS);
         let block = translate(key, &*self.engine.guest, &mut fetch, max_insns, Extent::Block).ok()?;
-        fetch.all_watched.then(|| Arc::new(block))
+        (fetch.all_watched && !block.needs_window()).then(|| Arc::new(block))
     }
 
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {

@@ -24,6 +24,8 @@ pub struct Entry {
     put_off: AtomicBool,
     /// The quick compiler does not have some op of it.
     quick_refused: AtomicBool,
+    /// It is run in an exclusive window.
+    needs_window: bool,
     /// Its quick code has been made anew with what follows the block, or cannot be.
     is_run: AtomicBool,
     /// What few blocks have, of so many.
@@ -52,6 +54,7 @@ impl Entry {
     pub(super) fn new(block: Block) -> Entry {
         Entry {
             key: block.key,
+            needs_window: block.needs_window(),
             jumps: matches!(
                 block.term,
                 Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. }
@@ -66,6 +69,11 @@ impl Entry {
             is_run: AtomicBool::new(false),
             rare: OnceLock::new(),
         }
+    }
+
+    /// Does it begin what has to be run while nobody else runs? Then it is not compiled.
+    pub(super) fn needs_window(&self) -> bool {
+        self.needs_window
     }
 
     fn rare(&self) -> &Rare {

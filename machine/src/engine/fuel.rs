@@ -6,12 +6,11 @@
 //! to be no longer than what is left.
 #![forbid(unsafe_code)]
 
-use super::blocks::WatchedFetch;
 use super::vcpu::{EngineVcpu, interpret};
+use super::window::WINDOW_INSNS;
 use super::{Engine, Tier};
 use emu_backend_jit::ExitCode;
-use emu_interp::Code;
-use emu_ir::{Block, BlockKey, Exit};
+use emu_ir::Exit;
 use std::sync::Arc;
 
 /// Where fuel comes from: all harts of a run share it.
@@ -115,17 +114,21 @@ impl EngineVcpu {
     }
 
     fn interpret_what_fits(&mut self, why: Why) -> Exit {
-        let insns = {
+        let (insns, needs_window) = {
             let entry = self.local.find(self.hart.cpu(), |key| self.engine.block(key));
-            match entry.and_then(|entry| self.engine.interpreter_code(entry)) {
-                Ok(code) => u64::from(code.insn_count()),
+            match entry.and_then(|entry| Ok((entry, self.engine.interpreter_code(entry)?))) {
+                Ok((entry, code)) => (u64::from(code.insn_count()), entry.needs_window()),
                 Err(fault) => return Exit::Fault(fault),
             }
         };
-        while self.left() < insns {
-            if !self.refuel() {
-                return self.interpret_exactly(self.left());
-            }
+        let wanted = if needs_window { WINDOW_INSNS } else { insns };
+        while self.left() < wanted && self.refuel() {}
+        if needs_window && self.left() >= insns {
+            return self.run_in_window(self.left());
+        }
+        if self.left() < insns {
+            let left = self.left();
+            return self.engine.interpret_exactly(self.hart.cpu_mut(), &mut self.env, left);
         }
         match (why, self.local.find(self.hart.cpu(), |key| self.engine.block(key))) {
             (Why::Cold, Ok(entry)) => interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env),
@@ -136,33 +139,4 @@ impl EngineVcpu {
             (_, Err(fault)) => Exit::Fault(fault),
         }
     }
-
-    /// Interprets `insns` instructions or fewer. A branch and its delay slot are not taken apart.
-    fn interpret_exactly(&mut self, insns: u64) -> Exit {
-        let cpu = self.hart.cpu();
-        let key = BlockKey { pc: cpu.pc, mode: cpu.mode };
-        let mut fetch = WatchedFetch::new(&self.engine.mem);
-        let guest = &self.engine.guest;
-        match guest.translate(key, &mut fetch, usize::try_from(insns).unwrap_or(usize::MAX)) {
-            Ok(block) => match whole_insns(&block, insns) {
-                0 => Exit::Budget,
-                insns => {
-                    let code = Code::new(&block, &**guest);
-                    match emu_interp::run_limited(&code, self.hart.cpu_mut(), &mut self.env, insns) {
-                        Exit::Budget => Exit::Next,
-                        exit => exit,
-                    }
-                }
-            },
-            Err(fault) => Exit::Fault(fault),
-        }
-    }
-}
-
-/// How many of the block's instructions can be run with fuel for `insns`, without a branch whose slot is one too many.
-fn whole_insns(block: &Block, insns: u64) -> u32 {
-    let marks = &block.marks;
-    let most = marks.len().min(usize::try_from(insns).unwrap_or(usize::MAX));
-    let cuts_slot = marks.get(most).is_some_and(|next| most > 0 && next.pc == marks[most - 1].pc);
-    (most - usize::from(cuts_slot)) as u32
 }

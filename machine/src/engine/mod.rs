@@ -12,7 +12,9 @@ mod fault;
 mod fuel;
 pub mod lockstep;
 mod observe;
+mod turns;
 mod vcpu;
+mod window;
 
 pub use blocks::BlockStats;
 pub use emu_backend_jit::{CompiledRegion, HOT_PERIOD};
@@ -20,6 +22,8 @@ pub use entry::Entry;
 pub use fuel::FuelSource;
 pub use observe::{Observer, PlacedCode};
 pub use vcpu::EngineVcpu;
+pub(crate) use window::WINDOW_PATIENCE;
+pub use window::{WINDOW_INSNS, WindowLock};
 
 use crate::mem::{CodeWatch, GuestMemory};
 use blocks::{BlockCache, Extent, WatchedFetch, translate};
@@ -34,6 +38,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use window::Windows;
 
 /// Which engine runs guest code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +125,8 @@ pub struct EngineStats {
     pub interpreted: u64,
     /// Exits from compiled code.
     pub exits: Exits,
+    /// Exclusive windows.
+    pub windows: u64,
 }
 
 /// Translations of one guest program, shared by its harts.
@@ -137,6 +144,7 @@ pub struct Engine {
     observer: OnceLock<Arc<dyn Observer>>,
     lockstep: Option<Lockstep>,
     fuel: OnceLock<Arc<dyn FuelSource>>,
+    windows: Windows,
 }
 
 impl Engine {
@@ -168,6 +176,7 @@ impl Engine {
             observer: OnceLock::new(),
             lockstep: config.lockstep.map(|config| Lockstep::new(config, only)),
             fuel: OnceLock::new(),
+            windows: Windows::default(),
         });
         engine.code.set(Arc::new(CodeCache::new(config.code_size, engine.guest.hot_slots())?)).expect("set once");
         engine.mem.set_code_watch(Arc::clone(&engine) as Arc<dyn CodeWatch>);
@@ -266,6 +275,7 @@ impl Engine {
             failed_regions: self.worker.failed(),
             interpreted: self.interpreted.load(Ordering::Relaxed),
             exits: self.exits.get(),
+            windows: self.windows.opened(),
         }
     }
 

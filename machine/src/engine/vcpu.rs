@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::exits::Exits;
 use super::fuel::Tank;
+use super::window::Membership;
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
@@ -27,6 +28,7 @@ pub struct EngineVcpu {
     reported: u64,
     /// Exits that have not been added to the engine's.
     exits: Exits,
+    pub(super) membership: Membership,
 }
 
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
@@ -99,13 +101,16 @@ impl EngineVcpu {
         let env = UserEnv::new(Arc::clone(&engine.mem));
         let local = LocalBlocks::new(engine.config.tier);
         let tank = Tank::of(&engine);
-        EngineVcpu { engine, hart, env, local, tank, reported: 0, exits: Exits::default() }
+        let membership = Membership::new(&engine, hart.shared());
+        EngineVcpu { engine, hart, env, local, tank, reported: 0, exits: Exits::default(), membership }
     }
 
     /// Runs until something needs the operating system.
     pub fn run(&mut self) -> Exit {
+        self.membership.enter();
         self.update_mode();
         let exit = if self.tank.is_some() { self.run_by(Self::step_on_fuel) } else { self.run_by(Self::step) };
+        self.membership.leave();
         self.give_fuel_back();
         // Without fuel compiled code does not count.
         let interpreted = self.tank.as_ref().map_or(self.hart.cpu().insn_count, Tank::interpreted);
@@ -179,6 +184,9 @@ impl EngineVcpu {
         // Before the block is known to be what is there: if it changes, this does.
         let generation = self.engine.code().generation();
         let entry = self.engine.block(BlockKey { pc: cpu.pc, mode: cpu.mode })?;
+        if entry.needs_window() {
+            return Ok(false);
+        }
         if entry.is_compiled() {
             entry.forget_compiled();
         }
@@ -191,6 +199,7 @@ impl EngineVcpu {
 
     fn interpret(&mut self) -> Exit {
         match self.local.find(self.hart.cpu(), |key| self.engine.block(key)) {
+            Ok(entry) if entry.needs_window() => self.run_in_window(u64::MAX),
             Ok(entry) => interpret(&self.engine, entry, self.hart.cpu_mut(), &mut self.env),
             Err(fault) => Exit::Fault(fault),
         }
@@ -286,6 +295,17 @@ impl EngineVcpu {
 impl Engine {
     /// [`EngineVcpu::fork`] for the hart `survivor`.
     pub(super) fn fork(&self, survivor: &Arc<HartShared>, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
+        self.windows.fork(survivor, || {
+            let mut in_child = false;
+            let result = self.fork_quietly(survivor, &mut || {
+                in_child = fork();
+                in_child
+            });
+            (in_child, result)
+        })
+    }
+
+    fn fork_quietly(&self, survivor: &Arc<HartShared>, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
         let worker = self.worker.hold();
         let blocks = self.blocks.lock();
         let plain = self.lockstep.as_ref().map(|lockstep| lockstep.plain().lock());

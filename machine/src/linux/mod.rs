@@ -60,6 +60,7 @@ mod time;
 mod user;
 pub mod vcpu;
 pub mod vdso;
+pub mod window;
 
 pub(crate) use confine::{knows_call, own_id};
 pub use exec::{Handoff, Inherited};

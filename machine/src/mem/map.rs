@@ -415,6 +415,11 @@ impl GuestMemory {
         Some(shared.map(|v| (v.range.clone(), v.prot.contains(Prot::WRITE))).collect())
     }
 
+    /// Is the memory at an address shared with whoever maps it as well?
+    pub fn is_shared(&self, addr: u64) -> bool {
+        self.lock().vmas.at(addr).is_some_and(|v| v.shared)
+    }
+
     /// What the guest may do at an address; `None` where nothing is mapped.
     pub fn prot_at(&self, addr: u64) -> Option<Prot> {
         self.lock().vmas.at(addr).map(|v| v.prot)

@@ -7,7 +7,7 @@
 //! agree; the interpreter's state is the one that remains, so that system calls happen once.
 //!
 //! - `pair`: the two runs and their comparison. `env`, `journal`: stores noted, undone, compared.
-//! - `vcpu`: a hart for an operating system; `turns`: one thread at a time.
+//! - `vcpu`: a hart for an operating system; one thread runs at a time (`turns`).
 //! - `locate`: from a segment that differs to the block and instruction; `report`: that as text.
 //! - `reproducer`: a file from which the difference can be repeated, without the program.
 //!
@@ -20,7 +20,6 @@ mod pair;
 mod report;
 mod reproducer;
 mod shape;
-mod turns;
 mod vcpu;
 
 pub use emu_backend_jit::PlantedFault;

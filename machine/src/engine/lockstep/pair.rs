@@ -92,6 +92,7 @@ impl Pair {
         let cpu = self.hart.cpu_mut();
         (cpu.slots, cpu.pc, cpu.insn_count, cpu.mode) = (new.slots, new.pc, new.insn_count, new.mode);
         (cpu.reservation_addr, cpu.reservation_value) = (new.reservation_addr, new.reservation_value);
+        cpu.reservation_for = new.reservation_for;
         (cpu.fp_flags, cpu.fp_round) = (new.fp_flags, new.fp_round);
     }
 
@@ -111,6 +112,7 @@ impl Pair {
         }
         match self.is_ready() {
             Err(fault) => Ok(Exit::Fault(fault)),
+            Ok(false) if self.needs_window() => Ok(self.run_alone()),
             Ok(false) => Ok(self.run_cold()),
             Ok(true) => self.segment(limit),
         }
@@ -119,7 +121,20 @@ impl Pair {
     /// Is there compiled code for the block at the current pc, or can there be?
     fn is_ready(&mut self) -> Result<bool, Fault> {
         let entry = self.blocks.find(self.hart.cpu(), |key| self.engine.block(key))?;
-        Ok(entry.is_compiled() || self.engine.compile_in_lockstep(entry))
+        Ok(!entry.needs_window() && (entry.is_compiled() || self.engine.compile_in_lockstep(entry)))
+    }
+
+    fn needs_window(&mut self) -> bool {
+        let entry = self.blocks.find(self.hart.cpu(), |key| self.engine.block(key));
+        entry.is_ok_and(Entry::needs_window)
+    }
+
+    /// The interpreter runs what nobody may come between. No other thread does: this one has the turn.
+    fn run_alone(&mut self) -> Exit {
+        let before = self.hart.cpu().insn_count;
+        let exit = self.engine.run_alone(self.hart.cpu_mut(), &mut self.env.user, u64::MAX, true);
+        Counts::add(&self.counts().apart, self.hart.cpu().insn_count - before);
+        exit
     }
 
     /// The interpreter alone, as the tiered engine does with what is not hot.
@@ -328,7 +343,8 @@ fn is_same_fault(compiled: Fault, interpreted: Fault) -> bool {
 /// Everything that the guest can see of its registers, and the reservation.
 pub(super) fn same_registers(a: &CpuState, b: &CpuState) -> bool {
     let reservation = |cpu: &CpuState| {
-        (cpu.reservation_addr, (cpu.reservation_addr != emu_ir::NO_RESERVATION).then_some(cpu.reservation_value))
+        let held = cpu.reservation_addr != emu_ir::NO_RESERVATION;
+        (cpu.reservation_addr, held.then_some((cpu.reservation_value, cpu.reservation_for)))
     };
     a.slots[..GUEST_SLOTS] == b.slots[..GUEST_SLOTS]
         && (a.pc, a.fp_flags, a.fp_round, a.insn_count) == (b.pc, b.fp_flags, b.fp_round, b.insn_count)

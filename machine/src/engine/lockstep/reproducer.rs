@@ -13,7 +13,7 @@
 //! pc 0x10078
 //! mode 0x0                          mode bits of the block
 //! fp 0x0 0x0                        accrued flags, rounding mode
-//! reservation 0x2000 0x5            address and value, or "none"
+//! reservation 0x2000 0x5 0x10004    address, value and what it is good for, or "none"
 //! reg a0 0x5                        each register that is not 0
 //! counter 0x8f3                     what the counters read, in order
 //! region 0x10078 0x0                a region to compile, or "quick" for quick code: entry and mode bits ...
@@ -30,7 +30,7 @@ use super::pair::{Pair, same_registers};
 use super::{Located, LockstepConfig, RegionShape, locate};
 use crate::engine::{Engine, EngineConfig, Tier};
 use crate::mem::{Fixed, GuestMemory, MapRequest, PAGE_SIZE, Prot};
-use emu_ir::{BlockKey, CpuState, Guest, NO_RESERVATION, SlotInfo};
+use emu_ir::{BlockKey, CpuState, Guest, NO_RESERVATION, ScId, SlotInfo};
 use std::fmt::{self, Write as _};
 use std::io;
 use std::sync::Arc;
@@ -108,7 +108,10 @@ impl Reproducer {
         writeln!(out, "pc {:#x}\nmode {:#x}\nfp {:#x} {:#x}", cpu.pc, cpu.mode, cpu.fp_flags, cpu.fp_round)?;
         match cpu.reservation_addr {
             NO_RESERVATION => writeln!(out, "reservation none")?,
-            addr => writeln!(out, "reservation {addr:#x} {:#x}", cpu.reservation_value)?,
+            addr => {
+                let (value, good_for) = (cpu.reservation_value, cpu.reservation_for.0);
+                writeln!(out, "reservation {addr:#x} {value:#x} {good_for:#x}")?;
+            }
         }
         registers(out, "", cpu, slots)?;
         self.counters.iter().try_for_each(|value| writeln!(out, "counter {value:#x}"))?;
@@ -195,6 +198,7 @@ impl Reproducer {
                 let expected = CpuState {
                     reservation_addr: reservation,
                     reservation_value: pair.hart.cpu().reservation_value,
+                    reservation_for: pair.hart.cpu().reservation_for,
                     ..self.expected.clone()
                 };
                 Replay::Agrees { as_expected: same_registers(pair.hart.cpu(), &expected) }
@@ -276,8 +280,9 @@ impl Parser {
             ["shown", n] => found.shown = count(n)?,
             ["mode", mode] => found.cpu.mode = word(mode)?,
             ["reservation", "none"] => found.cpu.clear_reservation(),
-            ["reservation", addr, value] => {
+            ["reservation", addr, value, good_for] => {
                 (found.cpu.reservation_addr, found.cpu.reservation_value) = (number(addr)?, number(value)?);
+                found.cpu.reservation_for = ScId(number(good_for)? as u32);
             }
             ["counter", value] => found.counters.push(number(value)?),
             [kind @ ("region" | "quick"), pc, mode] => {

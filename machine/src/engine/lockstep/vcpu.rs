@@ -1,9 +1,9 @@
 //! A hart in lockstep, as an operating system sees it.
 
 use super::pair::{Mismatch, Pair};
-use super::turns::Turns;
 use super::{Counts, Divergence, Located, locate};
 use crate::engine::Engine;
+use crate::engine::turns::Turns;
 use emu_backend_jit::{HartShared, JitError};
 use emu_ir::{CpuState, Exit};
 use std::sync::Arc;
@@ -131,7 +131,7 @@ impl LockstepVcpu {
     /// As there.
     pub fn fork(&mut self, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
         let engine = Arc::clone(&self.pair.engine);
-        self.turn.turns.fork(self.turn.id, || {
+        self.turn.turns.fork(Some(self.turn.id), || {
             let mut in_child = false;
             let result = engine.fork(self.pair.hart.shared(), &mut || {
                 in_child = fork();
@@ -147,6 +147,6 @@ impl LockstepVcpu {
 
 impl Drop for LockstepVcpu {
     fn drop(&mut self) {
-        self.turn.turns.leave(self.turn.id);
+        self.turn.turns.leave(self.turn.id, || {});
     }
 }

@@ -1,5 +1,5 @@
-//! Whose turn it is: of the threads that share guest memory one runs at a time, so that what a segment reads cannot
-//! change between its two runs.
+//! Whose turn it is, of the threads that share guest memory: to run at all in lockstep, so that what a segment reads cannot change between its
+//! two runs; elsewhere to open an exclusive window.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,19 +65,23 @@ impl Turns {
     }
 
     /// The thread is gone, whatever it was doing: a process that shared this memory may have been killed.
-    pub(super) fn leave(&self, id: u64) {
-        self.give_up(id);
+    /// `had_it` is called if it had the turn.
+    pub(super) fn leave(&self, id: u64, had_it: impl FnOnce()) {
         let mut state = self.lock();
+        if state.holder == Some(id) {
+            had_it();
+            state.holder = None;
+        }
         state.waiting.retain(|other| *other != id);
         self.passed.notify_all();
     }
 
-    /// Calls `fork`, which says whether it is in the child, where only `survivor` is left.
-    pub(super) fn fork<T>(&self, survivor: u64, fork: impl FnOnce() -> (bool, T)) -> T {
+    /// Calls `fork`, which says whether it is in the child, where nobody waits and it is the turn of `holder`.
+    pub(super) fn fork<T>(&self, holder: Option<u64>, fork: impl FnOnce() -> (bool, T)) -> T {
         let mut state = self.lock();
         let (in_child, result) = fork();
         if in_child {
-            *state = State { holder: Some(survivor), waiting: VecDeque::new() };
+            *state = State { holder, waiting: VecDeque::new() };
         }
         result
     }
@@ -104,7 +108,7 @@ mod tests {
                     move || {
                         turns.take(id);
                         order.lock().unwrap().push(id);
-                        turns.leave(id);
+                        turns.leave(id, || {});
                     }
                 });
                 while turns.lock().waiting.len() == waiting {
