@@ -21,7 +21,7 @@ use crate::sandbox::Policy;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Called with the exit status when the guest process ends by itself, before the host process does. By a signal that ends
@@ -106,8 +106,6 @@ pub struct Process {
     pub(super) segments: Mutex<BTreeMap<u64, u64>>,
     /// Contexts of asynchronous I/O; the host's kernel does not give them to the child of a fork.
     pub(super) aio: Mutex<super::aio::Contexts>,
-    /// Status that the first thread ended with.
-    leader_status: AtomicI32,
     /// Its memory is that of the process that waits for it.
     pub(super) borrows_memory: bool,
     /// What its threads share about being traced, whom they trace, and whose memory they have open.
@@ -153,7 +151,6 @@ impl Process {
             stop: Stop::default(),
             segments: Mutex::default(),
             aio: Mutex::default(),
-            leader_status: AtomicI32::new(0),
             borrows_memory: false,
             traced: Traced::default(),
             tracees: Tracees::default(),
@@ -209,7 +206,6 @@ impl Process {
             stop: Stop::default(),
             segments: Mutex::new(lock(&self.segments).clone()),
             aio: Mutex::default(),
-            leader_status: AtomicI32::new(0),
             borrows_memory: true,
             traced: Traced::default(),
             tracees: Tracees::default(),
@@ -274,18 +270,10 @@ impl Process {
     }
 
     /// Takes a thread off the list; true if it was the last.
-    pub(super) fn delist(&self, tid: i32, status: i32) -> bool {
+    pub(super) fn delist(&self, tid: i32) -> bool {
         let mut threads = lock(&self.threads);
         threads.live.remove(&tid);
-        if tid == host::pid() {
-            self.leader_status.store(status, Ordering::Relaxed);
-        }
         threads.live.is_empty()
-    }
-
-    /// The status of a process whose threads have all ended: the leader's.
-    pub(super) fn leader_status(&self) -> i32 {
-        self.leader_status.load(Ordering::Relaxed)
     }
 
     /// How many threads there are.
@@ -329,11 +317,26 @@ impl Process {
 
     /// Ends the process with all its threads.
     pub(super) fn exit(&self, status: i32) -> ! {
+        self.prepare_exit(status);
+        host::exit_process(status)
+    }
+
+    /// Ends the process with a status of `wait4`, its last thread's (before Linux 5.17, the first thread's).
+    pub(super) fn end(&self, status: i32) -> ! {
+        match status & 0x7f {
+            0 => self.exit(status >> 8),
+            signal => {
+                self.prepare_exit(128 + signal);
+                host::die_by(signal)
+            }
+        }
+    }
+
+    fn prepare_exit(&self, status: i32) {
         self.wait_for_core();
         self.release_robust_lists();
         if let Some(hook) = &self.config.on_exit {
             hook(status);
         }
-        host::exit_process(status)
     }
 }

@@ -30,6 +30,7 @@ mod tests;
 
 pub use code::{CodeWatch, FaultAction};
 pub use env::{TIME_FREQUENCY, UserEnv};
+pub use host::on_noexec;
 pub use limits::MemoryLimits;
 pub use map::{Backing, Fixed, MapRequest};
 pub use remap::MremapFlags;
