@@ -1,6 +1,6 @@
 //! Netlink: messages between the host's form and a guest's whose error numbers or byte order are others.
 //!
-//! A little-endian guest needs its error numbers only. For a big-endian one the numbers in the messages of the route family are
+//! A little-endian guest needs its error numbers only, and its types of sockets. For a big-endian one the numbers in the messages of the route family are
 //! turned round ([`attributes`] says where there are any); other families are refused (`net::socket`), but for events of devices,
 //! which are text.
 
@@ -17,6 +17,8 @@ const HEADER: [u8; 5] = [4, 2, 2, 4, 4];
 const HEADER_SIZE: usize = 16;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
+/// A socket of the family that is in the first byte.
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
 /// `NLM_F_CAPPED`: the message that the error is about is not repeated but for its header.
 const CAPPED: u16 = 0x100;
 /// `NLM_F_ACK_TLVS`: attributes follow.
@@ -40,17 +42,18 @@ pub(super) fn is_translated(abi: &dyn Abi, protocol: i32) -> bool {
     !abi.layout().big || matches!(protocol, libc::NETLINK_ROUTE | libc::NETLINK_KOBJECT_UEVENT)
 }
 
-/// Is a descriptor a netlink socket whose messages have to be changed for the guest?
-fn is_changed(t: &Thread, fd: i32) -> bool {
+/// The protocol of a netlink socket whose messages have to be changed for the guest.
+fn changed_protocol(t: &Thread, fd: i32) -> Option<i32> {
     let option = |name: i32| {
         let (mut value, mut len) = (0i32, 4u32);
         let place = (Arg::from_mut(&mut value), Arg::from_mut(&mut len));
         let args = [fd.into(), libc::SOL_SOCKET.into(), name.into(), place.0, place.1];
         host::call(libc::SYS_getsockopt, &args).ok().map(|_| value)
     };
-    t.process.abi.translates_descriptors()
-        && option(libc::SO_DOMAIN) == Some(libc::AF_NETLINK)
-        && option(libc::SO_PROTOCOL) != Some(libc::NETLINK_KOBJECT_UEVENT)
+    if !t.process.abi.translates_descriptors() || option(libc::SO_DOMAIN)? != libc::AF_NETLINK {
+        return None;
+    }
+    option(libc::SO_PROTOCOL).filter(|&protocol| protocol != libc::NETLINK_KOBJECT_UEVENT)
 }
 
 /// Addresses and lengths in a guest's memory, which are asked for if they are needed.
@@ -58,22 +61,21 @@ type Parts = Result<Vec<[u64; 2]>, Errno>;
 
 /// What a guest wants to send, from these parts of its memory, if it has to be changed.
 pub(super) fn to_send(t: &Thread, fd: i32, parts: impl FnOnce() -> Parts) -> Result<Option<Vec<u8>>, Errno> {
-    if !t.layout().big || !is_changed(t, fd) {
+    if !t.layout().big {
         return Ok(None);
     }
+    let Some(protocol) = changed_protocol(t, fd) else { return Ok(None) };
     let mut bytes = gather(t, &parts()?, LONGEST)?;
-    convert(&*t.process.abi, &mut bytes, Way::ToHost);
+    convert(&*t.process.abi, protocol, &mut bytes, Way::ToHost);
     Ok(Some(bytes))
 }
 
 /// Changes what has come from a socket into these parts of a guest's memory.
 pub(super) fn received(t: &Thread, fd: i32, len: u64, parts: impl FnOnce() -> Parts) -> Result<(), Errno> {
-    if !is_changed(t, fd) {
-        return Ok(());
-    }
+    let Some(protocol) = changed_protocol(t, fd) else { return Ok(()) };
     let parts = parts()?;
     let mut bytes = gather(t, &parts, len)?;
-    convert(&*t.process.abi, &mut bytes, Way::ToGuest);
+    convert(&*t.process.abi, protocol, &mut bytes, Way::ToGuest);
     let mut rest = &bytes[..];
     for [at, size] in parts {
         let (part, others) = rest.split_at((size as usize).min(rest.len()));
@@ -94,8 +96,8 @@ fn gather(t: &Thread, parts: &[[u64; 2]], len: u64) -> Result<Vec<u8>, Errno> {
 }
 
 /// Changes messages in place, as many as there are whole ones and the beginning of a last one that was cut off.
-fn convert(abi: &dyn Abi, bytes: &mut [u8], way: Way) {
-    Converter { abi, way, big: abi.layout().big }.messages(bytes);
+fn convert(abi: &dyn Abi, protocol: i32, bytes: &mut [u8], way: Way) {
+    Converter { abi, protocol, way, big: abi.layout().big }.messages(bytes);
 }
 
 /// Reverses members of these widths, up to where the bytes end in the midst of one.
@@ -111,6 +113,7 @@ fn reverse(bytes: &mut [u8], widths: &[u8]) {
 
 struct Converter<'a> {
     abi: &'a dyn Abi,
+    protocol: i32,
     way: Way,
     big: bool,
 }
@@ -145,6 +148,7 @@ impl Converter<'_> {
         let content = &mut bytes[HEADER_SIZE..end];
         match kind {
             NLMSG_ERROR | NLMSG_DONE => self.error(content, kind, flags),
+            SOCK_DIAG_BY_FAMILY if self.protocol == libc::NETLINK_SOCK_DIAG => self.socket(content),
             _ if self.big => {
                 if let Some((head, list)) = attributes::of_message(kind) {
                     let size = head.iter().map(|&width| usize::from(width)).sum::<usize>().next_multiple_of(4);
@@ -155,6 +159,15 @@ impl Converter<'_> {
             _ => {}
         }
         end
+    }
+
+    /// What `ss` is told of a socket: the second byte is its type in some families' answers.
+    fn socket(&self, content: &mut [u8]) {
+        if let (Way::ToGuest, [family, kind, ..]) = (self.way, content)
+            && [libc::AF_UNIX, libc::AF_NETLINK].contains(&i32::from(*family))
+        {
+            *kind = self.abi.socket_type_to_guest(i32::from(*kind)) as u8;
+        }
     }
 
     /// A number, for an error the message that it is about or its header, and attributes that say more.

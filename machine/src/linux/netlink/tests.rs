@@ -70,11 +70,11 @@ fn messages_are_turned_round_both_ways() {
     let abi = guest(true);
     let make = |layout: Layout| [link(layout), route(layout), message(layout, 3, 2, &[&[0; 4]])].concat();
     let mut bytes = make(LITTLE);
-    convert(&abi, &mut bytes, Way::ToGuest);
+    convert(&abi, libc::NETLINK_ROUTE, &mut bytes, Way::ToGuest);
     assert_eq!(bytes, make(BIG));
-    convert(&abi, &mut bytes, Way::ToHost);
+    convert(&abi, libc::NETLINK_ROUTE, &mut bytes, Way::ToHost);
     assert_eq!(bytes, make(LITTLE));
-    convert(&guest(false), &mut bytes, Way::ToGuest);
+    convert(&guest(false), libc::NETLINK_ROUTE, &mut bytes, Way::ToGuest);
     assert_eq!(bytes, make(LITTLE));
 }
 
@@ -85,10 +85,18 @@ fn errors_have_the_guests_numbers() {
         for more in [false, true] {
             let more = |layout| if more { explained(layout) } else { Vec::new() };
             let mut bytes = error(LITTLE, -libc::EOPNOTSUPP, &link(LITTLE), &more(LITTLE));
-            convert(&guest(big), &mut bytes, Way::ToGuest);
+            convert(&guest(big), libc::NETLINK_ROUTE, &mut bytes, Way::ToGuest);
             assert_eq!(bytes, error(layout, -122, &link(layout), &more(layout)));
         }
     }
+}
+
+#[test]
+fn sockets_have_the_guests_types() {
+    let answer = |kind: u8| message(LITTLE, 20, 2, &[&[libc::AF_UNIX as u8, kind, 1, 0, 9, 0, 0, 0]]);
+    let mut bytes = answer(libc::SOCK_STREAM as u8);
+    convert(&guest(false), libc::NETLINK_SOCK_DIAG, &mut bytes, Way::ToGuest);
+    assert_eq!(bytes, answer(2));
 }
 
 #[test]
@@ -97,14 +105,14 @@ fn what_is_cut_off_or_nonsense_is_taken() {
     for abi in [guest(true), guest(false)] {
         for way in [Way::ToHost, Way::ToGuest] {
             for end in 0..whole.len() {
-                convert(&abi, &mut whole[..end].to_vec(), way);
+                convert(&abi, libc::NETLINK_ROUTE, &mut whole[..end].to_vec(), way);
             }
             // Lengths of nothing and of more than there is, everywhere.
             for at in 0..whole.len() {
                 for byte in [0, 1, 0x7f, 0xff] {
                     let mut bytes = whole.clone();
                     bytes[at] = byte;
-                    convert(&abi, &mut bytes, way);
+                    convert(&abi, libc::NETLINK_ROUTE, &mut bytes, way);
                 }
             }
         }
