@@ -77,7 +77,7 @@ fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
     let prot = prot(a.get(2) & 7)?;
     let backing = if has(libc::MAP_ANONYMOUS) { Backing::Anonymous } else { Backing::File { fd: a.int(4), offset } };
     // The loader maps programs from anywhere: `emu run` does not execute a file for the host.
-    if matches!(backing, Backing::File { fd, .. } if prot.contains(Prot::EXEC) && mem::on_noexec(fd)) {
+    if matches!(backing, Backing::File { fd, .. } if prot.contains(Prot::EXEC) && !t.process.mem.may_execute(fd)) {
         return Err(if status & libc::O_ACCMODE == libc::O_WRONLY { Errno::EACCES } else { Errno::EPERM });
     }
     let request = MapRequest {

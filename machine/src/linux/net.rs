@@ -9,7 +9,6 @@ use super::netlink;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
 use super::user::MAX_TRANSFER;
-use std::ops::Range;
 
 /// The longest address (`sockaddr_storage`).
 const ADDRESS: usize = 128;
@@ -33,20 +32,20 @@ impl Thread {
             return;
         }
         bytes.swap(0, 1);
-        // One of the two bytes is zero, whichever way they are.
-        let numbers: &[Range<usize>] = match i32::from(bytes[0] | bytes[1]) {
+        // One of the two bytes is zero, whichever way they are. Where numbers are and how long:
+        let numbers: &[(usize, usize)] = match i32::from(bytes[0] | bytes[1]) {
             // The interface of a local address.
-            libc::AF_INET6 => &[24..28],
+            libc::AF_INET6 => &[(24, 4)],
             // Port and groups.
-            libc::AF_NETLINK => &[4..8, 8..12],
+            libc::AF_NETLINK => &[(4, 4), (8, 4)],
             // Interface and the kind of its hardware.
-            libc::AF_PACKET => &[4..8, 8..10],
+            libc::AF_PACKET => &[(4, 4), (8, 2)],
             // Port and machine.
-            libc::AF_VSOCK => &[4..8, 8..12],
+            libc::AF_VSOCK => &[(4, 4), (8, 4)],
             _ => &[],
         };
-        for number in numbers {
-            bytes.get_mut(number.clone()).unwrap_or_default().reverse();
+        for &(start, len) in numbers {
+            bytes.get_mut(start..start + len).unwrap_or_default().reverse();
         }
     }
 

@@ -16,10 +16,12 @@ use super::table::Table;
 use super::thread::{Start, Thread};
 use super::vcpu::Vcpu;
 use crate::limits::Session;
-use crate::mem::GuestMemory;
+use crate::mem::{GuestMemory, on_noexec};
 use crate::sandbox::Policy;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -136,6 +138,10 @@ impl Process {
     pub fn new(mem: Arc<GuestMemory>, abi: Arc<dyn Abi>, config: Config, program: Running) -> Arc<Process> {
         host::catch_traps();
         crate::mem::access::set_sent_signal_hook(host::catch_sent);
+        // Where a sysroot lies is no property of the guest's system.
+        if config.sysroot.as_ref().and_then(|dir| File::open(dir).ok()).is_some_and(|dir| on_noexec(dir.as_raw_fd())) {
+            mem.ignore_noexec();
+        }
         let sysroot = Arc::new(Sysroot::new(config.sysroot.clone()));
         let memory_limits = config.memory_limits;
         let cwd_inside = std::env::current_dir().is_ok_and(|cwd| sysroot.contains(&cwd));

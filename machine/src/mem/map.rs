@@ -262,7 +262,8 @@ impl GuestMemory {
         let hole = space.vmas.first_hole(&range);
         let range = range.start..hole.unwrap_or(range.end);
         let noexec = |vma: &Vma| vma.file.as_ref().is_some_and(|file| file.noexec);
-        if prot.contains(Prot::EXEC) && space.vmas.overlapping(&range).any(|(_, vma)| noexec(vma)) {
+        let looks = prot.contains(Prot::EXEC) && !self.ignores_noexec.load(Ordering::Relaxed);
+        if looks && space.vmas.overlapping(&range).any(|(_, vma)| noexec(vma)) {
             return Err(Errno::EACCES);
         }
         space.check_protection(&range, prot)?;
