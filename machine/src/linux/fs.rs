@@ -279,11 +279,12 @@ const STATX: [u8; 54] = [
     4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4,
 ];
 
-/// Copies members of these widths from one layout to another.
+/// Copies members of these widths, 0 for a `long`, from one layout to another.
 pub(super) fn transcode(widths: &[u8], bytes: &[u8], from: Layout, to: Layout) -> Vec<u8> {
     let (mut r, mut w) = (Reader::new(from, bytes), Writer::new(to));
     for width in widths {
         match width {
+            0 => w.long(r.long()),
             1 => w.u8(r.u8()),
             2 => w.u16(r.u16()),
             4 => w.u32(r.u32()),

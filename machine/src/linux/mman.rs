@@ -42,8 +42,9 @@ fn check_validated(flags: i32) -> Result<(), Errno> {
 
 fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
     let flags = t.process.abi.mmap_flags_to_host(a.int(3));
+    let mut status = 0;
     if flags & libc::MAP_ANONYMOUS == 0 {
-        let status = host::call(libc::SYS_fcntl, &[a.int(4).into(), libc::F_GETFL.into()])? as i32;
+        status = host::call(libc::SYS_fcntl, &[a.int(4).into(), libc::F_GETFL.into()])? as i32;
         if status & libc::O_PATH != 0 {
             return Err(Errno::EBADF);
         }
@@ -75,6 +76,10 @@ fn map(t: &mut Thread, a: &Args, offset: u64) -> SysResult {
     // Linux ignores bits that it does not know here.
     let prot = prot(a.get(2) & 7)?;
     let backing = if has(libc::MAP_ANONYMOUS) { Backing::Anonymous } else { Backing::File { fd: a.int(4), offset } };
+    // The loader maps programs from anywhere: `emu run` does not execute a file for the host.
+    if matches!(backing, Backing::File { fd, .. } if prot.contains(Prot::EXEC) && !t.process.mem.may_execute(fd)) {
+        return Err(if status & libc::O_ACCMODE == libc::O_WRONLY { Errno::EACCES } else { Errno::EPERM });
+    }
     let request = MapRequest {
         addr_hint: a.get(0),
         len: a.get(1),

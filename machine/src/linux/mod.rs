@@ -39,6 +39,7 @@ mod mman;
 mod mounts;
 mod multiplex;
 mod net;
+mod netlink;
 mod numa;
 mod path;
 mod poll;

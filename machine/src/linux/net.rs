@@ -1,10 +1,11 @@
-//! Sockets. Addresses and options are the host's bytes, but for the order of an address's family.
+//! Sockets. Addresses and options are the host's bytes, but for the order of an address's family and of the numbers of interfaces.
 
 use super::confine::Peer;
 use super::data::{Layout, Reader, Writer};
 use super::errno::Errno;
 use super::fs::HOST;
 use super::host::{self, Arg};
+use super::netlink;
 use super::table::{Args, SysResult};
 use super::thread::Thread;
 use super::user::MAX_TRANSFER;
@@ -21,14 +22,30 @@ impl Thread {
     fn read_address(&self, addr: u64, len: i32) -> Result<Vec<u8>, Errno> {
         let len = usize::try_from(len).ok().filter(|&n| n <= ADDRESS).ok_or(Errno::EINVAL)?;
         let mut bytes = self.read(addr, len)?;
-        self.swap_family(&mut bytes);
+        self.swap_numbers(&mut bytes);
         Ok(bytes)
     }
 
-    /// The family is in the machine's order, all else in the network's.
-    fn swap_family(&self, bytes: &mut [u8]) {
-        if self.layout().big && bytes.len() >= 2 {
-            bytes.swap(0, 1);
+    /// The family is in the machine's order, and some families' numbers; all else is in the network's.
+    fn swap_numbers(&self, bytes: &mut [u8]) {
+        if !self.layout().big || bytes.len() < 2 {
+            return;
+        }
+        bytes.swap(0, 1);
+        // One of the two bytes is zero, whichever way they are. Where numbers are and how long:
+        let numbers: &[(usize, usize)] = match i32::from(bytes[0] | bytes[1]) {
+            // The interface of a local address.
+            libc::AF_INET6 => &[(24, 4)],
+            // Port and groups.
+            libc::AF_NETLINK => &[(4, 4), (8, 4)],
+            // Interface and the kind of its hardware.
+            libc::AF_PACKET => &[(4, 4), (8, 2)],
+            // Port and machine.
+            libc::AF_VSOCK => &[(4, 4), (8, 4)],
+            _ => &[],
+        };
+        for &(start, len) in numbers {
+            bytes.get_mut(start..start + len).unwrap_or_default().reverse();
         }
     }
 
@@ -39,7 +56,7 @@ impl Thread {
         if room > i32::MAX as u32 {
             return Err(Errno::EINVAL);
         }
-        self.swap_family(bytes);
+        self.swap_numbers(bytes);
         let count = (len.min(room) as usize).min(bytes.len());
         self.write(addr, &bytes[..count])?;
         self.write_u32(len_at, len)
@@ -48,9 +65,8 @@ impl Thread {
 
 /// `socket`.
 pub(super) fn socket(t: &mut Thread, a: &Args) -> SysResult {
-    if t.layout().big && a.int(0) == libc::AF_NETLINK {
-        // Its messages are structures in the machine's order.
-        return Err(Errno::EAFNOSUPPORT);
+    if a.int(0) == libc::AF_NETLINK && !netlink::is_translated(&*t.process.abi, a.int(2)) {
+        return Err(Errno::EPROTONOSUPPORT);
     }
     let kind = t.process.abi.socket_type_to_host(a.int(1));
     t.may_open_socket(a.int(0), kind, a.int(2))?;
@@ -123,7 +139,11 @@ pub(super) fn getpeername(t: &mut Thread, a: &Args) -> SysResult {
 
 /// `sendto`.
 pub(super) fn sendto(t: &mut Thread, a: &Args) -> SysResult {
-    let data = t.source(a.get(1), a.get(2).min(MAX_TRANSFER));
+    let changed = netlink::to_send(t, a.int(0), || Ok(vec![[a.get(1), a.get(2)]]))?;
+    let data = match &changed {
+        Some(messages) => Arg::input(messages),
+        None => t.source(a.get(1), a.get(2).min(MAX_TRANSFER)),
+    };
     let address = match a.get(4) {
         0 => Vec::new(),
         addr => t.confine_address(t.read_address(addr, a.int(5))?, Peer::Addressed)?,
@@ -137,12 +157,17 @@ pub(super) fn sendto(t: &mut Thread, a: &Args) -> SysResult {
 pub(super) fn recvfrom(t: &mut Thread, a: &Args) -> SysResult {
     let data = t.target(a.get(1), a.get(2).min(MAX_TRANSFER));
     let (mut bytes, mut len) = ([0; ADDRESS], ADDRESS as u32);
+    let parts = || Ok(vec![[a.get(1), a.get(2)]]);
     if a.get(4) == 0 {
-        return host::blocking(libc::SYS_recvfrom, &[a.int(0).into(), data, a.get(2).into(), a.int(3).into()]);
+        let args = [a.int(0).into(), data, a.get(2).into(), a.int(3).into()];
+        let received = host::blocking(libc::SYS_recvfrom, &args)?;
+        netlink::received(t, a.int(0), received, parts)?;
+        return Ok(received);
     }
     let place = (Arg::output(&mut bytes), Arg::from_mut(&mut len));
     let args = [a.int(0).into(), data, a.get(2).into(), a.int(3).into(), place.0, place.1];
     let received = host::blocking(libc::SYS_recvfrom, &args)?;
+    netlink::received(t, a.int(0), received, parts)?;
     t.give_address(a.get(4), a.get(5), &mut bytes, len)?;
     Ok(received)
 }
@@ -166,7 +191,7 @@ fn value_of(level: i32, name: i32, len: usize) -> Value {
         (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER) => Value::Filter,
         (libc::SOL_SOCKET, libc::SO_BINDTODEVICE) => Value::Bytes,
         (libc::IPPROTO_TCP, libc::TCP_CONGESTION) => Value::Bytes,
-        (libc::SOL_SOCKET | libc::IPPROTO_TCP | libc::IPPROTO_UDP, _) => Value::Words,
+        (libc::SOL_SOCKET | libc::IPPROTO_TCP | libc::IPPROTO_UDP | libc::SOL_NETLINK, _) => Value::Words,
         // An address; the other options of four bytes are numbers.
         (libc::IPPROTO_IP, libc::IP_MULTICAST_IF) => Value::Bytes,
         (libc::IPPROTO_IP | libc::IPPROTO_IPV6, _) if len == 4 => Value::Words,
@@ -353,7 +378,11 @@ impl Thread {
         let control = if m.control == 0 { Vec::new() } else { self.read(m.control, m.control_len as usize)? };
         let (control, _) = self.convert_control(&control, false, 2 * CONTROL);
         self.may_send_control(&control)?;
-        let iov = self.iovec(m.iov, m.iov_len, false)?;
+        let mut iov = self.iovec(m.iov, m.iov_len, false)?;
+        let changed = netlink::to_send(self, fd, || self.raw_iovec(m.iov, m.iov_len))?;
+        if let Some(messages) = &changed {
+            iov = vec![[Arg::input(messages).raw() as u64, messages.len() as u64]];
+        }
         let part = |bytes: &[u8]| if bytes.is_empty() { 0 } else { Arg::input(bytes).raw() as u64 };
         let header = [
             part(&name),
@@ -391,11 +420,12 @@ impl Thread {
             0,
         ];
         let received = host::blocking(libc::SYS_recvmsg, &[fd.into(), Arg::slice_mut(&mut header), flags.into()])?;
+        netlink::received(self, fd, received, || self.raw_iovec(m.iov, m.iov_len))?;
         control.truncate(header[5] as usize);
         let (control, cut) = self.convert_control(&control, true, room);
         let name_len = header[1] as u32;
         if m.name != 0 {
-            self.swap_family(&mut name);
+            self.swap_numbers(&mut name);
             let count = name_len.min(m.name_len).min(ADDRESS as u32) as usize;
             self.write(m.name, &name[..count])?;
         }

@@ -318,18 +318,18 @@ impl Thread {
 
     /// The thread has ended: tells those who wait for it. Ends the process if it was the last.
     pub(super) fn end(&mut self) {
-        self.exit_stop(self.exit_status << 8);
+        self.exit_stop(self.end_status);
         self.release_robust_list();
         self.clear_child_tid();
         self.end_trace();
         self.process.tracees.release(self.tid);
         self.queue.begin_wait();
-        let last = self.process.delist(self.tid, self.exit_status);
+        let last = self.process.delist(self.tid);
         if self.is_vfork_child {
-            host::exit_process(self.exit_status);
+            host::exit_process(self.end_status >> 8);
         }
         if last {
-            self.process.exit(self.process.leader_status());
+            self.process.end(self.end_status);
         }
         if self.tid == host::pid() {
             host::exit_thread();
@@ -346,7 +346,7 @@ impl Thread {
 /// `exit`.
 pub(super) fn exit(t: &mut Thread, a: &Args) -> SysResult {
     t.ended = true;
-    t.exit_status = a.int(0) & 0xff;
+    t.end_status = (a.int(0) & 0xff) << 8;
     Err(Errno::NO_RESULT)
 }
 
@@ -552,8 +552,9 @@ pub(super) fn sched_getaffinity(t: &mut Thread, a: &Args) -> SysResult {
         return Err(Errno::EINVAL);
     }
     let mut mask = [0u64; CPU_MASK / 8];
-    let size = (size as usize & !7).min(CPU_MASK);
-    let count = host::call(libc::SYS_sched_getaffinity, &[a.int(0).into(), size.into(), Arg::slice_mut(&mut mask)])?;
+    let size = (size as usize).min(CPU_MASK);
+    let room = size.next_multiple_of(8);
+    let count = host::call(libc::SYS_sched_getaffinity, &[a.int(0).into(), room.into(), Arg::slice_mut(&mut mask)])?;
     let mut w = t.writer();
     for word in &mask[..count as usize / 8] {
         if layout.long == 4 {
@@ -562,8 +563,14 @@ pub(super) fn sched_getaffinity(t: &mut Thread, a: &Args) -> SysResult {
             w.u64(*word);
         }
     }
-    t.write(a.get(2), &w.finish())?;
-    Ok(count)
+    let mut bytes = w.finish();
+    // A 32-bit guest may have room for half a word of the host's, which has to be enough.
+    if bytes.iter().skip(size).any(|&byte| byte != 0) {
+        return Err(Errno::EINVAL);
+    }
+    bytes.truncate(size);
+    t.write(a.get(2), &bytes)?;
+    Ok(bytes.len() as u64)
 }
 
 /// `sched_setaffinity`.

@@ -16,12 +16,14 @@ use super::table::Table;
 use super::thread::{Start, Thread};
 use super::vcpu::Vcpu;
 use crate::limits::Session;
-use crate::mem::GuestMemory;
+use crate::mem::{GuestMemory, on_noexec};
 use crate::sandbox::Policy;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Called with the exit status when the guest process ends by itself, before the host process does. By a signal that ends
@@ -106,8 +108,6 @@ pub struct Process {
     pub(super) segments: Mutex<BTreeMap<u64, u64>>,
     /// Contexts of asynchronous I/O; the host's kernel does not give them to the child of a fork.
     pub(super) aio: Mutex<super::aio::Contexts>,
-    /// Status that the first thread ended with.
-    leader_status: AtomicI32,
     /// Its memory is that of the process that waits for it.
     pub(super) borrows_memory: bool,
     /// What its threads share about being traced, whom they trace, and whose memory they have open.
@@ -138,6 +138,10 @@ impl Process {
     pub fn new(mem: Arc<GuestMemory>, abi: Arc<dyn Abi>, config: Config, program: Running) -> Arc<Process> {
         host::catch_traps();
         crate::mem::access::set_sent_signal_hook(host::catch_sent);
+        // Where a sysroot lies is no property of the guest's system.
+        if config.sysroot.as_ref().and_then(|dir| File::open(dir).ok()).is_some_and(|dir| on_noexec(dir.as_raw_fd())) {
+            mem.ignore_noexec();
+        }
         let sysroot = Arc::new(Sysroot::new(config.sysroot.clone()));
         let memory_limits = config.memory_limits;
         let cwd_inside = std::env::current_dir().is_ok_and(|cwd| sysroot.contains(&cwd));
@@ -153,7 +157,6 @@ impl Process {
             stop: Stop::default(),
             segments: Mutex::default(),
             aio: Mutex::default(),
-            leader_status: AtomicI32::new(0),
             borrows_memory: false,
             traced: Traced::default(),
             tracees: Tracees::default(),
@@ -209,7 +212,6 @@ impl Process {
             stop: Stop::default(),
             segments: Mutex::new(lock(&self.segments).clone()),
             aio: Mutex::default(),
-            leader_status: AtomicI32::new(0),
             borrows_memory: true,
             traced: Traced::default(),
             tracees: Tracees::default(),
@@ -274,18 +276,10 @@ impl Process {
     }
 
     /// Takes a thread off the list; true if it was the last.
-    pub(super) fn delist(&self, tid: i32, status: i32) -> bool {
+    pub(super) fn delist(&self, tid: i32) -> bool {
         let mut threads = lock(&self.threads);
         threads.live.remove(&tid);
-        if tid == host::pid() {
-            self.leader_status.store(status, Ordering::Relaxed);
-        }
         threads.live.is_empty()
-    }
-
-    /// The status of a process whose threads have all ended: the leader's.
-    pub(super) fn leader_status(&self) -> i32 {
-        self.leader_status.load(Ordering::Relaxed)
     }
 
     /// How many threads there are.
@@ -329,11 +323,26 @@ impl Process {
 
     /// Ends the process with all its threads.
     pub(super) fn exit(&self, status: i32) -> ! {
+        self.prepare_exit(status);
+        host::exit_process(status)
+    }
+
+    /// Ends the process with a status of `wait4`, its last thread's (before Linux 5.17, the first thread's).
+    pub(super) fn end(&self, status: i32) -> ! {
+        match status & 0x7f {
+            0 => self.exit(status >> 8),
+            signal => {
+                self.prepare_exit(128 + signal);
+                host::die_by(signal)
+            }
+        }
+    }
+
+    fn prepare_exit(&self, status: i32) {
         self.wait_for_core();
         self.release_robust_lists();
         if let Some(hook) = &self.config.on_exit {
             hook(status);
         }
-        host::exit_process(status)
     }
 }

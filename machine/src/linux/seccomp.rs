@@ -218,7 +218,7 @@ impl Thread {
             self.die_by(&RawInfo::fault(signal, SYS_SECCOMP, self.vcpu.cpu().pc));
         }
         self.ended = true;
-        self.exit_status = signal;
+        self.end_status = signal;
         Verdict::Result(Err(Errno::NO_RESULT))
     }
 }

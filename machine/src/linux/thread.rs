@@ -43,8 +43,8 @@ pub struct Thread {
     /// What is left of an interrupted sleep, until a handler has run.
     pub(super) sleep_left: Option<libc::timespec>,
     pub(super) ended: bool,
-    /// Status of `exit` (not of `exit_group`).
-    pub(super) exit_status: i32,
+    /// How the thread has ended, as `wait4` tells it: by `exit` (not by `exit_group`), or by a filter of system calls.
+    pub(super) end_status: i32,
     /// What a call in progress keeps for the host; a vfork child's is freed by its parent.
     pub(super) scratch: Vec<std::ffi::CString>,
     /// The vfork child's own end of the world: it never returns to the host thread's code.
@@ -105,7 +105,7 @@ impl Thread {
             restart: None,
             sleep_left: None,
             ended: false,
-            exit_status: 0,
+            end_status: 0,
             scratch: Vec::new(),
             is_vfork_child: false,
             wanted: Cell::default(),

@@ -207,6 +207,14 @@ pub(super) fn stack_limit() -> u64 {
     limit.rlim_cur
 }
 
+/// Is an open file on a file system without executions?
+pub fn on_noexec(fd: RawFd) -> bool {
+    let mut answer = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: a query into a valid structure of integers.
+    let (result, answer) = unsafe { (libc::fstatvfs(fd, answer.as_mut_ptr()), answer.assume_init()) };
+    result == 0 && answer.f_flag & libc::ST_NOEXEC != 0
+}
+
 /// One byte for each guest page, all 0 at first and costing memory only where written.
 pub(super) struct PageBytes {
     start: *const AtomicU8,

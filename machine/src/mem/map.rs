@@ -102,7 +102,7 @@ fn file_id(fd: RawFd) -> Arc<FileId> {
     let link = format!("/proc/self/fd/{fd}");
     let path = std::fs::read_link(&link).map(|p| p.into_os_string().into_vec()).unwrap_or_default();
     let (dev, ino) = std::fs::metadata(&link).map_or((0, 0), |m| (m.dev(), m.ino()));
-    Arc::new(FileId { dev, ino, path })
+    Arc::new(FileId { dev, ino, path, noexec: super::on_noexec(fd) })
 }
 
 pub(super) fn aligned(addr: u64) -> Result<(), Errno> {
@@ -253,13 +253,19 @@ impl GuestMemory {
     /// mprotect(2). As in Linux, what comes before a hole is changed although the answer is ENOMEM.
     ///
     /// # Errors
-    /// EINVAL, ENOMEM for holes, EACCES for a shared mapping of a file that is open for reading only.
+    /// EINVAL, ENOMEM for holes, EACCES for a shared mapping of a file that is open for reading only, and for executing a file on a
+    /// file system without executions.
     pub fn mprotect(&self, addr: u64, len: u64, prot: Prot) -> Result<(), Errno> {
         let mut space = self.lock();
         let range = space.range(addr, len, Errno::ENOMEM)?;
         space.check_seals(&range)?;
         let hole = space.vmas.first_hole(&range);
         let range = range.start..hole.unwrap_or(range.end);
+        let noexec = |vma: &Vma| vma.file.as_ref().is_some_and(|file| file.noexec);
+        let looks = prot.contains(Prot::EXEC) && !self.ignores_noexec.load(Ordering::Relaxed);
+        if looks && space.vmas.overlapping(&range).any(|(_, vma)| noexec(vma)) {
+            return Err(Errno::EACCES);
+        }
         space.check_protection(&range, prot)?;
         // Code that stays executable and cannot be written stays valid.
         let keeps_code = prot.contains(Prot::EXEC) && !prot.contains(Prot::WRITE);

@@ -30,6 +30,7 @@ mod tests;
 
 pub use code::{CodeWatch, FaultAction};
 pub use env::{TIME_FREQUENCY, UserEnv};
+pub use host::on_noexec;
 pub use limits::MemoryLimits;
 pub use map::{Backing, Fixed, MapRequest};
 pub use remap::MremapFlags;
@@ -40,7 +41,8 @@ use access::{HostFault, Window};
 use emu_ir::{AccessKind, AtomicOp, Fault, FaultCause};
 use host::{PageBytes, Reservation};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{fmt, io};
 use vma::Vmas;
@@ -92,6 +94,8 @@ pub struct GuestMemory {
     watch: OnceLock<Arc<dyn CodeWatch>>,
     code_epoch: AtomicU64,
     address_bits: u32,
+    /// Files on file systems without executions may be executed, too.
+    ignores_noexec: AtomicBool,
 }
 
 impl fmt::Debug for GuestMemory {
@@ -138,6 +142,7 @@ impl GuestMemory {
                 limits: MemoryLimits::NONE,
                 stale: Vec::new(),
             }),
+            ignores_noexec: AtomicBool::new(false),
             watch: OnceLock::new(),
             code_epoch: AtomicU64::new(0),
             address_bits,
@@ -173,6 +178,16 @@ impl GuestMemory {
     /// The guest address of a host address, if it is one.
     pub fn guest_addr(&self, host: u64) -> Option<u64> {
         host.checked_sub(self.window.base()).filter(|addr| *addr < self.window.limit())
+    }
+
+    /// Lets files on file systems without executions be executed from now on.
+    pub fn ignore_noexec(&self) {
+        self.ignores_noexec.store(true, Ordering::Relaxed);
+    }
+
+    /// May an open file be mapped executable, as far as its file system goes?
+    pub fn may_execute(&self, fd: RawFd) -> bool {
+        self.ignores_noexec.load(Ordering::Relaxed) || !on_noexec(fd)
     }
 
     /// Holds the lock of the mappings across fork(2), so that the child does not find them half changed. Drop it in

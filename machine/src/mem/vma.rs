@@ -16,6 +16,8 @@ pub struct FileId {
     pub ino: u64,
     /// The host's path, as `/proc/self/fd` has it.
     pub path: Vec<u8>,
+    /// It is on a file system without executions.
+    pub noexec: bool,
 }
 
 /// A mapping: neighbouring pages that are alike.
@@ -240,7 +242,7 @@ mod tests {
 
     #[test]
     fn file_parts_keep_their_offset() {
-        let file = Some(Arc::new(FileId { dev: 1, ino: 2, path: b"/x".to_vec() }));
+        let file = Some(Arc::new(FileId { dev: 1, ino: 2, path: b"/x".to_vec(), noexec: false }));
         let mut vmas = Vmas::default();
         vmas.insert(Vma { file: file.clone(), offset: 7 * PAGE_SIZE, ..vma(10..20, Prot::READ) });
         let parts = vmas.remove(&pages(12..14));

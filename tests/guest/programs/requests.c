@@ -200,6 +200,17 @@ static void errors(void)
     CHECK(syscall(SYS_sigaltstack, &(stack_t){ 0 }, NULL) == 0 && waitid(P_PID, (id_t)getpid(), bad_address, 0) == -1 && errno == EFAULT);
 }
 
+/* A mask of processors may be one word long, if that is enough for all there are. */
+static void affinity(void)
+{
+    unsigned long mask[16] = { 0 };
+    long length = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask), one = syscall(SYS_sched_getaffinity, 0, sizeof(long), mask);
+    CHECK(length >= (long)sizeof(long) && length % (long)sizeof(long) == 0);
+    int enough = sysconf(_SC_NPROCESSORS_CONF) <= 32;
+    CHECK(enough ? one == sizeof(long) && mask[0] != 0 : one == sizeof(long) || errno == EINVAL);
+    CHECK(syscall(SYS_sched_getaffinity, 0, sizeof(long) - 1, mask) == -1 && errno == EINVAL);
+}
+
 int main(void)
 {
     errors();
@@ -210,5 +221,6 @@ int main(void)
     parts_of_files();
     comparisons();
     second_futexes();
+    affinity();
     DONE();
 }

@@ -164,6 +164,23 @@ static void kill_thread(void)
     calls_getppid(NULL); /* the last thread: the process */
 }
 
+static volatile int leader_lives = 1; /* the kernel clears it */
+static void *ends_last(void *none)
+{
+    while (leader_lives)
+        usleep(1000);
+    syscall(SYS_exit, 5);
+    return none;
+}
+static void kill_main_thread(void)
+{
+    pthread_t thread;
+    CHECK(INSTALL(0, LOAD(DATA(nr)), IF(SYS_getppid), RETURN(SECCOMP_RET_KILL_THREAD), RETURN(SECCOMP_RET_ALLOW)) == 0);
+    syscall(SYS_set_tid_address, &leader_lives);
+    CHECK(pthread_create(&thread, NULL, ends_last, NULL) == 0);
+    calls_getppid(NULL);
+}
+
 static int ready[2];
 static void *waits_for_filter(void *result)
 {
@@ -246,6 +263,7 @@ int main(int argc, char **argv)
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
     status = in_child(kill_thread);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    CHECK(in_child(kill_main_thread) == 5 << 8); /* the process ends as its last thread does */
     CHECK(in_child(synchronized) == 0 && in_child(executed) == 5 << 8 && unprivileged() == 0);
     DONE();
 }

@@ -150,6 +150,24 @@ static void *fault_often(void *argument)
     return (void *)caught;
 }
 
+static volatile int leader_lives = 1; /* the kernel clears it */
+static void *ends_last(void *none)
+{
+    while (leader_lives)
+        usleep(1000);
+    syscall(SYS_exit, 5);
+    return none;
+}
+
+/* The process ends as its last thread does. */
+static void end_one_by_one(void)
+{
+    pthread_t thread;
+    syscall(SYS_set_tid_address, &leader_lives);
+    pthread_create(&thread, NULL, ends_last, NULL);
+    syscall(SYS_exit, 3);
+}
+
 int main(void)
 {
     pthread_t thread[THREADS];
@@ -234,5 +252,9 @@ int main(void)
         _exit(11);
     int status;
     CHECK(wait(&status) > 0 && WEXITSTATUS(status) == 11);
+    fflush(stdout);
+    if (fork() == 0)
+        end_one_by_one();
+    CHECK(wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 5);
     DONE();
 }

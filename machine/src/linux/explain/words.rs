@@ -51,9 +51,8 @@ const NUMBERS: &[(Kind, &str, &str, &str)] = &[
     (Kind::Prctl, "70", "PR_RISCV_V_GET_CONTROL", "Whether there is the vector extension. Harmless: there is not."),
     (Kind::Prctl, "71", "PR_RISCV_SET_ICACHE_FLUSH_CTX", "To use fence.i instead of a system call. Harmless: fence.i works in any case."),
     (Kind::Prctl, "1398164801", "PR_SET_VMA", "To name memory, for /proc/self/maps. Harmless: glibc and allocators do without."),
-    (Kind::Ioctl, "0x8946", "SIOCETHTOOL", "To ask a network interface for its speed and abilities (ethtool). Harmless as a rule."),
     (Kind::Ioctl, "0xae00", "KVM_GET_API_VERSION", "Virtual machines in the guest's kind of processor: the host's are of another."),
-    (Kind::Socket, "family 16", "AF_NETLINK", "To ask the kernel for interfaces and routes (getifaddrs, ip). Big-endian programs have none: use the little-endian kind, or SIOCGIFCONF."),
+    (Kind::Socket, "family 16", "AF_NETLINK", "To ask the kernel for interfaces, routes, sockets. Big-endian programs have the route family's (getifaddrs, ip) and no others: use the little-endian kind."),
 ];
 
 fn syscall(name: &str) -> Option<String> {
