@@ -109,6 +109,6 @@ mod tests {
     #[test]
     fn what_another_release_has_is_named_too() {
         let guest = Mips::new(Config::parse("mips32").unwrap());
-        assert_eq!(guest.missing(0x7c82_1040).as_deref(), Some("ext of mips32r2, which mips32 lacks (see --cpu)"));
+        assert_eq!(guest.missing(0x7c82_1040).as_deref(), Some("ext of mips32r2, which mips32r1el lacks (see --cpu)"));
     }
 }
