@@ -17,7 +17,7 @@ async function* counts(c: Counter) { for (let i = 0; i < 4; i++) yield c.next().
 })()
 END
 echo '{"list": [1, 2.5, "three"]}' > src/data.json
-esbuild --bundle --jsx-factory=h --target=es2017 --outfile=plain.js --log-level=error src/main.tsx || exit
+esbuild --bundle --jsx-factory=h --target=es2018 --outfile=plain.js --log-level=error src/main.tsx || exit
 esbuild --bundle --jsx-factory=h --minify --sourcemap --outfile=small.js --log-level=error src/main.tsx || exit
 node plain.js
 node small.js

@@ -1,4 +1,5 @@
 # Two workers; the client is a program of the host. A reload in between: the old workers end, the new ones go on.
+PATH=/usr/sbin:$PATH
 echo $PORT > port
 mkdir -p html logs temp
 for i in $(seq 2000); do echo "line $i of a file that nginx sends"; done > html/large.txt
