@@ -1,14 +1,17 @@
-# The guest's gdb by itself, then gdb with gdbserver over the loopback interface; the program dies at last.
+# The guest's gdb by itself, then with gdbserver over the loopback interface; the second program dies of its fault.
 gcc -g -O0 -pthread main.c -o main || exit
+# What gdb says of processes, addresses and files that are not there is left out.
 clean() {
-  sed -nE 's/0x[0-9a-f]{5,}/ADDR/g; s/\(LWP [0-9]+\)|Thread [^ ]+ /THREAD /g; /^(Breakpoint|Hardware|Watch|#|\$|Old|New val|result|id =|Run till|Value|Program|\[Inferior|[0-9]+\t|main|thread|fact)/p' "$1"
+  sed -nE 's/0x[0-9a-f]{5,}/ADDR/g; s/(Thread|LWP) [0-9A-Zax.]+/\1/g; s/ \((Thread|LWP)\)//; s/^\* //; s/^ +//; s/process [0-9]+/process/
+    s/(hit [A-Za-z ]+ [0-9]+).*/\1/
+    /^(Temporary|Breakpoint|Watchpoint|Hardware|Thread .*hit|#[0-9] .*(fact|main|thread) \(|\$|Old|New|result|Program|\[Inferior|[0-9]+\t|[0-9] .*Thread.* thread \()/p' |
+    sed -E 's/^Hardware w/W/; s/, main \(/, ADDR in main (/; s/(#[0-9]+ +)ADDR in /\1/'
 }
-echo run one > start; grep -v '^continue$' commands | head -n 0
-{ echo 'set startup-with-shell off'; sed '0,/^continue$/s//run one/' commands; } > own
+sed '0,/^continue$/s//run one > own.out/' commands > own
 gdb -nx -batch -x own ./main > out 2> err; echo "gdb $?"
-grep -vE '^warning|^Error while|^$' out > seen; cat seen
+clean < out; cat own.out
 gdbserver --once 127.0.0.1:$PORT ./main two fault > server.out 2> server.err &
 until grep -q Listening server.err; do sleep 0.2; kill -0 $! || break; done
-{ echo "target remote 127.0.0.1:$PORT"; cat commands; } > remote
+{ echo "target remote 127.0.0.1:$PORT"; cat commands; echo backtrace; echo kill; } > remote
 gdb -nx -batch -x remote ./main > out 2> err; echo "gdb $?"
-cat out; wait; cat server.out
+clean < out; wait; cat server.out

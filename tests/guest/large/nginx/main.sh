@@ -42,4 +42,4 @@ cat done
 kill -QUIT $server
 wait $server; echo "ended with $?"
 echo "logged $(wc -l < logs/access.log), not 200: $(grep -vc ' 200 ' logs/access.log)"
-grep -cE '\[(alert|crit|emerg)\]' logs/error.log
+grep -E '\[(alert|crit|emerg)\]' logs/error.log | wc -l
