@@ -2,9 +2,9 @@
 gcc -g -O0 -pthread main.c -o main || exit
 # What gdb says of processes, addresses and files that are not there is left out.
 clean() {
-  sed -nE 's/0x[0-9a-f]{5,}/ADDR/g; s/(Thread|LWP) [0-9A-Zax.]+/\1/g; s/ \((Thread|LWP)\)//; s/^\* //; s/^ +//; s/process [0-9]+/process/
+  sed -nE 's/0x[0-9a-f]{3,}/ADDR/g; s/(Thread|LWP) [0-9A-Zax.]+/\1/g; s/ \((Thread|LWP)\)//; s/^\* //; s/^ +//; s/process [0-9]+/process/
     s/(hit [A-Za-z ]+ [0-9]+).*/\1/
-    /^(Temporary|Breakpoint|Watchpoint|Hardware|Thread .*hit|#[0-9] .*(fact|main|thread) \(|\$|Old|New|result|Program|\[Inferior|[0-9]+\t|[0-9] .*Thread.* thread \()/p' |
+    /^(Temporary|Breakpoint|Watchpoint|Hardware|Thread .*(hit|received)|#[0-9] .*(fact|main|thread) \(|\$|Old|New|result|Program|\[Inferior|[0-9]+\t|[0-9] .*Thread.* thread \()/p' |
     sed -E 's/^Hardware w/W/; s/, main \(/, ADDR in main (/; s/(#[0-9]+ +)ADDR in /\1/'
 }
 sed '0,/^continue$/s//run one > own.out/' commands > own

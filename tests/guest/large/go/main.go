@@ -71,11 +71,11 @@ func pipeline(workers, count int) int {
 // sieve is a chain of goroutines, one a prime.
 func sieve(count int) int {
 	ch := make(chan int)
-	go func() {
+	go func(out chan int) {
 		for i := 2; ; i++ {
-			ch <- i
+			out <- i
 		}
-	}()
+	}(ch)
 	prime := 0
 	for i := 0; i < count; i++ {
 		prime = <-ch

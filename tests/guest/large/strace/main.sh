@@ -8,4 +8,5 @@ grep -oE 'exit_group\([0-9]*\)|\+\+\+ exited with [0-9]* \+\+\+' log
 strace -c -o log ./main; awk '$NF == "write" || $NF == "execve" { print $NF, $4 }' log | sort
 sleep 1000 & sleep 0.3
 timeout -s INT 2 strace -p $! -o log; echo "attached, $?"; kill $!; wait $! 2> /dev/null; echo $?
-strace -e inject=write:error=ENOSPC:when=1 -o log sh -c 'echo never; echo then'; echo $?
+strace -e inject=write:error=ENOSPC:when=1 -o log sh -c 'echo never; echo then' 2>&1; echo $?
+grep -o 'write(1, "never.*' log
