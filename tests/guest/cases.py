@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -114,8 +115,6 @@ def execute(command, *, stdin=b"", environment=None, timeout=60, prepare=None, u
 
 
 def no_core_dumps():
-    import resource
-
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
