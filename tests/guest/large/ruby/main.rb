@@ -47,7 +47,7 @@ puts Zlib.crc32('crc' * 1000), Zlib::Inflate.inflate(Zlib::Deflate.deflate('z' *
 out, status = Open3.capture2e('sh', '-c', 'cat; exit 3', stdin_data: 'through a pipe')
 puts out, status.exitstatus
 reader, writer = IO.pipe
-pid = fork { reader.close; trap('TERM') { writer.puts 'terminated'; exit!(7) }; writer.puts 'ready'; sleep }
+pid = fork { reader.close; trap('TERM') { writer.syswrite "terminated\n"; exit!(7) }; writer.puts 'ready'; sleep }
 writer.close
 puts reader.gets
 Process.kill('TERM', pid)
