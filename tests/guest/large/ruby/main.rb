@@ -7,6 +7,7 @@ require 'bigdecimal'
 require 'stringio'
 require 'zlib'
 
+Digest::SHA256.hexdigest('') # Ruby 3.1 cannot load it in several threads at once.
 # Threads with a queue, a mutex and a condition; fibres; an exception from another thread.
 queue, results = Thread::Queue.new, Thread::Queue.new
 workers = 4.times.map { Thread.new { while (n = queue.pop) != :end; results << Digest::SHA256.hexdigest(n.to_s)[0, 8].hex; end } }

@@ -110,5 +110,5 @@ fn main() {
     println!("{}", Command::new("no/such/program").spawn().unwrap_err());
     println!("{:x} {}", wide(2000), f32::MAX as i32 as f32 + (0.1f32 + 0.2f32));
     let numbers: Vec<f64> = "1e300 -0 inf NaN 2.5 1e-320".split(' ').map(|s| s.parse().unwrap()).collect();
-    println!("{numbers:?} {:?}", numbers.iter().copied().fold(f64::NAN, f64::max));
+    println!("{numbers:?} {:?}", numbers.iter().copied().filter(|n| !n.is_nan()).fold(f64::MIN, f64::max));
 }

@@ -3,7 +3,7 @@ gcc -O1 -w -pthread main.c -o main || exit
 strace -f -e trace=write,read,openat,pipe2,execve,wait4,exit_group -e signal=all -o log ./main; echo "status $?"
 grep -o 'openat(AT_FDCWD, "no/such/file", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)' log
 grep -oE 'write\([0-9]+, "piped\\n\\1", 7\) *= 7|write\(1, "thread\\n", 7\) *= 7|write\(-1, "x", 1\) *= -1 EBADF .*' log
-grep -oE 'execve\("/usr/bin/true", \["true", "argument"\], .* = 0' log | sed 's/0x.*= 0/ENVP = 0/'
+grep -oE 'execve\("/usr/bin/true", \["true", "argument"\]' log
 grep -oE -- '--- SIG(USR1|CHLD) \{si_signo=SIG[A-Z0-9]*, si_code=[A-Z_]*' log
 grep -oE 'exit_group\([0-9]*\)|\+\+\+ exited with [0-9]* \+\+\+' log
 sleep 1000 & sleep 0.3
