@@ -17,7 +17,8 @@ print(string.format("%q %5.2f %x", "a\nb", 3.14159, 255), ("k=v, x=y"):gsub("(%w
 END
 src/lua ../p.luac
 cd ../hello
-./configure --prefix=/usr > ../log 2>&1 || { tail -n 20 ../log config.log; exit 1; }
+# (Its config.guess is older than RISC-V.)
+./configure --prefix=/usr --build=$(gcc -dumpmachine) > ../log 2>&1 || { tail -n 20 ../log config.log; exit 1; }
 make -j2 > ../log 2>&1 || { tail -n 20 ../log; exit 1; }
 ./hello; ./hello -g 'Built in the guest'; ./hello --version | sed 1q | sed 's/ [0-9.]*$//'
 make -j2 check > ../log 2>&1 || tail -n 20 ../log
