@@ -4,6 +4,8 @@
 #   sysroot.sh SUITE ARCH DIR PACKAGE...
 #   e.g. sysroot.sh trixie riscv64 target/guest/sysroot/riscv64 busybox-static python3
 #
+# ARCH "source" gets source packages: what upstream published, in DIR/usr/src/PACKAGE, without Debian's changes.
+#
 # Nothing is installed and no maintainer script runs: apt-get, with directories of its own, resolves, downloads and
 # verifies; dpkg-deb and tar unpack; then links are made relative and the few files that maintainer scripts would have
 # written are made here. The mirror and the signing key are those of this machine's own apt sources.
@@ -18,7 +20,7 @@
 set -euo pipefail
 
 fail() { echo "sysroot: $*" >&2; exit 1; }
-[ $# -ge 4 ] || { sed -n '2,18p' "$0" >&2; exit 2; }
+[ $# -ge 4 ] || { sed -n '2,20p' "$0" >&2; exit 2; }
 suite=$1 arch=$2 dir=$(realpath -m -- "$3"); shift 3
 want="$suite $arch $*${SYSROOT_ONLY:+ only:$SYSROOT_ONLY}"
 if [ -z "${FORCE:-}" ] && [ -f "$dir/.sysroot" ] && [ "$(head -n1 "$dir/.sysroot")" = "$want" ]; then
@@ -43,7 +45,11 @@ keyring=$(cat "${deb822[@]}" "${oneline[@]}" 2>/dev/null |
     grep -oE '^Signed-By:[[:space:]]*/[^[:space:]]+|signed-by=/[^] ,]+' | sed -E 's/^[^/]*//' | grep -i debian | head -n1 || true)
 [ -r "$keyring" ] || keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 [ -r "$keyring" ] || fail "no keyring of the Debian archive ($keyring)"
-echo "deb [arch=$arch signed-by=$keyring] $uri $suite main" >"$priv/etc/sources.list"
+case $arch in
+  source) entry="deb-src [signed-by=$keyring]" index=Sources ;;
+  *) entry="deb [arch=$arch signed-by=$keyring]" index=Packages ;;
+esac
+echo "$entry $uri $suite main" >"$priv/etc/sources.list"
 : >>"$priv/state/status"
 
 # --- a private apt: keeps this machine's apt.conf.d (proxy, date checks), drops its hooks, uses its own directories
@@ -57,18 +63,28 @@ apt=(apt-get -qq -y
   -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
   -o Dir::State="$priv/state" -o Dir::State::status="$priv/state/status" -o Dir::State::lists="$priv/lists"
   -o Dir::Cache="$priv" -o Dir::Cache::archives="$cache/debs"
-  -o APT::Architecture="$arch" -o APT::Architectures::="$arch" -o Acquire::Languages=none
+  -o APT::Architecture="${arch/source/amd64}" -o APT::Architectures::="${arch/source/amd64}" -o Acquire::Languages=none
   -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -o Acquire::Retries=3
   -o APT::Sandbox::User=root -o Debug::NoLocking=1 -o APT::Get::List-Cleanup=0
   -o APT::Install-Recommends=0 -o Binary::apt-get::APT::Keep-Downloaded-Packages=1)
-if [ -z "$(find "$priv/lists" -maxdepth 1 -name '*_Packages*' -mmin -"${SYSROOT_TTL:-1440}" -print -quit)" ]; then
+if [ -z "$(find "$priv/lists" -maxdepth 1 -name "*_$index*" -mmin -"${SYSROOT_TTL:-1440}" -print -quit)" ]; then
   "${apt[@]}" update || fail "apt-get update of $suite/$arch failed"
-  touch "$priv"/lists/*_Packages*
+  touch "$priv"/lists/*_"$index"*
 fi
 
 # --- resolve and download
 tmp=$(mktemp -d "$priv/plan.XXXXXX"); new=$dir.new.$$
 trap 'rm -rf "$tmp" "$new"' EXIT
+if [ "$arch" = source ]; then
+  for name in "$@"; do
+    mkdir "$tmp/$name"; mkdir -p "$new/usr/src/$name"
+    (cd "$tmp/$name" && "${apt[@]}" source --tar-only "$name") >"$tmp/log" 2>&1 || { tail -n 20 "$tmp/log" >&2; fail "download failed"; }
+    tar -x --no-same-owner --strip-components=1 -C "$new/usr/src/$name" -f "$tmp/$name"/*.orig.tar.[gxb]z* || fail "cannot unpack $name"
+  done
+  { echo "$want"; echo "$# source packages, $(du -sm "$new" | cut -f1) MiB unpacked"; } >"$new/.sysroot"
+  rm -rf "$dir"; mkdir -p "$(dirname "$dir")"; mv "$new" "$dir"
+  echo "sysroot: $(sed -n 2p "$dir/.sysroot")"; exit 0
+fi
 "${apt[@]}" -s install "$@" >"$tmp/plan" || { cat "$tmp/plan" >&2; fail "apt cannot resolve: $*"; }
 awk '$1=="Inst" { n=$2; sub(/:.*/,"",n); v=$0; sub(/^[^(]*\(/,"",v); sub(/ .*/,"",v); print n, v }' "$tmp/plan" >"$tmp/list"
 if [ -n "${SYSROOT_ONLY:-}" ]; then

@@ -176,6 +176,8 @@ pub trait Abi: Send + Sync {
     fn show_call(&self, _cpu: &mut CpuState) {}
     /// Undoes that in registers that the tracer has set; `before` are those of the call.
     fn hide_call(&self, _cpu: &mut CpuState, _before: &CpuState) {}
+    /// Changes registers as the kernel does when a tracer wants no call.
+    fn skip_call(&self, _cpu: &mut CpuState) {}
     /// The result of a call: its value, and whether that is an error.
     fn call_result(&self, cpu: &CpuState) -> (u64, bool);
     /// Bytes of one register in a set.

@@ -114,6 +114,8 @@ impl Thread {
         let wanted = abi.number(self.vcpu.cpu()) != u32::MAX;
         if wanted {
             abi.hide_call(self.vcpu.cpu_mut(), &before);
+        } else {
+            abi.skip_call(self.vcpu.cpu_mut());
         }
         wanted
     }

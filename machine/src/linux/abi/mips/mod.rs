@@ -234,6 +234,11 @@ impl Abi for Mips {
         trace::set_float(self, cpu, float);
     }
 
+    /// There is no such number; its result does not stand there beforehand, as on other processors.
+    fn skip_call(&self, cpu: &mut CpuState) {
+        self.set_result(cpu, Err(Errno::ENOSYS));
+    }
+
     fn call_result(&self, cpu: &CpuState) -> (u64, bool) {
         let (value, failed) = (self.wide(cpu.get(V0)), cpu.get(A3) != 0);
         (if failed { value.wrapping_neg() } else { value }, failed)

@@ -1,0 +1,1 @@
+ruby main.rb; echo $?
