@@ -160,5 +160,7 @@ fn trap_table(code: &CompiledCode) -> Vec<(u32, u32)> {
         (offset < locs[i].end && !locs[i].loc.is_default()).then(|| locs[i].loc.bits())
     };
     let traps = code.buffer.traps().iter();
-    traps.filter_map(|t| Some((REGION_PREFIX as u32 + t.offset, lower::accessing_insn(t.code, insn_at(t.offset)?)?))).collect()
+    traps
+        .filter_map(|t| Some((REGION_PREFIX as u32 + t.offset, lower::accessing_insn(t.code, insn_at(t.offset)?)?)))
+        .collect()
 }

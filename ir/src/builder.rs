@@ -3,7 +3,7 @@
 use crate::block::{Block, BlockKey, InsnMark, Inst, NO_VALUE, Terminator, Value};
 use crate::eval;
 use crate::guest::TrapKind;
-use crate::op::BinaryOp::{Add, Or, ShrS, ShrU, Shl, Sub, Xor};
+use crate::op::BinaryOp::{Add, Or, Shl, ShrS, ShrU, Sub, Xor};
 use crate::op::*;
 use crate::reserve::ScId;
 use crate::spare::{INSTS, MARKS, Spare};

@@ -43,7 +43,9 @@ pub mod verify;
 
 pub use block::{Block, BlockKey, IndirectKind, InsnMark, Inst, JumpKind, Terminator, Value};
 pub use builder::Builder;
-pub use guest::{AccessKind, Counter, Env, Exit, Fault, FaultCause, Fetch, Guest, HOT_SLOTS, HelperDef, Trap, TrapKind};
+pub use guest::{
+    AccessKind, Counter, Env, Exit, Fault, FaultCause, Fetch, Guest, HOT_SLOTS, HelperDef, Trap, TrapKind,
+};
 pub use op::{
     Access, AtomicOp, BinaryOp, Cond, ConvertOp, ExitKind, FenceKind, FloatBinaryOp, FloatCond, FloatConvertOp,
     FloatUnaryOp, FpFlags, HelperId, NanRule, Quietness, Round, UnaryOp,
