@@ -1,10 +1,11 @@
 //! The quick compiler: one block at a time, or a run of them, straight from our IR to x86-64, in one pass.
 //!
-//! It makes code some ten times faster than the region compiler does, and the code runs at perhaps half the speed: guest
+//! It makes code some ten times faster than the region compiler does, and the code runs at perhaps half the speed: most guest
 //! registers stay in memory between translations. It is for what runs too often to be interpreted and not often enough for a
 //! region. Its code counts its runs ([`HOT_PERIOD`]) so that the machine sees what deserves one.
 //!
-//! - `asm`: the instructions; `regs`: where values are; `hot`: the registers that stay in the host's; `lower`: integers, memory, control; `atomic`; `float`.
+//! - `asm`: the instructions; `regs`: where values are; `hot`: registers that stay in the host's; `lower`: integers, memory, control;
+//!   `atomic`; `float`.
 //!
 //! The guest's hot registers are in the host's all the time ([`hot`]), the others in their slots. Either is written where the IR sets
 //! it, so that at any fault the registers are exact and the interpreter can run the instruction again. What leaves is put elsewhere ([`CompiledRegion::cold`]). What an op means
