@@ -56,14 +56,13 @@ impl QuickStubs {
     /// For a guest with these hot registers.
     pub(crate) fn new(hot: [Slot; HOT_SLOTS]) -> QuickStubs {
         let mut asm = Asm::default();
-        let mut at = StubAddresses::default();
-        at.fill = u64::from(asm.here());
+        let fill = u64::from(asm.here());
         asm.mov(true, R15, field(offset::MEM_BASE));
         for (slot, reg) in hot.into_iter().zip(HOT_REGS) {
             asm.mov(true, reg, field(offset::slot(slot.0)));
         }
         asm.ret();
-        at.spill = u64::from(asm.here());
+        let spilled = u64::from(asm.here());
         spill(&mut asm, hot);
         asm.ret();
         let mut spill_and_go = |target: u64| {
@@ -73,10 +72,14 @@ impl QuickStubs {
             asm.jump_to(RAX);
             u64::from(start)
         };
-        at.exit = spill_and_go(enter::quick_exit as *const () as u64);
-        at.leave = spill_and_go(enter::quick_leave as *const () as u64);
-        at.lost = spill_and_go(enter::no_indirect_stub());
-        at.fault = spill_and_go(enter::fault_return());
+        let at = StubAddresses {
+            fill,
+            spill: spilled,
+            exit: spill_and_go(enter::quick_exit as *const () as u64),
+            leave: spill_and_go(enter::quick_leave as *const () as u64),
+            lost: spill_and_go(enter::no_indirect_stub()),
+            fault: spill_and_go(enter::fault_return()),
+        };
         QuickStubs { code: asm.code, at }
     }
 }
