@@ -176,7 +176,7 @@ impl Converter<'_> {
         let error = i32::from_le_bytes(*word);
         match self.way {
             Way::ToGuest if error < 0 => {
-                let error = -self.abi.errno_to_guest(Errno(-error));
+                let error = self.abi.errno_to_guest(Errno(error.wrapping_neg())).wrapping_neg();
                 *word = if self.big { error.to_be_bytes() } else { error.to_le_bytes() };
             }
             _ if self.big => word.reverse(),
