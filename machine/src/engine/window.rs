@@ -30,7 +30,7 @@ pub(crate) const WINDOW_PATIENCE: Duration = Duration::from_millis(100);
 
 /// What keeps windows of several processes apart where the memory is shared between them.
 pub trait WindowLock: Send + Sync {
-    /// Holds it until the result is dropped; `None` if others held it for longer than [`WINDOW_PATIENCE`].
+    /// Holds it until the result is dropped; `None` if others held it for longer than a tenth of a second.
     fn lock(&self) -> Option<Box<dyn Any>>;
 }
 
