@@ -31,6 +31,8 @@
 #define BNEZ(reg, label) "bnez " reg ", " label "\n nop\n"
 #define BEQZ(reg, label) "beqz " reg ", " label "\n nop\n"
 #define FENCE "sync\n"
+#else
+#error "guests only"
 #endif
 
 static uint32_t word, other;
