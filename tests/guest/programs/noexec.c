@@ -49,7 +49,8 @@ int main(void)
     /* A view of its own: root may, others may in a namespace where they are root. */
     CHECK(unshare(CLONE_NEWNS) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0);
     CHECK(mkdir("plain", 0755) == 0 && mkdir("noexec", 0755) == 0);
-    CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    /* The root of the namespace, which "/" is not in a sysroot. */
+    CHECK(mount("none", "/proc/self/root", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
     CHECK(mount("none", "plain", "tmpfs", 0, NULL) == 0 && mount("none", "noexec", "tmpfs", MS_NOEXEC, NULL) == 0);
     put_file("plain/script", script);
     put_file("noexec/script", script);
