@@ -8,7 +8,8 @@
 //!   `atomic`; `float`.
 //!
 //! The guest's hot registers are in the host's all the time ([`hot`]), the others in their slots. Either is written where the IR sets
-//! it, so that at any fault the registers are exact and the interpreter can run the instruction again. What leaves is put elsewhere ([`CompiledRegion::cold`]). What an op means
+//! it, so that at any fault the registers are exact and the interpreter can run the instruction again. What leaves is put elsewhere
+//! ([`CompiledRegion::cold`]). What an op means
 //! is `emu_ir::eval`'s to say; rare ones are calls of it ([`HelperCall`]).
 
 mod asm;
