@@ -11,9 +11,11 @@ use common::random::Random;
 use common::{env_number, guest};
 use emu_ir::{Block, CpuState, Exit, Fetch, Guest, Slot};
 use emu_machine::engine::{CompiledRegion, Engine, EngineConfig, EngineVcpu, Observer, PlacedCode, Tier};
-use emu_machine::mem::{GuestMemory, Prot};
+use emu_machine::mem::{Backing, Fixed, GuestMemory, MapRequest, Prot};
 use std::fs;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -230,4 +232,34 @@ fn regions_of_endless_hot_code_stay_small() {
     assert!(seen.most_insns as usize <= config.region_insns, "{seen:?}");
     // The smallest code cache that can be set holds the largest regions.
     assert!(seen.most_bytes <= 256 << 10, "{seen:?}");
+}
+
+/// The compile thread reads code that has gone from under it: that is no reason for the process to end.
+#[test]
+fn code_that_goes_while_its_region_is_made() {
+    let scratch = scratch("gone");
+    let file = fs::File::options().read(true).write(true).create_new(true).open(scratch.join("code")).unwrap();
+    file.write_all_at(&bytes(&[addi(ROUNDS, ROUNDS, -1), bne(ROUNDS, ZERO, -4), ECALL]), 0).unwrap();
+    file.set_len(0x1000).unwrap();
+    fs::remove_dir_all(scratch).unwrap();
+    let memory = Arc::new(GuestMemory::new(64).unwrap());
+    let request = MapRequest {
+        addr_hint: CODE,
+        len: 0x1000,
+        prot: Prot::RX,
+        fixed: Fixed::Replace,
+        backing: Backing::File { fd: file.as_raw_fd(), offset: 0 },
+        ..MapRequest::default()
+    };
+    memory.mmap(&request).unwrap();
+    let engine =
+        Engine::new(guest("rv64gc"), memory, EngineConfig { threshold: 1000, ..EngineConfig::default() }).unwrap();
+    run_loop(&engine, 10);
+    assert_eq!(engine.stats().compile_nanos, 0);
+    // What was translated before goes on; the region's translation gets SIGBUS.
+    file.set_len(0).unwrap();
+    while engine.stats().compile_nanos == 0 {
+        run_loop(&engine, 10_000);
+    }
+    assert_eq!(engine.stats().code.regions, 0);
 }

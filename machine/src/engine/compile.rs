@@ -287,7 +287,7 @@ fn work(engine: &Weak<Engine>, requests: &Receiver<BlockKey>) {
         // The blocks of a loop become hot together; the first one's region mostly holds the others. One that is
         // entered from elsewhere too will ask again.
         if !engine.worker.is_inside_region(key) || entry.was_put_off() {
-            engine.compile_entry(&entry);
+            fault::with_faults(|| engine.compile_entry(&entry));
         }
     }
 }

@@ -27,11 +27,34 @@ pub(super) fn with_engine<T>(engine: &Engine, f: impl FnOnce() -> T) -> T {
 
 /// Blocks all signals for the calling thread: they are for the threads that run the guest.
 pub(super) fn block_signals() {
-    // SAFETY: a full set is made before it is used, and a mask may be set at any time.
+    set_mask(|all| {
+        // SAFETY: the set is a valid one.
+        unsafe { libc::sigfillset(all) };
+    });
+}
+
+/// Lets the calling thread, which has blocked all signals, have the faults of guest memory meanwhile: what it reads may be
+/// unmapped by the guest at any time, and the kernel ends a process that faults with the signal blocked.
+pub(super) fn with_faults<T>(f: impl FnOnce() -> T) -> T {
+    set_mask(|mask| {
+        // SAFETY: as above.
+        unsafe {
+            libc::sigfillset(mask);
+            libc::sigdelset(mask, libc::SIGSEGV);
+            libc::sigdelset(mask, libc::SIGBUS);
+        }
+    });
+    let result = f();
+    block_signals();
+    result
+}
+
+fn set_mask(fill: impl FnOnce(&mut libc::sigset_t)) {
+    // SAFETY: all-zero is an empty set, and a mask may be set at any time.
     unsafe {
-        let mut all = std::mem::zeroed();
-        libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, ptr::null_mut());
+        let mut mask = std::mem::zeroed();
+        fill(&mut mask);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &mask, ptr::null_mut());
     }
 }
 

@@ -4,7 +4,7 @@
 //! The handler looks the faulting instruction up, puts what happened into `rdx` and goes on there. Nothing is
 //! checked before an access but that the address is in range, so the good case costs a compare and the access.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::ops::Range;
 use std::ptr;
 use std::sync::OnceLock;
@@ -290,9 +290,26 @@ extern "C" fn on_signal(signal: libc::c_int, info: *mut libc::siginfo_t, context
         return;
     }
     if !fix_up(signal, info, context) && !jit_hook().is_some_and(|hook| hook(context, info)) {
-        // A bug of ours: the instruction runs again, faults again, and the action before ours ends the process.
+        // The instruction runs again, faults again, and the action before ours ends the process.
+        report_bug(signal, info, context);
         restore_previous(signal);
     }
+}
+
+/// One line on standard error about a fault that is neither the guest's nor expected. Async-signal-safe: formatting
+/// numbers into a buffer takes no memory and no lock.
+fn report_bug(signal: libc::c_int, info: &libc::siginfo_t, context: &libc::ucontext_t) {
+    let name = if signal == libc::SIGBUS { "SIGBUS" } else { "SIGSEGV" };
+    // SAFETY: si_addr is valid for the faults of these two signals, which si_code > 0 says this is.
+    let addr = unsafe { info.si_addr() } as u64;
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
+    let from = (rip as i64).wrapping_sub(on_signal as *const () as i64);
+    let mut line = [0u8; 160];
+    let mut rest = &mut line[..];
+    let _ = writeln!(rest, "emu: a bug of emu's own: {name} at {rip:#x} (its fault handler {from:+#x}), address {addr:#x}");
+    let len = 160 - rest.len();
+    // SAFETY: the buffer is as long.
+    unsafe { libc::write(2, line.as_ptr().cast(), len) };
 }
 
 /// Resumes a guarded access with its report.

@@ -156,10 +156,18 @@ extern "C" fn on_signal(signal: i32, info: *mut libc::siginfo_t, context: *mut c
 }
 
 /// Takes `SIGSEGV` and `SIGBUS` that were sent by somebody, from the handler of guest memory.
-pub(in crate::linux) fn catch_sent(_: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
+pub(in crate::linux) fn catch_sent(signal: i32, info: &libc::siginfo_t, context: &mut libc::ucontext_t) -> bool {
     // SAFETY: `siginfo_t` is 128 bytes.
     let raw = unsafe { *std::ptr::from_ref(info).cast::<RawInfo>() };
-    catch(&raw, context)
+    if catch(&raw, context) {
+        return true;
+    }
+    // The first thread has no guest before it starts one; the others without are compilers, while they read guest memory.
+    let is_helper = tid() != std::process::id() as i32;
+    if is_helper {
+        pass_on(signal, &raw, context);
+    }
+    is_helper
 }
 
 /// Queues a signal for the guest's thread; false on the emulator's own threads.
