@@ -1,6 +1,5 @@
 /* Code changed by way of another mapping of the same file, or by mapping something else at its place. */
 #include "guest.h"
-#include <fcntl.h>
 
 static int call(void *code, int x)
 {
@@ -9,10 +8,8 @@ static int call(void *code, int x)
 
 int main(void)
 {
-    char name[] = "codemap-XXXXXX";
-    int fd = mkstemp(name);
-    unlink(name);
-    CHECK(fd >= 0 && ftruncate(fd, PAGE) == 0);
+    int fd = nameless_file();
+    CHECK(ftruncate(fd, PAGE) == 0);
     unsigned char *writable = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     unsigned char *executable = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     CHECK(writable != MAP_FAILED && executable != MAP_FAILED);

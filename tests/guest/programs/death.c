@@ -47,10 +47,8 @@ int main(int argc, char **argv)
         CHECK(write(fd[1], "x", 1) == 1);
     }
     if (!strcmp(how, "bus")) {
-        char name[] = "death-XXXXXX";
-        int fd = mkstemp(name);
-        unlink(name);
-        CHECK(fd >= 0 && ftruncate(fd, 100) == 0);
+        int fd = nameless_file();
+        CHECK(ftruncate(fd, 100) == 0);
         volatile char *p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
         CHECK(p != MAP_FAILED && p[50] == 0);
         return p[PAGE];

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,17 @@ static int failures __attribute__((unused));
 
 /* An address that is never mapped, and that the compiler cannot see through. */
 static void *volatile bad_address __attribute__((unused)) = (void *)8;
+
+/* A new file without a name. mkstemp would take as many instructions as its random digits need. */
+static inline int nameless_file(void)
+{
+    int fd = open("nameless", O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd < 0 || unlink("nameless")) {
+        perror("nameless");
+        exit(98);
+    }
+    return fd;
+}
 
 static inline unsigned char *map_pages(size_t pages, int protection)
 {

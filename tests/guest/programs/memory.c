@@ -78,9 +78,8 @@ int main(void)
     CHECK(munmap(p, 64 * PAGE) == 0);
     printf("mremap moves\n");
 
-    char name[] = "memory-XXXXXX";
-    int fd = mkstemp(name);
-    CHECK(fd >= 0 && write(fd, "0123456789", 10) == 10 && ftruncate(fd, PAGE + 10) == 0);
+    int fd = nameless_file();
+    CHECK(write(fd, "0123456789", 10) == 10 && ftruncate(fd, PAGE + 10) == 0);
     p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     q = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     CHECK(p != MAP_FAILED && q != MAP_FAILED && !memcmp(p, "0123456789", 11) && !memcmp(q, p, 11));
@@ -100,7 +99,6 @@ int main(void)
     CHECK(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 1) == MAP_FAILED && errno == EINVAL);
     CHECK(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, 999, 0) == MAP_FAILED && errno == EBADF);
     close(fd);
-    unlink(name);
     printf("files are mapped\n");
 
     unsigned char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

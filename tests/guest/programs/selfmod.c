@@ -96,9 +96,7 @@ int main(void)
     CHECK(mprotect(code, PAGE, PROT_READ | PROT_EXEC) == 0);
     flush_code(code, 64);
     CHECK(call(code, 1) == 21);
-    char name[] = "selfmod-XXXXXX";
-    int fd = mkstemp(name);
-    unlink(name);
+    int fd = nameless_file();
     unsigned char buffer[64];
     size_t length = emit_add(buffer, 33);
     CHECK(write(fd, buffer, length) == (ssize_t)length && ftruncate(fd, PAGE) == 0);
