@@ -3,7 +3,8 @@
 
 use crate::CompileOptions;
 use crate::region::Region;
-use emu_ir::{Block, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator};
+use crate::singles;
+use emu_ir::{Block, ConvertOp, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator, Type};
 
 /// A set of register slots (a guest has at most 128).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) struct Analysis {
     /// Slots that hold, on every path to the block's start, a result whose NaN is still to be made canonical. Any other
     /// slot may hold bits that must not change: a boxed single is a NaN, too, if it is taken for a double.
     pub(crate) raw_in: Vec<SlotSet>,
+    /// Slots that hold, on every path to the block's start, a boxed single ([`singles::single_in`]).
+    pub(crate) single_in: Vec<SlotSet>,
     /// Blocks that start with a checkpoint (see [`starts`]).
     pub(crate) starts: Vec<bool>,
     /// With [`CompileOptions::fuel`]: the instructions of the longest way from each block's end to the next stop, or out of the region;
@@ -72,14 +75,12 @@ impl Analysis {
                 write_backs(&region.blocks[i].block, options.precise_faults, starts[i]),
             )
         });
-        let raw_in = forward_on_every_path(region, |i, raw| {
-            let block = &region.blocks[i].block;
-            if block.nan == NanRule::Canonical { raw_out(&block.insts, raw) } else { raw }
-        });
+        let single_in = singles::single_in(region);
+        let raw_in = raw_in(region, &single_in);
         let live_in = live_in(region, &dirty_in, &starts, options);
         let stops: Vec<bool> = (0..region.blocks.len()).map(|i| options.stops_at(region, i)).collect();
         let (ahead, counted_in) = if options.fuel { longest_ways(region, &stops) } else { no_ways(region) };
-        Analysis { dirty_in, live_in, raw_in, starts, ahead, counted_in }
+        Analysis { dirty_in, live_in, raw_in, single_in, starts, ahead, counted_in }
     }
 }
 
@@ -203,12 +204,16 @@ fn reached(region: &Region) -> Vec<bool> {
     reached
 }
 
-/// Solves a forward "must" problem: the intersection over predecessors, empty at the region's entry and where it does not
-/// lead to.
-fn forward_on_every_path(region: &Region, transfer: impl Fn(usize, SlotSet) -> SlotSet) -> Vec<SlotSet> {
+/// Solves a forward "must" problem: the intersection over predecessors, at most `at_entry` at the region's entry, and empty where
+/// it does not lead to.
+pub(crate) fn forward_on_every_path(
+    region: &Region,
+    at_entry: SlotSet,
+    transfer: impl Fn(usize, SlotSet) -> SlotSet,
+) -> Vec<SlotSet> {
     let start = |reached| if reached { SlotSet(u128::MAX) } else { SlotSet::default() };
     let mut state: Vec<SlotSet> = reached(region).into_iter().map(start).collect();
-    state[region.entry] = SlotSet::default();
+    state[region.entry] = at_entry;
     let mut changed = true;
     while changed {
         changed = false;
@@ -241,21 +246,43 @@ fn dirty_out(block: &Block, mut dirty: SlotSet, points: Vec<WriteBack>) -> SlotS
     dirty.union(left)
 }
 
-fn raw_out(insts: &[Inst], mut raw: SlotSet) -> SlotSet {
-    let mut values = vec![false; insts.len()];
+/// See [`Analysis::raw_in`]. Both formats are looked at apart: a box is no result in the other one.
+fn raw_in(region: &Region, single_in: &[SlotSet]) -> Vec<SlotSet> {
+    let of = |ty| {
+        forward_on_every_path(region, SlotSet::default(), |i, raw| {
+            let block = &region.blocks[i].block;
+            if block.nan == NanRule::Canonical { raw_out(&block.insts, ty, raw, single_in[i]) } else { raw }
+        })
+    };
+    let (mut raw, singles) = (of(Type::F64), of(Type::F32));
+    raw.iter_mut().zip(singles).for_each(|(raw, singles)| *raw = raw.union(singles));
+    raw
+}
+
+/// The slots that hold such results of the type `ty` after the instructions.
+fn raw_out(insts: &[Inst], ty: Type, mut raw: SlotSet, mut singles: SlotSet) -> SlotSet {
+    let (mut values, mut is_single) = (vec![false; insts.len()], vec![false; insts.len()]);
     for (i, inst) in insts.iter().enumerate() {
-        match inst {
-            Inst::Get { slot, .. } => values[i] = raw.contains(*slot),
-            Inst::Set { slot, value, .. } if values[value.index()] => raw.insert(*slot),
-            Inst::Set { slot, .. } => raw.remove(*slot),
+        is_single[i] = singles::follow(inst, &mut singles, |v| is_single[v.index()]);
+        match *inst {
+            Inst::Get { slot, .. } => values[i] = raw.contains(slot),
+            Inst::Convert { op: ConvertOp::Box, arg, .. } => values[i] = values[arg.index()],
+            Inst::Convert { op: ConvertOp::Unbox, arg, .. } => values[i] = is_single[arg.index()] && values[arg.index()],
+            Inst::Set { slot, value, .. } => {
+                let is_single = is_single[value.index()];
+                if values[value.index()] && is_single == (ty == Type::F32) {
+                    raw.insert(slot);
+                } else {
+                    raw.remove(slot);
+                }
+            }
             _ => values[i] = makes_raw_nan(inst),
         }
     }
     raw
 }
 
-/// May the inline code for this op give a NaN that is not the canonical one? (What goes into a NaN box is made canonical
-/// before.)
+/// May the inline code for this op give a NaN that is not the canonical one?
 pub(crate) fn makes_raw_nan(inst: &Inst) -> bool {
     match inst {
         Inst::FloatUnary { op, .. } => matches!(op, FloatUnaryOp::Sqrt),

@@ -26,6 +26,7 @@ mod link;
 mod lower;
 mod news;
 mod region;
+mod singles;
 mod stubs;
 
 pub use baseline::compile_block;

@@ -199,7 +199,7 @@ impl Lower<'_> {
         self.exit_clean(code, pc);
     }
 
-    fn exit_clean(&mut self, code: ExitCode, pc: ClifValue) {
+    pub(super) fn exit_clean(&mut self, code: ExitCode, pc: ClifValue) {
         self.store_ctx(pc, offset::PC);
         let kind = self.b.ins().iconst(types::I32, code as i64);
         self.store_ctx(kind, offset::EXIT_KIND);
@@ -231,7 +231,7 @@ impl Lower<'_> {
     }
 
     /// Leaves as `exit` does, in a cold block, if `cond` is not 0.
-    fn aside_if(&mut self, cond: ClifValue, exit: impl FnOnce(&mut Self)) {
+    pub(super) fn aside_if(&mut self, cond: ClifValue, exit: impl FnOnce(&mut Self)) {
         let (cold, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         self.b.ins().brif(cond, cold, &[], go_on, &[]);

@@ -8,7 +8,6 @@
 //! invalid ends in such a call, which takes SSE's flag back (`helpers`).
 
 use super::{Lower, clif_type};
-use crate::context::{FLAGS_OF_STICKY, STICKY, offset};
 use crate::helpers::{HelperCall, infinity};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
@@ -18,7 +17,7 @@ use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
 use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
 
 /// How one vector type is seen as another: in memory's order.
-const LANES: MemFlagsData = MemFlagsData::new().with_endianness(Endianness::Little);
+pub(super) const LANES: MemFlagsData = MemFlagsData::new().with_endianness(Endianness::Little);
 
 impl Lower<'_> {
     /// Is the op done by an SSE instruction (so that a NaN it makes is x86's)?
@@ -49,57 +48,62 @@ impl Lower<'_> {
     /// The value with any NaN made canonical.
     pub(super) fn clean(&mut self, v: Value) -> ClifValue {
         let value = self.value(v);
-        if !self.cur.raw_values[v.index()] {
+        if !self.cur.raw_values[v.index()] || self.cur.singles[v.index()].is_some() {
             return value;
         }
         let clean = self.canonical(self.ty(v), value);
-        if !self.cur.aside {
-            self.cur.values[v.index()] = Some(clean);
-            self.cur.raw_values[v.index()] = false;
-        }
+        self.note_clean(v, clean);
         clean
+    }
+
+    /// `v` and the slots that hold it are `clean` from here on.
+    pub(super) fn note_clean(&mut self, v: Value, clean: ClifValue) {
+        if self.cur.aside {
+            return;
+        }
+        self.cur.raw_values[v.index()] = false;
+        let is_single = self.cur.singles[v.index()].is_some();
+        let place = if is_single { &mut self.cur.singles } else { &mut self.cur.values };
+        place[v.index()] = Some(clean);
+        let (slots, others) = std::mem::take(&mut self.cur.raw_holders).into_iter().partition(|(_, value)| *value == v);
+        self.cur.raw_holders = others;
+        for (slot, _) in slots {
+            let var = if is_single { self.single_var(slot) } else { self.vars[slot.index()].expect("declared").0 };
+            self.b.def_var(var, clean);
+            self.cur.raw_slots.remove(slot);
+        }
     }
 
     /// `value`, or the canonical NaN if it is a NaN. The comparison can raise nothing: a result is never signalling.
     pub(super) fn canonical(&mut self, ty: Type, value: ClifValue) -> ClifValue {
-        let nan = match ty {
-            Type::F32 => self.constant(ty, CANONICAL_NAN_F32),
-            _ => self.constant(ty, CANONICAL_NAN_F64),
-        };
-        let is_nan = self.b.ins().fcmp(FloatCC::Unordered, value, value);
-        self.b.ins().select(is_nan, nan, value)
+        let bits = if ty == Type::F32 { CANONICAL_NAN_F32 } else { CANONICAL_NAN_F64 };
+        if self.cur.aside {
+            let nan = self.constant(ty, bits);
+            let is_nan = self.b.ins().fcmp(FloatCC::Unordered, value, value);
+            return self.b.ins().select(is_nan, nan, value);
+        }
+        self.number_or(value, ty, |l| l.constant(ty, bits))
     }
 
-    /// A single as the lower half of a register, under ones. (A scalar is the first lane of a vector as it is.)
-    pub(super) fn nan_box(&mut self, arg: Value) -> ClifValue {
-        let a = self.clean(arg);
-        let lanes = self.b.ins().scalar_to_vector(types::F32X4, a);
-        let lanes = self.b.ins().bitcast(types::I32X4, LANES, lanes);
-        let ones = [0u32, !0, 0, 0].into_iter().flat_map(u32::to_le_bytes).collect::<Vec<u8>>();
-        let ones = self.b.func.dfg.constants.insert(ones.into());
-        let ones = self.b.ins().vconst(types::I32X4, ones);
-        let boxed = self.b.ins().bor(lanes, ones);
-        let boxed = self.b.ins().bitcast(types::F64X2, LANES, boxed);
-        self.b.ins().extractlane(boxed, 0)
-    }
-
-    pub(super) fn nan_unbox(&mut self, arg: Value) -> ClifValue {
-        let a = self.clean(arg);
-        let bits = self.bitcast(Type::I64, a);
-        let high = self.b.ins().ushr_imm_u(bits, 32);
-        let high = self.b.ins().ireduce(types::I32, high);
-        let boxed = self.b.ins().icmp_imm_s(IntCC::Equal, high, -1);
-        // Who computes with the single need not wait for the comparison.
-        self.hot_or_call(
-            boxed,
-            types::F32,
-            |l| {
-                let lanes = l.b.ins().scalar_to_vector(types::F64X2, a);
-                let lanes = l.b.ins().bitcast(types::F32X4, LANES, lanes);
-                l.b.ins().extractlane(lanes, 0)
-            },
-            |l| l.constant(Type::F32, CANONICAL_NAN_F32),
-        )
+    /// `value`, or what `otherwise` makes out of the way if it is a NaN.
+    fn number_or(
+        &mut self,
+        value: ClifValue,
+        ty: Type,
+        otherwise: impl FnOnce(&mut Self) -> ClifValue,
+    ) -> ClifValue {
+        let number = self.b.ins().fcmp(FloatCC::Ordered, value, value);
+        let (cold, done) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(cold);
+        let result = self.b.append_block_param(done, clif_type(ty));
+        self.b.ins().brif(number, done, &[BlockArg::Value(value)], cold, &[]);
+        self.b.switch_to_block(cold);
+        let before = std::mem::replace(&mut self.cur.aside, true);
+        let other = otherwise(self);
+        self.cur.aside = before;
+        self.b.ins().jump(done, &[BlockArg::Value(other)]);
+        self.b.switch_to_block(done);
+        result
     }
 
     pub(super) fn call(&mut self, call: HelperCall, ty: Type, args: &[Value]) -> ClifValue {
@@ -114,11 +118,21 @@ impl Lower<'_> {
         self.value_of_bits(ty, bits)
     }
 
-    pub(super) fn float_unary(&mut self, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) -> ClifValue {
+    pub(super) fn float_unary(
+        &mut self,
+        at: Value,
+        op: FloatUnaryOp,
+        ty: Type,
+        round: Round,
+        arg: Value,
+    ) -> ClifValue {
         let call = HelperCall::FloatUnary { op, ty, round, nan: self.cur.nan };
         match op {
             FloatUnaryOp::Neg => {
-                let a = self.clean(arg);
+                // Arithmetic takes any NaN for another.
+                let blind = self.cur.raw_values[arg.index()] && self.is_for_arithmetic(at);
+                self.cur.raw_values[at.index()] = blind;
+                let a = if blind { self.value(arg) } else { self.clean(arg) };
                 self.b.ins().fneg(a)
             }
             FloatUnaryOp::Abs => {
@@ -138,6 +152,16 @@ impl Lower<'_> {
             }
             _ => self.call(call, ty, &[arg]),
         }
+    }
+
+    /// Is the value used by arithmetic alone, of which NaNs come that are canonical or still to be made so?
+    fn is_for_arithmetic(&self, v: Value) -> bool {
+        use FloatBinaryOp::{Add, Div, Mul, Sub};
+        let arithmetic = |inst: &Inst| {
+            matches!(inst, Inst::FloatFma { .. } | Inst::FloatBinary { op: Add | Sub | Mul | Div, .. })
+        };
+        let mut users = self.block_insts()[v.index() + 1..].iter().filter(|inst| inst.args().any(|arg| arg == v));
+        users.all(arithmetic)
     }
 
     pub(super) fn float_binary(&mut self, op: FloatBinaryOp, ty: Type, round: Round, args: [Value; 2]) -> ClifValue {
@@ -187,14 +211,13 @@ impl Lower<'_> {
         if !self.inline_round(round) || !self.options.host_fma {
             return self.call(call, ty, &args);
         }
-        let [a, b, c] = args.map(|v| self.clean(v));
+        let [a, b, c] = args.map(|v| self.value(v));
         let result = self.b.ins().fma(a, b, c);
         if self.cur.nan != NanRule::Canonical {
             return self.number_or_call(result, call, ty, &args);
         }
-        let number = self.b.ins().fcmp(FloatCC::Ordered, result, result);
         // RISC-V raises invalid for inf * 0 + quiet NaN, which x86 does not: NaN results are computed again.
-        self.hot_or_call(number, clif_type(ty), |_| result, |l| l.call(call, ty, &args))
+        self.number_or(result, ty, |l| l.call(call, ty, &args))
     }
 
     pub(super) fn float_compare(
@@ -236,20 +259,6 @@ impl Lower<'_> {
             self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity)
         });
         self.b.ins().band(a, b)
-    }
-
-    /// The accrued flags: those that are set aside and those in MXCSR.
-    pub(super) fn read_flags(&mut self) -> ClifValue {
-        let entry = self.load_ctx(types::I64, offset::STORE_MXCSR_ENTRY);
-        self.b.ins().call_indirect(self.store_mxcsr_sig, entry, &[self.ctx]);
-        let mxcsr = self.load_ctx(types::I32, offset::MXCSR);
-        let sticky = self.b.ins().band_imm_u(mxcsr, i64::from(STICKY));
-        let sticky = self.b.ins().uextend(types::I64, sticky);
-        let table = self.b.ins().iconst(types::I64, FLAGS_OF_STICKY.as_ptr() as i64);
-        let at = self.b.ins().iadd(table, sticky);
-        let raised = self.b.ins().uload8(types::I32, MemFlagsData::trusted(), at, 0);
-        let accrued = self.load_ctx(types::I32, offset::FP_FLAGS);
-        self.b.ins().bor(accrued, raised)
     }
 
     /// As `emu_ir::eval::float::classify`; what a NaN is the call tells.
@@ -319,9 +328,15 @@ impl Lower<'_> {
         }
     }
 
-    /// Truncation where the result fits, which cvttsd2si does with the right flags; else by call.
+    /// Truncation by cvttsd2si, which raises the right flags, where its result is right; else by call.
     fn truncate(&mut self, op: FloatConvertOp, to: Type, arg: Value, call: HelperCall) -> ClifValue {
         let from = self.ty(arg);
+        if op == FloatConvertOp::ToIntS && self.cur.nan == NanRule::Canonical {
+            // What does not fit saturates; only NaNs do otherwise.
+            let (ct, a) = (clif_type(to), self.value(arg));
+            let number = self.b.ins().fcmp(FloatCC::Ordered, a, a);
+            return self.hot_or_call(number, ct, |l| l.b.ins().fcvt_to_sint_sat(ct, a), |l| l.call(call, to, &[arg]));
+        }
         let a = self.clean(arg);
         let (low, high, wide) = truncation_range(op, to);
         let fits = self.in_range(from, a, low, high);
@@ -386,7 +401,7 @@ impl Lower<'_> {
     }
 
     /// `hot` if `fast` is not 0, else `cold` in a block out of the way; both give a value of type `ct`.
-    fn hot_or_call(
+    pub(super) fn hot_or_call(
         &mut self,
         fast: ClifValue,
         ct: ClifType,

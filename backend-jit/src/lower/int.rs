@@ -128,10 +128,11 @@ impl Lower<'_> {
         self.b.ins().select(c, x, y)
     }
 
-    pub(super) fn convert(&mut self, op: ConvertOp, to: Type, arg: Value) -> ClifValue {
+    pub(super) fn convert(&mut self, at: Value, op: ConvertOp, to: Type, arg: Value) -> ClifValue {
         let ct = clif_type(to);
         match op {
             ConvertOp::Zext if to == Type::I64 => self.bits64(arg),
+            ConvertOp::Trunc if to == Type::I32 && let Some(low) = self.low_bits_of_single(arg) => low,
             ConvertOp::Zext | ConvertOp::Sext | ConvertOp::Trunc => {
                 let a = self.value(arg);
                 match op {
@@ -144,8 +145,8 @@ impl Lower<'_> {
                 let a = self.clean(arg);
                 self.bitcast(to, a)
             }
-            ConvertOp::Box => self.nan_box(arg),
-            ConvertOp::Unbox => self.nan_unbox(arg),
+            ConvertOp::Unbox => self.nan_unbox(at, arg),
+            ConvertOp::Box => unreachable!("made when it is needed"),
         }
     }
 }

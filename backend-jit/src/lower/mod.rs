@@ -5,7 +5,9 @@
 //! emitted here is what is executed, in this order.
 
 mod atomic;
+mod boxed;
 pub(crate) mod control;
+mod flags;
 mod float;
 mod int;
 mod keep;
@@ -25,7 +27,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use emu_ir::{Block, Inst, NanRule, Slot, Type, Value};
+use emu_ir::{Block, ConvertOp, Inst, NanRule, Slot, Type, Value};
 
 pub(crate) use memory::accessing_insn;
 pub use planted::PlantedFault;
@@ -124,6 +126,8 @@ struct Lower<'a> {
     blocks: Vec<ClifBlock>,
     /// Variable of each slot that the region touches.
     vars: [Option<(Variable, Type)>; 128],
+    /// Variable of the single in each slot that is known to hold one.
+    single_vars: [Option<Variable>; 128],
     ctx: ClifValue,
     mem_base: ClifValue,
     code_sig: clif::SigRef,
@@ -143,12 +147,21 @@ struct Current {
     /// Host addresses of values that have been confined.
     confined: Vec<Option<ClifValue>>,
     types: Vec<Option<Type>>,
-    /// Values that may be NaNs still to be made canonical.
+    /// The singles of values that are boxed ones; the boxes are in `values` once they have been needed.
+    singles: Vec<Option<ClifValue>>,
+    single_slots: SlotSet,
+    /// Values that may be NaNs still to be made canonical, or are boxed singles of which that is true.
     raw_values: Vec<bool>,
     raw_slots: SlotSet,
+    /// What values of the block's the slots in `raw_slots` hold, as far as it is known.
+    raw_holders: Vec<(Slot, Value)>,
     dirty: SlotSet,
+    /// The block's number in the region.
+    block: usize,
     /// Results of SSE that may be NaNs of x86's.
     pending: pending::Pending,
+    /// The exception flags that a slot holds, if they have not been read yet.
+    unread_flags: Option<flags::UnreadFlags>,
     /// The IR instruction's index; at the terminator the number of instructions.
     index: usize,
     /// In a block of Cranelift's that what follows need not have come through: nothing made here can be used later.
@@ -195,6 +208,7 @@ impl<'a> Lower<'a> {
             out: Lowered::default(),
             blocks,
             vars: [None; 128],
+            single_vars: [None; 128],
             ctx,
             mem_base,
             code_sig,
@@ -209,7 +223,9 @@ impl<'a> Lower<'a> {
     fn entry(&mut self) {
         self.declare_variables();
         self.poll(self.region.entry_pc(), SlotSet::default());
-        for slot in self.analysis.live_in[self.region.entry].iter() {
+        let (live, singles) = (self.analysis.live_in[self.region.entry], self.analysis.single_in[self.region.entry]);
+        self.load_singles(SlotSet(live.0 & singles.0));
+        for slot in live.without(singles).iter() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
             let value = match ty {
                 Type::I32 => {
@@ -248,10 +264,15 @@ impl<'a> Lower<'a> {
             wide: vec![None; rb.block.insts.len()],
             confined: vec![None; rb.block.insts.len()],
             types: rb.block.insts.iter().map(Inst::result).collect(),
+            singles: vec![None; rb.block.insts.len()],
+            single_slots: self.analysis.single_in[index],
             raw_values: vec![false; rb.block.insts.len()],
             raw_slots: self.analysis.raw_in[index],
+            raw_holders: Vec::new(),
+            block: index,
             dirty: self.analysis.dirty_in[index],
             pending: pending::Pending::new(&rb.block),
+            unread_flags: None,
             index: 0,
             aside: false,
             insn: self.out.insns.len(),
@@ -269,6 +290,7 @@ impl<'a> Lower<'a> {
         self.body(&rb.block, self.analysis.starts[index]);
         self.settle();
         self.clean_for_successors(index);
+        self.box_for_successors(index);
         self.terminator(index);
     }
 
@@ -280,6 +302,8 @@ impl<'a> Lower<'a> {
         }
         for slot in slots.iter().filter(|s| self.cur.raw_slots.contains(*s)).collect::<Vec<_>>() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
+            let (var, ty) =
+                if self.cur.single_slots.contains(slot) { (self.single_var(slot), Type::F32) } else { (var, ty) };
             let value = self.b.use_var(var);
             let clean = self.canonical(ty, value);
             self.b.def_var(var, clean);
@@ -329,7 +353,11 @@ impl<'a> Lower<'a> {
 
     fn inst(&mut self, at: Value, inst: &Inst) {
         self.settle_before(inst);
+        if self.carries_unread_flags(inst) {
+            return;
+        }
         let value = match *inst {
+            Inst::Get { slot, .. } if self.cur.single_slots.contains(slot) => return self.get_single(at, slot),
             Inst::Get { slot, .. } => self.get(at, slot),
             Inst::Set { slot, value, .. } => return self.set(slot, value),
             Inst::Const { ty: Type::I32, bits } => {
@@ -345,8 +373,9 @@ impl<'a> Lower<'a> {
             }
             Inst::Compare { cond, args, .. } => self.compare(cond, args),
             Inst::Select { cond, args, .. } => self.select(cond, args),
-            Inst::Convert { op, ty, arg } => self.convert(op, ty, arg),
-            Inst::FloatUnary { op, ty, round, arg } => self.float_unary(op, ty, round, arg),
+            Inst::Convert { op: ConvertOp::Box, arg, .. } => return self.nan_box(at, arg),
+            Inst::Convert { op, ty, arg } => self.convert(at, op, ty, arg),
+            Inst::FloatUnary { op, ty, round, arg } => self.float_unary(at, op, ty, round, arg),
             Inst::FloatBinary { op, ty, round, args } => self.float_binary(op, ty, round, args),
             Inst::FloatFma { ty, round, args } => self.fma(ty, round, args),
             Inst::FloatCompare { cond, quietness, ty, args } => self.float_compare(cond, quietness, ty, args),
@@ -359,6 +388,7 @@ impl<'a> Lower<'a> {
             Inst::LoadReserved { ty, addr, id } => self.load_reserved((ty, id), addr),
             Inst::StoreConditional { ty, addr, value, id } => self.store_conditional((ty, id), addr, value),
             Inst::Fence { kind } => return self.fence(kind),
+            Inst::ReadFpFlags if self.put_off_reading(at) => return,
             Inst::ReadFpFlags => self.read_flags(),
             Inst::WriteFpFlags { value } => {
                 let value = self.value(value);
@@ -388,18 +418,47 @@ impl<'a> Lower<'a> {
     }
 
     fn value(&mut self, v: Value) -> ClifValue {
-        self.cur.values[v.index()].expect("verified: defined before its use")
+        if let Some(value) = self.cur.values[v.index()] {
+            return value;
+        }
+        let single = self.clean_single(v);
+        let boxed = self.boxed(single);
+        if !self.cur.aside {
+            self.cur.values[v.index()] = Some(boxed);
+        }
+        boxed
     }
 
     fn ty(&self, v: Value) -> Type {
         self.cur.types[v.index()].expect("verified: has a result")
     }
 
+    /// The block's instructions.
+    fn block_insts(&self) -> &'a [Inst] {
+        let region = self.region;
+        &region.blocks[self.cur.block].block.insts
+    }
+
     fn get(&mut self, at: Value, slot: Slot) -> ClifValue {
-        self.cur.raw_values[at.index()] = self.cur.raw_slots.contains(slot);
+        self.note_holder(slot, at, self.cur.raw_slots.contains(slot));
         let (var, ty) = self.vars[slot.index()].expect("declared");
         let value = self.b.use_var(var);
         if ty == Type::I32 { self.narrow(at, value) } else { value }
+    }
+
+    /// As [`Self::get`], of a slot that holds a boxed single.
+    fn get_single(&mut self, at: Value, slot: Slot) {
+        self.note_holder(slot, at, self.cur.raw_slots.contains(slot));
+        let var = self.single_var(slot);
+        self.cur.singles[at.index()] = Some(self.b.use_var(var));
+    }
+
+    /// The slot holds the value, whose NaN may be `raw`.
+    fn note_holder(&mut self, slot: Slot, value: Value, raw: bool) {
+        self.cur.raw_values[value.index()] = raw;
+        if raw {
+            self.cur.raw_holders.push((slot, value));
+        }
     }
 
     /// The 32-bit integer `at` from its value in 64 bits, which is noted.
@@ -409,15 +468,25 @@ impl<'a> Lower<'a> {
     }
 
     fn set(&mut self, slot: Slot, value: Value) {
-        let (var, ty) = self.vars[slot.index()].expect("declared");
-        let v = if ty == Type::I32 { self.bits64(value) } else { self.value(value) };
-        self.b.def_var(var, v);
-        if ty == Type::I32 {
-            self.cur.wide[value.index()] = Some(v);
+        if let Some(single) = self.cur.singles[value.index()] {
+            let var = self.single_var(slot);
+            self.b.def_var(var, single);
+            self.cur.single_slots.insert(slot);
+        } else {
+            let (var, ty) = self.vars[slot.index()].expect("declared");
+            let v = if ty == Type::I32 { self.bits64(value) } else { self.value(value) };
+            self.b.def_var(var, v);
+            if ty == Type::I32 {
+                self.cur.wide[value.index()] = Some(v);
+            }
+            self.cur.single_slots.remove(slot);
         }
         self.cur.dirty.insert(slot);
         self.cur.pending.set(slot, value);
-        if self.cur.raw_values[value.index()] {
+        self.cur.raw_holders.retain(|(s, _)| *s != slot);
+        let raw = self.cur.raw_values[value.index()];
+        self.note_holder(slot, value, raw);
+        if raw {
             self.cur.raw_slots.insert(slot);
         } else {
             self.cur.raw_slots.remove(slot);
@@ -453,7 +522,15 @@ impl<'a> Lower<'a> {
     /// Writes `slots` to memory, for an exit that follows.
     fn flush(&mut self, slots: SlotSet) {
         debug_assert!(self.cur.pending.is_empty(), "NaNs are settled before the registers can be seen");
+        let before = std::mem::replace(&mut self.cur.aside, true);
         for slot in self.planted_write_back(slots).iter() {
+            if self.flush_unread_flags(slot) {
+                continue;
+            }
+            if self.cur.single_slots.contains(slot) {
+                self.flush_single(slot);
+                continue;
+            }
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
             let mut value = self.b.use_var(var);
             if ty.is_float() && self.cur.raw_slots.contains(slot) {
@@ -465,6 +542,7 @@ impl<'a> Lower<'a> {
                 self.store_ctx(value, offset::slot(slot.0));
             }
         }
+        self.cur.aside = before;
     }
 
     fn load_ctx(&mut self, ty: clif::Type, offset: i32) -> ClifValue {
