@@ -301,3 +301,36 @@ fn a_result_that_a_comparison_may_raise_for_is_used_after_it() {
         }
     }
 }
+
+#[test]
+fn a_boxed_single_and_a_double_meet() {
+    // beq a0, zero, 12; fsqrt.d ft0, ft1; j 8; fmul.s ft0, ft2, ft2; then, for both: fmv.d ft3, ft0; fmul.s ft4, ft0, ft2;
+    // fsw ft4, 0(s0); ecall
+    let words = [0x0005_0663, 0x5a00_f053, 0x0080_006f, 0x1021_7053, 0x2200_01d3, 0x1020_7253, 0x0044_2027, ECALL];
+    let nan = CANONICAL_NAN_F32;
+    let single = |x: f32| x.to_bits().into();
+    let single_way = |x: f32, square: u64, cube: u64| (0, boxed(Type::F32, single(x)), boxed(Type::F32, square), cube);
+    let double_way = |root: f64| (1, boxed(Type::F32, single(2.0)), root.to_bits(), nan);
+    let snan = f32::from_bits(0x7f80_0001);
+    let inputs = [single_way(2.0, single(4.0), single(8.0)), single_way(snan, nan, nan), double_way(3.0)];
+    let of_nan = (1, boxed(Type::F32, single(2.0)), 0x7ff8_0000_0000_0000, nan);
+    for way in Way::ALL {
+        let mut machine = Machine::new(way, &guest("rv64gc"));
+        map(&machine.memory, CODE, 0x1000, Prot::RX);
+        map(&machine.memory, OUTPUT, 0x1000, Prot::RW);
+        machine.load_code(CODE, &bytes(&words));
+        for (choice, factor, copied, stored) in inputs.into_iter().chain([of_nan]) {
+            let cpu = machine.cpu_mut();
+            cpu.pc = CODE;
+            let root_of = if copied == of_nan.2 { -1.0_f64 } else { 9.0 };
+            cpu.set(Slot(A0 as u16), choice);
+            cpu.set(Slot(S0 as u16), OUTPUT);
+            cpu.set(Slot(33), root_of.to_bits());
+            cpu.set(Slot(34), factor);
+            assert!(matches!(machine.run(), Exit::Syscall { .. }), "{way:?}");
+            let (ft0, ft3) = (machine.cpu().get(Slot(32)), machine.cpu().get(Slot(35)));
+            assert_eq!((ft0, ft3), (copied, copied), "{way:?}: choice {choice}, {factor:#x}");
+            assert_eq!(machine.memory.read_u32(OUTPUT).unwrap(), stored as u32, "{way:?}: choice {choice}, {factor:#x}");
+        }
+    }
+}
