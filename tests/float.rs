@@ -330,7 +330,11 @@ fn a_boxed_single_and_a_double_meet() {
             assert!(matches!(machine.run(), Exit::Syscall { .. }), "{way:?}");
             let (ft0, ft3) = (machine.cpu().get(Slot(32)), machine.cpu().get(Slot(35)));
             assert_eq!((ft0, ft3), (copied, copied), "{way:?}: choice {choice}, {factor:#x}");
-            assert_eq!(machine.memory.read_u32(OUTPUT).unwrap(), stored as u32, "{way:?}: choice {choice}, {factor:#x}");
+            assert_eq!(
+                machine.memory.read_u32(OUTPUT).unwrap(),
+                stored as u32,
+                "{way:?}: choice {choice}, {factor:#x}"
+            );
         }
     }
 }

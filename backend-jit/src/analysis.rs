@@ -3,7 +3,7 @@
 
 use crate::CompileOptions;
 use crate::region::Region;
-use crate::singles;
+use crate::singles::{self, Above};
 use emu_ir::{Block, ConvertOp, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator, Type};
 
 /// A set of register slots (a guest has at most 128).
@@ -263,11 +263,13 @@ fn raw_in(region: &Region, single_in: &[SlotSet]) -> Vec<SlotSet> {
 fn raw_out(insts: &[Inst], ty: Type, mut raw: SlotSet, mut singles: SlotSet) -> SlotSet {
     let (mut values, mut is_single) = (vec![false; insts.len()], vec![false; insts.len()]);
     for (i, inst) in insts.iter().enumerate() {
-        is_single[i] = singles::follow(inst, &mut singles, |v| is_single[v.index()]);
+        is_single[i] = singles::follow(insts, i, Above::Ones, &mut singles, |v| is_single[v.index()]);
         match *inst {
             Inst::Get { slot, .. } => values[i] = raw.contains(slot),
             Inst::Convert { op: ConvertOp::Box, arg, .. } => values[i] = values[arg.index()],
-            Inst::Convert { op: ConvertOp::Unbox, arg, .. } => values[i] = is_single[arg.index()] && values[arg.index()],
+            Inst::Convert { op: ConvertOp::Unbox, arg, .. } => {
+                values[i] = is_single[arg.index()] && values[arg.index()]
+            }
             Inst::Set { slot, value, .. } => {
                 let is_single = is_single[value.index()];
                 if values[value.index()] && is_single == (ty == Type::F32) {

@@ -240,9 +240,11 @@ impl Lower<'_> {
         self.b.switch_to_block(go_on);
     }
 
-    /// Goes to a guest address if `cond` is not 0. (Where NaNs may still have to be made canonical, by way of memory.)
+    /// Goes to a guest address if `cond` is not 0. (By way of memory where NaNs may still have to be made canonical, or the other block
+    /// takes a register for a single that is none yet.)
     pub(super) fn leave_for_if(&mut self, cond: ClifValue, target: u64) {
         let inside = self.region.at(target).filter(|_| self.cur.nan != NanRule::Canonical);
+        let inside = inside.filter(|i| self.has_singles_for(*i));
         let (aside, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(cond, aside, &[], go_on, &[]);
         self.b.switch_to_block(aside);
@@ -251,6 +253,7 @@ impl Lower<'_> {
         }
         match inside {
             Some(i) => {
+                self.box_for(&[i]);
                 let block = self.blocks[i];
                 self.b.ins().jump(block, &[]);
             }

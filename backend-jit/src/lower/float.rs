@@ -86,12 +86,7 @@ impl Lower<'_> {
     }
 
     /// `value`, or what `otherwise` makes out of the way if it is a NaN.
-    fn number_or(
-        &mut self,
-        value: ClifValue,
-        ty: Type,
-        otherwise: impl FnOnce(&mut Self) -> ClifValue,
-    ) -> ClifValue {
+    fn number_or(&mut self, value: ClifValue, ty: Type, otherwise: impl FnOnce(&mut Self) -> ClifValue) -> ClifValue {
         let number = self.b.ins().fcmp(FloatCC::Ordered, value, value);
         let (cold, done) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
@@ -118,14 +113,7 @@ impl Lower<'_> {
         self.value_of_bits(ty, bits)
     }
 
-    pub(super) fn float_unary(
-        &mut self,
-        at: Value,
-        op: FloatUnaryOp,
-        ty: Type,
-        round: Round,
-        arg: Value,
-    ) -> ClifValue {
+    pub(super) fn float_unary(&mut self, at: Value, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) -> ClifValue {
         let call = HelperCall::FloatUnary { op, ty, round, nan: self.cur.nan };
         match op {
             FloatUnaryOp::Neg => {
@@ -157,9 +145,8 @@ impl Lower<'_> {
     /// Is the value used by arithmetic alone, of which NaNs come that are canonical or still to be made so?
     fn is_for_arithmetic(&self, v: Value) -> bool {
         use FloatBinaryOp::{Add, Div, Mul, Sub};
-        let arithmetic = |inst: &Inst| {
-            matches!(inst, Inst::FloatFma { .. } | Inst::FloatBinary { op: Add | Sub | Mul | Div, .. })
-        };
+        let arithmetic =
+            |inst: &Inst| matches!(inst, Inst::FloatFma { .. } | Inst::FloatBinary { op: Add | Sub | Mul | Div, .. });
         let mut users = self.block_insts()[v.index() + 1..].iter().filter(|inst| inst.args().any(|arg| arg == v));
         users.all(arithmetic)
     }
@@ -337,6 +324,9 @@ impl Lower<'_> {
             let number = self.b.ins().fcmp(FloatCC::Ordered, a, a);
             return self.hot_or_call(number, ct, |l| l.b.ins().fcvt_to_sint_sat(ct, a), |l| l.call(call, to, &[arg]));
         }
+        if (op, from, to) == (FloatConvertOp::ToIntS, Type::F32, Type::I32) {
+            return self.truncate_single(call, arg);
+        }
         let a = self.clean(arg);
         let (low, high, wide) = truncation_range(op, to);
         let fits = self.in_range(from, a, low, high);
@@ -350,6 +340,16 @@ impl Lower<'_> {
             },
             |l| l.call(call, to, &[arg]),
         )
+    }
+
+    /// Truncation of a single to 32 bits: what does not fit becomes the least integer, and takes the call.
+    fn truncate_single(&mut self, call: HelperCall, arg: Value) -> ClifValue {
+        let a = self.clean(arg);
+        let lanes = self.b.ins().scalar_to_vector(types::F32X4, a);
+        let lanes = self.b.ins().x86_cvtt2dq(types::I32X4, lanes);
+        let integer = self.b.ins().extractlane(lanes, 0);
+        let fits = self.b.ins().icmp_imm_s(IntCC::NotEqual, integer, i64::from(i32::MIN));
+        self.hot_or_call(fits, types::I32, |_| integer, |l| l.call(call, Type::I32, &[arg]))
     }
 
     /// Any other rounding to a signed integer: to an integral number first, where that is sure to fit.

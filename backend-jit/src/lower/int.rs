@@ -132,7 +132,7 @@ impl Lower<'_> {
         let ct = clif_type(to);
         match op {
             ConvertOp::Zext if to == Type::I64 => self.bits64(arg),
-            ConvertOp::Trunc if to == Type::I32 && let Some(low) = self.low_bits_of_single(arg) => low,
+            ConvertOp::Trunc if let Some(low) = self.low_bits_of_single(at) => low,
             ConvertOp::Zext | ConvertOp::Sext | ConvertOp::Trunc => {
                 let a = self.value(arg);
                 match op {
@@ -140,6 +140,12 @@ impl Lower<'_> {
                     ConvertOp::Sext => self.b.ins().sextend(ct, a),
                     _ => self.b.ins().ireduce(ct, a),
                 }
+            }
+            ConvertOp::Bitcast
+                if to == Type::F32
+                    && let Some(single) = self.single_of_low_bits(arg) =>
+            {
+                single
             }
             ConvertOp::Bitcast => {
                 let a = self.clean(arg);

@@ -24,6 +24,7 @@ fn raises_flags(opcode: Opcode) -> bool {
             | FcvtFromUint
             | FcvtToSintSat
             | FcvtToUintSat
+            | X86Cvtt2dq
             | Nearest
             | Ceil
             | Floor

@@ -27,7 +27,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::{CallConv, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use emu_ir::{Block, ConvertOp, Inst, NanRule, Slot, Type, Value};
+use emu_ir::{Block, Inst, NanRule, Slot, Type, Value};
 
 pub(crate) use memory::accessing_insn;
 pub use planted::PlantedFault;
@@ -290,7 +290,7 @@ impl<'a> Lower<'a> {
         self.body(&rb.block, self.analysis.starts[index]);
         self.settle();
         self.clean_for_successors(index);
-        self.box_for_successors(index);
+        self.box_for(&region.blocks[index].successors);
         self.terminator(index);
     }
 
@@ -373,7 +373,7 @@ impl<'a> Lower<'a> {
             }
             Inst::Compare { cond, args, .. } => self.compare(cond, args),
             Inst::Select { cond, args, .. } => self.select(cond, args),
-            Inst::Convert { op: ConvertOp::Box, arg, .. } => return self.nan_box(at, arg),
+            Inst::Convert { ty: Type::F64, .. } if self.is_boxed(at) => return,
             Inst::Convert { op, ty, arg } => self.convert(at, op, ty, arg),
             Inst::FloatUnary { op, ty, round, arg } => self.float_unary(at, op, ty, round, arg),
             Inst::FloatBinary { op, ty, round, args } => self.float_binary(op, ty, round, args),

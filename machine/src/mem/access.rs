@@ -306,7 +306,8 @@ fn report_bug(signal: libc::c_int, info: &libc::siginfo_t, context: &libc::ucont
     let from = (rip as i64).wrapping_sub(on_signal as *const () as i64);
     let mut line = [0u8; 160];
     let mut rest = &mut line[..];
-    let _ = writeln!(rest, "emu: a bug of emu's own: {name} at {rip:#x} (its fault handler {from:+#x}), address {addr:#x}");
+    let _ =
+        writeln!(rest, "emu: a bug of emu's own: {name} at {rip:#x} (its fault handler {from:+#x}), address {addr:#x}");
     let len = 160 - rest.len();
     // SAFETY: the buffer is as long.
     unsafe { libc::write(2, line.as_ptr().cast(), len) };
