@@ -338,3 +338,34 @@ fn a_boxed_single_and_a_double_meet() {
         }
     }
 }
+
+#[test]
+fn the_operands_of_a_silent_comparison_are_used_after_it() {
+    // frflags a1; flt.d a0, ft0, ft1; fsflags a1; fsub.d ft2, ft0, ft1; fmin.d ft3, ft0, ft1; fsd ft1, 0(s0); ecall
+    let words = [0x0010_25f3, 0xa210_1553, 0x0015_9073, 0x0a10_7153, 0x2a10_01d3, 0x0014_3027, ECALL];
+    let (nan, one, two) = (0x7ff8_0000_0000_0000_u64, 1.0_f64.to_bits(), 2.0_f64.to_bits());
+    let minus_one = (-1.0_f64).to_bits();
+    for way in Way::ALL {
+        let mut machine = Machine::new(way, &guest("rv64gc"));
+        map(&machine.memory, CODE, 0x1000, Prot::RX);
+        map(&machine.memory, OUTPUT, 0x1000, Prot::RW);
+        machine.load_code(CODE, &bytes(&words));
+        for (a, b, expected) in [
+            (one, two, [1, minus_one, one]),
+            (nan, two, [0, nan, two]),
+            (one, nan, [0, nan, one]),
+            (nan, nan, [0, nan, nan]),
+        ] {
+            let cpu = machine.cpu_mut();
+            cpu.pc = CODE;
+            cpu.set(Slot(S0 as u16), OUTPUT);
+            cpu.set(Slot(32), a);
+            cpu.set(Slot(33), b);
+            assert!(matches!(machine.run(), Exit::Syscall { .. }), "{way:?}");
+            let cpu = machine.cpu();
+            let found = [Slot(A0 as u16), Slot(34), Slot(35)].map(|slot| cpu.get(slot));
+            assert_eq!(found, expected, "{way:?}: {a:#x}, {b:#x}");
+            assert_eq!(machine.memory.read_u64(OUTPUT).unwrap(), b, "{way:?}: {a:#x}, {b:#x}");
+        }
+    }
+}

@@ -159,11 +159,12 @@ impl Lower<'_> {
 
     fn float_compare(&mut self, at: Value, cond: FloatCond, quietness: Quietness, ty: Type, args: [Value; 2]) {
         let call = HelperCall::FloatCompare { cond, quietness, ty, nan: self.block.nan };
+        // Before a jump: later ops may count on the registers that the operands get.
+        self.load_xmm(&args);
         let nan = match quietness {
             Quietness::Silent => Some(self.jump_if_nan(cond, args)),
             _ => None,
         };
-        self.load_xmm(&args);
         // `a < b` is "b above a", which is false for NaNs.
         let (a, b) = if matches!(cond, FloatCond::Lt | FloatCond::Le) { (1, 0) } else { (0, 1) };
         self.asm.ucomis(ty == Type::F64, a, b);

@@ -247,7 +247,7 @@ int main(int argc, char **argv)
 {
     planted = argc > 1 && !strcmp(argv[1], "planted");
     if (argc > 1 && !planted)
-        seconds = atof(argv[1]) / 6;
+        seconds = atof(argv[1]) / 5;
     if (planted)
         seconds = 30; /* at most */
     wake_ups();
