@@ -198,19 +198,20 @@ impl Engine {
     fn reserve(&self, cpu: &mut CpuState, env: &mut UserEnv, limit: u64, alone: bool) -> (Exit, Option<Box<dyn Any>>) {
         let before = cpu.clone();
         let exit = self.interpret_first(cpu, env, limit);
-        let mut alone = alone;
-        if let Some(lock) = self.windows.lock.get()
-            && holds(cpu)
-            && self.mem.is_shared(cpu.reservation_addr)
-        {
-            if let Some(held) = lock.lock() {
-                // Read what is there now.
-                (cpu.slots, cpu.pc, cpu.insn_count) = (before.slots, before.pc, before.insn_count);
-                return (self.interpret_first(cpu, env, limit), Some(held));
-            }
-            alone = false;
+        if !holds(cpu) {
+            return (exit, None);
         }
-        if !alone && holds(cpu) {
+        let shared = self.windows.lock.get().filter(|_| self.mem.is_shared(cpu.reservation_addr));
+        let held = match shared {
+            Some(lock) if alone => lock.lock(),
+            _ => None,
+        };
+        if held.is_some() {
+            // Read what is there now.
+            (cpu.slots, cpu.pc, cpu.insn_count) = (before.slots, before.pc, before.insn_count);
+            return (self.interpret_first(cpu, env, limit), held);
+        }
+        if !alone || shared.is_some() {
             cpu.reservation_for = ScId::NONE;
         }
         (exit, None)
