@@ -5,11 +5,11 @@ mod common;
 
 use common::asm::*;
 use common::elf::{Target, executable};
-use common::machine::map;
+use common::machine::{map, run_to_syscall};
 use common::program::CODE;
 use common::random::Random;
 use common::{env_number, guest};
-use emu_ir::{Block, CpuState, Exit, Fetch, Guest, Slot};
+use emu_ir::{Block, CpuState, Fetch, Guest, Slot};
 use emu_machine::engine::{CompiledRegion, Engine, EngineConfig, EngineVcpu, Observer, PlacedCode, Tier};
 use emu_machine::mem::{Backing, Fixed, GuestMemory, MapRequest, Prot};
 use std::fs;
@@ -183,14 +183,7 @@ fn run_loop(engine: &Arc<Engine>, rounds: u64) -> CpuState {
     cpu.set(Slot(START as u16), CODE);
     cpu.set(Slot(ROUNDS as u16), rounds);
     cpu.set(Slot(SP as u16), STACK.end);
-    let mut vcpu = EngineVcpu::new(Arc::clone(engine), cpu);
-    loop {
-        match vcpu.run() {
-            Exit::Interrupted => {}
-            Exit::Syscall { .. } => return vcpu.cpu().clone(),
-            exit => panic!("{exit:x?} at {:#x}", vcpu.cpu().pc),
-        }
-    }
+    run_to_syscall(EngineVcpu::new(Arc::clone(engine), cpu))
 }
 
 fn registers(cpu: &CpuState) -> Vec<u64> {

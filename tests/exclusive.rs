@@ -4,9 +4,9 @@ mod common;
 
 use common::asm::*;
 use common::guest;
-use common::machine::map;
+use common::machine::{map, run_to_syscall};
 use common::program::CODE;
-use emu_ir::{Block, CpuState, Exit, Fetch, Guest, Slot};
+use emu_ir::{Block, CpuState, Fetch, Guest, Slot};
 use emu_machine::engine::{CompiledRegion, Engine, EngineConfig, EngineVcpu, Observer, PlacedCode, WindowLock};
 use emu_machine::mem::{Fixed, GuestMemory, MapRequest, Prot};
 use std::any::Any;
@@ -57,14 +57,7 @@ impl Observer for Busy {
 fn run(engine: &Arc<Engine>, pc: u64) -> CpuState {
     let mut cpu = CpuState { pc, ..CpuState::default() };
     cpu.set(Slot(S0 as u16), WORD);
-    let mut vcpu = EngineVcpu::new(Arc::clone(engine), cpu);
-    loop {
-        match vcpu.run() {
-            Exit::Interrupted => {}
-            Exit::Syscall { .. } => return vcpu.cpu().clone(),
-            exit => panic!("{exit:x?} at {:#x}", vcpu.cpu().pc),
-        }
-    }
+    run_to_syscall(EngineVcpu::new(Arc::clone(engine), cpu))
 }
 
 #[test]

@@ -63,6 +63,17 @@ impl Way {
     }
 }
 
+/// Runs the hart to a system call; its registers there.
+pub fn run_to_syscall(mut vcpu: EngineVcpu) -> CpuState {
+    loop {
+        match vcpu.run() {
+            Exit::Interrupted => {}
+            Exit::Syscall { .. } => return vcpu.cpu().clone(),
+            exit => panic!("{exit:x?} at {:#x}", vcpu.cpu().pc),
+        }
+    }
+}
+
 /// How often a program may yield before it is taken for one that does not end.
 const MAX_YIELDS: usize = 10_000;
 
