@@ -23,8 +23,8 @@ impl Lower<'_> {
         Above::of(self.cur.nan)
     }
 
-    /// Notes `at` if it is a single in a box, which is made when it is needed.
-    pub(super) fn is_boxed(&mut self, at: Value) -> bool {
+    /// Notes `at` if it is a single in a box, which is made when it is needed; else false.
+    pub(super) fn note_boxed(&mut self, at: Value) -> bool {
         let single = match singles::boxed(self.block_insts(), at, self.above()) {
             None => return false,
             Some(Boxed::Single(v)) => {

@@ -373,7 +373,7 @@ impl<'a> Lower<'a> {
             }
             Inst::Compare { cond, args, .. } => self.compare(cond, args),
             Inst::Select { cond, args, .. } => self.select(cond, args),
-            Inst::Convert { ty: Type::F64, .. } if self.is_boxed(at) => return,
+            Inst::Convert { ty: Type::F64, .. } if self.note_boxed(at) => return,
             Inst::Convert { op, ty, arg } => self.convert(at, op, ty, arg),
             Inst::FloatUnary { op, ty, round, arg } => self.float_unary(at, op, ty, round, arg),
             Inst::FloatBinary { op, ty, round, args } => self.float_binary(op, ty, round, args),
