@@ -3,6 +3,7 @@
 
 use crate::CompileOptions;
 use crate::region::Region;
+use crate::residence::{self, Uses};
 use crate::singles::{self, Above};
 use emu_ir::{Block, ConvertOp, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator, Type};
 
@@ -50,6 +51,12 @@ pub(crate) struct Analysis {
     pub(crate) dirty_in: Vec<SlotSet>,
     /// Slots that are needed from before the block.
     pub(crate) live_in: Vec<SlotSet>,
+    /// Slots that have to be in their variables at the block's start.
+    pub(crate) needed_in: Vec<SlotSet>,
+    /// Slots that are, on every path there.
+    pub(crate) present_in: Vec<SlotSet>,
+    /// Slots that the block writes back at its end.
+    pub(crate) written_early: Vec<SlotSet>,
     /// Slots that hold, on every path to the block's start, a result whose NaN is still to be made canonical. Any other
     /// slot may hold bits that must not change: a boxed single is a NaN, too, if it is taken for a double.
     pub(crate) raw_in: Vec<SlotSet>,
@@ -68,19 +75,28 @@ impl Analysis {
     /// What `options` make of `region`.
     pub(crate) fn of(region: &Region, options: &CompileOptions) -> Analysis {
         let starts = starts(region, options);
-        let dirty_in = forward(region, |i, dirty| {
-            dirty_out(
-                &region.blocks[i].block,
-                dirty,
-                write_backs(&region.blocks[i].block, options.precise_faults, starts[i]),
-            )
-        });
+        let uses = Uses::of(region);
+        let (dirty_in, written_early) = dirty_in(region, &uses, &starts, options);
         let single_in = singles::single_in(region);
         let raw_in = raw_in(region, &single_in);
         let live_in = live_in(region, &dirty_in, &starts, options);
+        let needed_in = residence::needed_in(region, &uses, &dirty_in, &live_in);
+        let singles = SlotSet(live_in[region.entry].0 & single_in[region.entry].0);
+        let present_in = residence::present_in(region, &uses, &needed_in, singles);
         let stops: Vec<bool> = (0..region.blocks.len()).map(|i| options.stops_at(region, i)).collect();
         let (ahead, counted_in) = if options.fuel { longest_ways(region, &stops) } else { no_ways(region) };
-        Analysis { dirty_in, live_in, raw_in, single_in, starts, ahead, counted_in }
+        Analysis {
+            dirty_in,
+            live_in,
+            needed_in,
+            present_in,
+            written_early,
+            raw_in,
+            single_in,
+            starts,
+            ahead,
+            counted_in,
+        }
     }
 }
 
@@ -229,8 +245,31 @@ pub(crate) fn forward_on_every_path(
     state
 }
 
-/// Dirty at the end, or where the block is left in the middle for another one of the region.
-fn dirty_out(block: &Block, mut dirty: SlotSet, points: Vec<WriteBack>) -> SlotSet {
+/// See [`Analysis::dirty_in`] and [`Analysis::written_early`].
+///
+/// Who writes early is decided for one block after the other, since what one has written is not in the way of the next. What
+/// back edges bring is not known then, and has no say in it.
+fn dirty_in(region: &Region, uses: &Uses, starts: &[bool], options: &CompileOptions) -> (Vec<SlotSet>, Vec<SlotSet>) {
+    let blocks = region.blocks.len();
+    let points: Vec<_> =
+        (0..blocks).map(|i| write_backs(&region.blocks[i].block, options.precise_faults, starts[i])).collect();
+    let mut early = vec![SlotSet::default(); blocks];
+    let mut dirty = vec![SlotSet::default(); blocks];
+    for i in residence::in_order(region) {
+        let (end, left) = dirty_out(&region.blocks[i].block, dirty[i], &points[i]);
+        early[i] = uses.written_early(region, i, end);
+        let out = end.without(early[i]).union(left);
+        region.blocks[i].successors.iter().for_each(|succ| dirty[*succ] = dirty[*succ].union(out));
+    }
+    let dirty = forward(region, |i, dirty| {
+        let (end, left) = dirty_out(&region.blocks[i].block, dirty, &points[i]);
+        end.without(early[i]).union(left)
+    });
+    (dirty, early)
+}
+
+/// Dirty at the end, and where the block is left in the middle for another one of the region.
+fn dirty_out(block: &Block, mut dirty: SlotSet, points: &[WriteBack]) -> (SlotSet, SlotSet) {
     let mut points = points.iter().peekable();
     let mut left = SlotSet::default();
     for i in 0..=block.insts.len() {
@@ -243,7 +282,7 @@ fn dirty_out(block: &Block, mut dirty: SlotSet, points: Vec<WriteBack>) -> SlotS
             _ => {}
         }
     }
-    dirty.union(left)
+    (dirty, left)
 }
 
 /// See [`Analysis::raw_in`]. Both formats are looked at apart: a box is no result in the other one.
@@ -361,7 +400,7 @@ fn block_use(
     let (mut uses, mut defs, mut dirty) = (SlotSet::default(), SlotSet::default(), dirty_in);
     let mut side_exits = Vec::new();
     // A poll at a loop header, or of the budget, writes back what is dirty there.
-    if rb.loop_header || options.stops_at(region, index) {
+    if rb.is_loop_header() || options.stops_at(region, index) {
         uses = uses.union(dirty);
     }
     let mut points = points.iter().peekable();

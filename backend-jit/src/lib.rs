@@ -26,6 +26,7 @@ mod link;
 mod lower;
 mod news;
 mod region;
+mod residence;
 mod singles;
 mod stubs;
 
@@ -102,7 +103,7 @@ pub const CONFINED_OFFSET: u32 = 32 << 10;
 impl CompileOptions {
     /// Does code stop at this block of the region, when the limit is reached?
     fn stops_at(&self, region: &Region, index: usize) -> bool {
-        let always = index == region.entry || region.blocks[index].loop_header;
+        let always = index == region.entry || region.blocks[index].is_loop_header();
         self.count_insns && (always || self.stop_at_blocks)
     }
 }
@@ -158,10 +159,11 @@ pub enum JitError {
 
 /// The settings that correctness rests on: at `opt_level=none` nothing is folded, moved or removed, so that loads stay
 /// loads and floating-point ops keep their rounding mode and flags.
-fn isa_flags(verify: bool) -> Result<settings::Flags, JitError> {
+fn isa_flags() -> Result<settings::Flags, JitError> {
     let mut flags = settings::builder();
     flags.set("opt_level", "none")?;
-    flags.set("enable_verifier", if verify { "true" } else { "false" })?;
+    // `Compiler` verifies by itself.
+    flags.set("enable_verifier", "false")?;
     flags.set("unwind_info", "false")?;
     flags.set("enable_probestack", "false")?;
     // Tail calls need frame pointers on x64.

@@ -72,8 +72,21 @@ pub struct RegionBlock {
     pub successors: Vec<usize>,
     /// For an indirect jump or a return: where inside the region it may go.
     pub known_targets: Vec<usize>,
-    /// Is it the target of a back edge? Every cycle of the region has such a block.
-    pub loop_header: bool,
+    /// Blocks of the region that may come before, without repetition.
+    pub predecessors: Vec<usize>,
+    /// Where back edges to it come from. Every cycle of the region has a block with such.
+    pub latches: Vec<usize>,
+}
+
+impl RegionBlock {
+    fn new(block: Arc<Block>) -> RegionBlock {
+        RegionBlock { block, successors: vec![], known_targets: vec![], predecessors: vec![], latches: vec![] }
+    }
+
+    /// Is it the target of a back edge?
+    pub fn is_loop_header(&self) -> bool {
+        !self.latches.is_empty()
+    }
 }
 
 impl Region {
@@ -84,13 +97,10 @@ impl Region {
         let blocks: Vec<Arc<Block>> = found.into_values().collect();
         let index: FxHashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
         let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index };
-        region.blocks = blocks
-            .into_iter()
-            .map(|block| RegionBlock { block, successors: vec![], known_targets: vec![], loop_header: false })
-            .collect();
+        region.blocks = blocks.into_iter().map(RegionBlock::new).collect();
         region.find_known_targets(&indirect);
         region.find_successors();
-        region.find_loop_headers();
+        region.find_back_edges();
         Some(region)
     }
 
@@ -121,10 +131,8 @@ impl Region {
     /// functions it ends.
     fn find_known_targets(&mut self, indirect: &Profile) {
         let mut sites: FxHashMap<usize, BTreeSet<usize>> = FxHashMap::default();
-        for (pc, targets) in indirect {
-            if let Some(jump) = self.at(*pc) {
-                sites.entry(jump).or_default().extend(targets.iter().filter_map(|t| self.at(*t)));
-            }
+        for (i, b) in self.blocks.iter().enumerate() {
+            sites.entry(i).or_default().extend(computed_targets(&b.block, indirect).filter_map(|pc| self.at(pc)));
         }
         for (callee, returns_to) in self.call_sites(indirect) {
             for ret in self.returns_of(callee, indirect) {
@@ -143,7 +151,7 @@ impl Region {
             let (ret, callees) = match b.block.term {
                 Terminator::Jump { target, kind: JumpKind::Call { ret } } => (ret, vec![target]),
                 Terminator::Indirect { kind: IndirectKind::Call { ret }, .. } => {
-                    (ret, indirect.get(&b.block.key.pc).cloned().unwrap_or_default())
+                    (ret, computed_targets(&b.block, indirect).collect())
                 }
                 _ => continue,
             };
@@ -170,9 +178,7 @@ impl Region {
                     vec![]
                 }
                 Terminator::Syscall { next } | Terminator::Exit { next, .. } => vec![next],
-                Terminator::Indirect { kind: IndirectKind::Jump, .. } => {
-                    indirect.get(&block.key.pc).cloned().unwrap_or_default()
-                }
+                Terminator::Indirect { kind: IndirectKind::Jump, .. } => computed_targets(block, indirect).collect(),
                 Terminator::ExitTo { .. } | Terminator::Trap { .. } => vec![],
             };
             let next = next.into_iter().chain(side_exits(block));
@@ -188,12 +194,13 @@ impl Region {
             list.extend(&self.blocks[i].known_targets);
             list.sort_unstable();
             list.dedup();
+            list.iter().for_each(|succ| self.blocks[*succ].predecessors.push(i));
             self.blocks[i].successors = list;
         }
     }
 
-    /// Marks the targets of the back edges of one depth-first walk.
-    fn find_loop_headers(&mut self) {
+    /// Notes the back edges of one depth-first walk.
+    fn find_back_edges(&mut self) {
         #[derive(Clone, Copy, PartialEq)]
         enum Seen {
             No,
@@ -210,7 +217,7 @@ impl Region {
             };
             path.push((block, next + 1));
             match seen[succ] {
-                Seen::OnPath => self.blocks[succ].loop_header = true,
+                Seen::OnPath => self.blocks[succ].latches.push(block),
                 Seen::No => {
                     seen[succ] = Seen::OnPath;
                     path.push((succ, 0));
@@ -240,8 +247,15 @@ fn side_exits(block: &Block) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Targets of indirect jumps, by the address of the block that they end.
-type Profile = FxHashMap<u64, Vec<u64>>;
+/// Targets of indirect jumps, by the jump's address: blocks that begin at several places end with one.
+type Profile = FxHashMap<u64, BTreeSet<u64>>;
+
+/// Where the jump or call that ends the block has gone, if that is computed.
+fn computed_targets(block: &Block, indirect: &Profile) -> impl Iterator<Item = u64> {
+    let jumps = matches!(block.term, Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. });
+    let targets = if jumps { indirect.get(&block.last_pc()) } else { None };
+    targets.into_iter().flatten().copied()
+}
 
 /// What [`collect`] found.
 struct Found {
@@ -265,7 +279,7 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
         let mut targets = direct_targets(&block);
         if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term {
             targets = source.indirect_targets(block.key);
-            indirect.insert(block.key.pc, targets.clone());
+            indirect.entry(block.last_pc()).or_default().extend(&targets);
         }
         if let Terminator::Jump { kind: JumpKind::Call { ret }, .. }
         | Terminator::Indirect { kind: IndirectKind::Call { ret }, .. } = block.term

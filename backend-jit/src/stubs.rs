@@ -34,7 +34,7 @@ impl Stubs {
     fn new() -> Result<Stubs, JitError> {
         let isa = cranelift_native::builder()
             .map_err(|e| JitError::Host(e.into()))?
-            .finish(isa_flags(false)?)
+            .finish(isa_flags()?)
             .map_err(JitError::Codegen)?;
         let mut module = JITModule::new(JITBuilder::with_isa(isa, default_libcall_names()));
         let exit = define(&mut module, "exit", build_exit)?;

@@ -12,8 +12,8 @@ struct Source {
 }
 
 impl BlockSource for Source {
-    fn block(&mut self, key: BlockKey, _: usize) -> Option<Arc<Block>> {
-        self.blocks.iter().find(|block| block.key == key).cloned()
+    fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>> {
+        self.blocks.iter().find(|block| block.key == key && block.marks.len() <= max_insns).cloned()
     }
 
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
@@ -41,5 +41,24 @@ fn a_function_returns_behind_its_jump_table() {
     let at = |pc| region.blocks.iter().position(|b| b.block.key.pc == pc).expect("in the region");
     assert_eq!(region.blocks[at(0x40)].known_targets, [at(0x60)]);
     assert_eq!(region.blocks[at(0x60)].known_targets, [at(0x14)]);
-    assert!(region.blocks[at(0x10)].loop_header);
+    assert!(region.blocks[at(0x10)].is_loop_header());
+}
+
+#[test]
+fn blocks_that_end_with_one_jump_share_its_targets() {
+    let whole = "block 0x10 mode 0x0\ninsn 0x10 len 4\n  v0 = get.i64 slot5\ninsn 0x14 len 4\n  jump v0\n";
+    let blocks = vec![
+        Arc::new(parse(whole, Names::default()).expect("a block")),
+        // Its beginning, which is what is left of it where the second instruction is a target, too.
+        block(0x10, "jump 0x14"),
+        block(0x14, "jump v0"),
+        block(0x60, "jump 0x14"),
+        block(0x64, "jump 0x10"),
+    ];
+    let mut source = Source { blocks, targets: vec![(0x10, 0x60), (0x14, 0x64)] };
+    let region = Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region");
+    let at = |pc| region.blocks.iter().position(|b| b.block.key.pc == pc).expect("in the region");
+    assert_eq!(region.blocks[at(0x10)].known_targets, []);
+    assert_eq!(region.blocks[at(0x10)].successors, [at(0x14)]);
+    assert_eq!(region.blocks[at(0x14)].known_targets, [at(0x60), at(0x64)]);
 }

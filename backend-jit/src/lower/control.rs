@@ -5,22 +5,46 @@ use crate::analysis::SlotSet;
 use crate::context::{ExitCode, offset};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
-    Block as ClifBlock, BlockCall, ExternalName, GlobalValueData, InstBuilder, JumpTableData, MemFlagsData,
+    Block as ClifBlock, BlockCall, ExternalName, GlobalValueData, InstBuilder, JumpTable, JumpTableData, MemFlagsData,
     UserExternalName, Value as ClifValue, types,
 };
 use emu_ir::{Block, ExitKind, NanRule, Terminator, Value};
 
 /// Known targets of an indirect jump that are compared one by one; more are found by a table.
 const MAX_COMPARES: usize = 4;
-/// Bytes of guest code that such a table may span.
+/// Bytes of guest code that a table of addresses may span. Targets that lie further apart are found by a hash.
 const MAX_TABLE_SPAN: u64 = 4096;
+/// Logarithm of the largest such table's size.
+const MAX_HASH_BITS: u32 = 8;
 
 /// What a branch goes to.
 enum Edge {
-    /// A block of the region; `Some` if this one pays back so much on the way to it.
-    Inside(Option<(ClifBlock, u32)>),
+    /// A block of the region; `Some` if there is something to do on the way.
+    Inside(Option<usize>),
     /// An address elsewhere.
     Outside(u64),
+}
+
+/// Some bits of an address, by which it is found in a table.
+#[derive(Clone, Copy, Debug)]
+struct Hash {
+    shift: u32,
+    bits: u32,
+}
+
+impl Hash {
+    /// The smallest that tells all of them apart.
+    fn of(pcs: &[(u64, ClifBlock)]) -> Option<Hash> {
+        let candidates = (0..=MAX_HASH_BITS).flat_map(|bits| (1..16).map(move |shift| Hash { shift, bits }));
+        candidates.into_iter().find(|hash| {
+            let mut taken = [false; 1 << MAX_HASH_BITS];
+            pcs.iter().all(|(pc, _)| !std::mem::replace(&mut taken[hash.index(*pc)], true))
+        })
+    }
+
+    fn index(self, pc: u64) -> usize {
+        (pc >> self.shift) as usize & ((1 << self.bits) - 1)
+    }
 }
 
 impl Lower<'_> {
@@ -55,6 +79,7 @@ impl Lower<'_> {
         self.pay_back(self.counted_for_nothing(inside));
         match inside {
             Some(i) => {
+                self.load_slots(self.missing_for(i));
                 let block = self.blocks[i];
                 self.b.ins().jump(block, &[]);
             }
@@ -68,20 +93,20 @@ impl Lower<'_> {
         self.cur.ahead.saturating_sub(to.map_or(0, |i| self.analysis.counted_in[i]))
     }
 
-    /// A block from which to go on to the one of the region, with what was counted for a longer way paid back.
-    fn way_to(&mut self, index: usize) -> (ClifBlock, Option<(ClifBlock, u32)>) {
-        let block = self.blocks[index];
-        match self.counted_for_nothing(Some(index)) {
-            0 => (block, None),
-            back => (self.b.create_block(), Some((block, back))),
-        }
+    /// A block from which to go on to the one of the region: that, or one that first pays back what was counted for a longer way, and
+    /// loads what is missing.
+    fn way_to(&mut self, index: usize) -> (ClifBlock, Option<usize>) {
+        let nothing_to_do = self.counted_for_nothing(Some(index)) == 0 && self.missing_for(index) == SlotSet::default();
+        if nothing_to_do { (self.blocks[index], None) } else { (self.b.create_block(), Some(index)) }
     }
 
     /// Fills a block that [`Self::way_to`] has made.
-    fn fill_way(&mut self, (way, rest): (ClifBlock, Option<(ClifBlock, u32)>)) {
-        if let Some((block, back)) = rest {
+    fn fill_way(&mut self, (way, to): (ClifBlock, Option<usize>)) {
+        if let Some(index) = to {
             self.b.switch_to_block(way);
-            self.pay_back(back);
+            self.pay_back(self.counted_for_nothing(to));
+            self.load_slots(self.missing_for(index));
+            let block = self.blocks[index];
             self.b.ins().jump(block, &[]);
         }
     }
@@ -125,6 +150,8 @@ impl Lower<'_> {
             known.iter().zip(&ways).map(|(&i, way)| (self.region.blocks[i].block.key.pc, way.0)).collect();
         if pcs.len() > MAX_COMPARES && pcs[pcs.len() - 1].0 - pcs[0].0 <= MAX_TABLE_SPAN {
             self.jump_by_table(target, &pcs);
+        } else if let Some(hash) = Hash::of(&pcs).filter(|_| pcs.len() > MAX_COMPARES) {
+            self.jump_by_hash(target, &pcs, hash);
         } else {
             for &(pc, block) in &pcs[..pcs.len().min(MAX_COMPARES)] {
                 let pc = self.b.ins().iconst(types::I64, pc as i64);
@@ -150,11 +177,7 @@ impl Lower<'_> {
         for &(pc, block) in pcs {
             blocks[((pc - first) / 2) as usize] = block;
         }
-        // Each entry owns its list of arguments: a copied one would share it.
-        let pool = &mut self.b.func.dfg.value_lists;
-        let table: Vec<BlockCall> = blocks.iter().map(|block| BlockCall::new(*block, [], pool)).collect();
-        let default = BlockCall::new(elsewhere, [], pool);
-        let table = self.b.create_jump_table(JumpTableData::new(default, &table));
+        let table = self.jump_table(&blocks, elsewhere);
         let base = self.b.ins().iconst(types::I64, first as i64);
         let distance = self.b.ins().isub(target, base);
         // A rotation instead of a shift: an odd distance becomes too large for the table.
@@ -168,6 +191,37 @@ impl Lower<'_> {
         let index = self.b.ins().ireduce(types::I32, index);
         self.b.ins().br_table(index, table);
         self.b.switch_to_block(elsewhere);
+    }
+
+    /// Jumps to the one of `pcs` that the target is by a table of what the hash makes of them; goes on here if it is none.
+    fn jump_by_hash(&mut self, target: ClifValue, pcs: &[(u64, ClifBlock)], hash: Hash) {
+        let elsewhere = self.b.create_block();
+        self.b.set_cold_block(elsewhere);
+        let mut blocks = vec![elsewhere; 1 << hash.bits];
+        let ways: Vec<_> = pcs.iter().map(|way| (*way, self.b.create_block())).collect();
+        for ((pc, _), check) in &ways {
+            blocks[hash.index(*pc)] = *check;
+        }
+        let table = self.jump_table(&blocks, elsewhere);
+        let index = self.b.ins().ushr_imm_u(target, i64::from(hash.shift));
+        let index = self.b.ins().ireduce(types::I32, index);
+        let index = self.b.ins().band_imm_u(index, (1 << hash.bits) - 1);
+        self.b.ins().br_table(index, table);
+        for ((pc, block), check) in ways {
+            self.b.switch_to_block(check);
+            let pc = self.b.ins().iconst(types::I64, pc as i64);
+            let here = self.b.ins().icmp(IntCC::Equal, target, pc);
+            self.b.ins().brif(here, block, &[], elsewhere, &[]);
+        }
+        self.b.switch_to_block(elsewhere);
+    }
+
+    fn jump_table(&mut self, blocks: &[ClifBlock], default: ClifBlock) -> JumpTable {
+        // Each entry owns its list of arguments: a copied one would share it.
+        let pool = &mut self.b.func.dfg.value_lists;
+        let table: Vec<BlockCall> = blocks.iter().map(|block| BlockCall::new(*block, [], pool)).collect();
+        let default = BlockCall::new(default, [], pool);
+        self.b.create_jump_table(JumpTableData::new(default, &table))
     }
 
     /// Leaves to a known guest address: jumps where the exit's slot points, which at first is back to the machine.
@@ -254,6 +308,7 @@ impl Lower<'_> {
         match inside {
             Some(i) => {
                 self.box_for(&[i]);
+                self.load_slots(self.missing_for(i));
                 let block = self.blocks[i];
                 self.b.ins().jump(block, &[]);
             }

@@ -75,6 +75,7 @@ impl Lower<'_> {
         if let Inst::Set { slot, .. } = *inst {
             unread.is_set = true;
             self.cur.dirty.insert(slot);
+            self.cur.present.insert(slot);
         }
         true
     }

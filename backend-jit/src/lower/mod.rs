@@ -156,6 +156,8 @@ struct Current {
     /// What values of the block's the slots in `raw_slots` hold, as far as it is known.
     raw_holders: Vec<(Slot, Value)>,
     dirty: SlotSet,
+    /// Slots whose variables, or singles, are what they are.
+    present: SlotSet,
     /// The block's number in the region.
     block: usize,
     /// Results of SSE that may be NaNs of x86's.
@@ -225,7 +227,17 @@ impl<'a> Lower<'a> {
         self.poll(self.region.entry_pc(), SlotSet::default());
         let (live, singles) = (self.analysis.live_in[self.region.entry], self.analysis.single_in[self.region.entry]);
         self.load_singles(SlotSet(live.0 & singles.0));
-        for slot in live.without(singles).iter() {
+        self.load_slots(self.analysis.needed_in[self.region.entry].without(singles));
+        if self.options.precise_faults {
+            self.checkpoint(CHECKPOINT_ENTRY, 0);
+        }
+        let first = self.blocks[self.region.entry];
+        self.b.ins().jump(first, &[]);
+    }
+
+    /// Loads slots, of which memory has what they are, into their variables.
+    fn load_slots(&mut self, slots: SlotSet) {
+        for slot in slots.iter() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
             let value = match ty {
                 Type::I32 => {
@@ -236,11 +248,11 @@ impl<'a> Lower<'a> {
             };
             self.b.def_var(var, value);
         }
-        if self.options.precise_faults {
-            self.checkpoint(CHECKPOINT_ENTRY, 0);
-        }
-        let first = self.blocks[self.region.entry];
-        self.b.ins().jump(first, &[]);
+    }
+
+    /// What a block of the region needs and is in memory alone here.
+    fn missing_for(&self, block: usize) -> SlotSet {
+        self.analysis.needed_in[block].without(self.cur.present)
     }
 
     fn declare_variables(&mut self) {
@@ -271,6 +283,7 @@ impl<'a> Lower<'a> {
             raw_holders: Vec::new(),
             block: index,
             dirty: self.analysis.dirty_in[index],
+            present: self.analysis.present_in[index],
             pending: pending::Pending::new(&rb.block),
             unread_flags: None,
             index: 0,
@@ -281,7 +294,7 @@ impl<'a> Lower<'a> {
             stores: 0,
         };
         self.begin_insn(&rb.block, 0);
-        if rb.loop_header {
+        if rb.is_loop_header() {
             self.poll(rb.block.key.pc, self.cur.dirty);
         }
         if self.options.count_insns {
@@ -289,6 +302,8 @@ impl<'a> Lower<'a> {
         }
         self.body(&rb.block, self.analysis.starts[index]);
         self.settle();
+        self.flush(self.analysis.written_early[index]);
+        self.cur.dirty = self.cur.dirty.without(self.analysis.written_early[index]);
         self.clean_for_successors(index);
         self.box_for(&region.blocks[index].successors);
         self.terminator(index);
@@ -441,6 +456,10 @@ impl<'a> Lower<'a> {
 
     fn get(&mut self, at: Value, slot: Slot) -> ClifValue {
         self.note_holder(slot, at, self.cur.raw_slots.contains(slot));
+        if !self.cur.present.contains(slot) {
+            self.load_slots(SlotSet(1 << slot.0));
+            self.cur.present.insert(slot);
+        }
         let (var, ty) = self.vars[slot.index()].expect("declared");
         let value = self.b.use_var(var);
         if ty == Type::I32 { self.narrow(at, value) } else { value }
@@ -482,6 +501,7 @@ impl<'a> Lower<'a> {
             self.cur.single_slots.remove(slot);
         }
         self.cur.dirty.insert(slot);
+        self.cur.present.insert(slot);
         self.cur.pending.set(slot, value);
         self.cur.raw_holders.retain(|(s, _)| *s != slot);
         let raw = self.cur.raw_values[value.index()];
