@@ -15,7 +15,7 @@ use crate::link::{Link, LinkList, LinkLists, Placement, RECORD_BACK};
 use crate::lower::{CHECKPOINT_ENTRY, InsnRef};
 use crate::news::News;
 use crate::region::PAGE;
-use crate::stubs::Stubs;
+use crate::stubs;
 use crate::{JitError, Stats};
 use emu_ir::{BlockKey, HOT_SLOTS, Slot};
 use std::collections::VecDeque;
@@ -36,7 +36,7 @@ pub struct CodeCache {
     inner: Mutex<Inner>,
     harts: Mutex<Vec<Arc<HartShared>>>,
     /// Made when the first region is put in place: most programs have none, and Cranelift takes its time to start.
-    stubs: OnceLock<Stubs>,
+    exit_stub: OnceLock<u64>,
     /// Where the stubs of quick code are.
     pub(crate) quick: StubAddresses,
     pub(crate) arena_range: (u64, u64),
@@ -123,15 +123,10 @@ impl CodeCache {
                 stats: Stats::default(),
             }),
             harts: Mutex::default(),
-            stubs: OnceLock::new(),
+            exit_stub: OnceLock::new(),
             generation: AtomicU64::new(0),
             news: AtomicU64::new(0),
         })
-    }
-
-    /// The stubs, once there has been a region.
-    pub(crate) fn stubs(&self) -> Option<&Stubs> {
-        self.stubs.get()
     }
 
     /// Where an exit of `region` goes while it is not linked; quick code has that in itself.
@@ -139,8 +134,8 @@ impl CodeCache {
         if region.quick {
             return Some(0);
         }
-        let stubs = Stubs::get().ok()?;
-        Some(self.stubs.get_or_init(|| stubs).exit)
+        let stub = stubs::exit_stub().ok()?;
+        Some(*self.exit_stub.get_or_init(|| stub))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -233,7 +228,7 @@ impl CodeCache {
     pub fn invalidate(&self, range: Range<u64>) {
         let mut inner = self.lock();
         let dropped = inner.known.take(range.clone());
-        let exit = self.stubs().map_or(0, |stubs| stubs.exit);
+        let exit = self.exit_stub.get().copied().unwrap_or(0);
         for index in dropped.iter().flatten() {
             inner.unlink(*index, exit);
         }

@@ -5,7 +5,7 @@ use crate::hart::OVERSHOOT;
 use crate::link::{DirectExit, SLOT_SIZE, Spot};
 use crate::lower::{self, InsnRef};
 use crate::region::{PageList, Region};
-use crate::stubs::Stubs;
+use crate::stubs::exit_stub;
 use crate::{CompileOptions, JitError, isa_flags};
 use cranelift_codegen::Context as CodegenContext;
 use cranelift_codegen::binemit::Reloc;
@@ -70,8 +70,8 @@ impl Compiler {
             .map_err(|e| JitError::Host(e.into()))?
             .finish(isa_flags()?)
             .map_err(JitError::Codegen)?;
-        // No region can be put in place without them.
-        Stubs::get()?;
+        // No region can be put in place without it.
+        exit_stub()?;
         Ok(Compiler { isa, verify, ctx: CodegenContext::new(), fctx: FunctionBuilderContext::new() })
     }
 

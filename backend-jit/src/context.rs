@@ -176,8 +176,6 @@ pub struct Context {
     pub(crate) drop_invalid: bool,
     /// What quick code calls.
     pub(crate) quick: StubAddresses,
-    /// Address of the stub that looks indirect targets up for regions, or of what leaves to the machine while there is none.
-    pub(crate) indirect_stub: u64,
     /// A helper raised a trap: [`Self::trap`].
     pub(crate) helper_trapped: u32,
     /// Region-relative index of the last checkpointed guest instruction, and where the guest goes on (`analysis::Resume`).
@@ -261,7 +259,6 @@ pub(crate) mod offset {
     own!(QUIET_HELPER_ENTRY, quiet_helper_entry);
     own!(STORE_MXCSR_ENTRY, store_mxcsr_entry);
     own!(HELPER_RESULT, helper_result);
-    own!(INDIRECT_STUB, indirect_stub);
     own!(HELPER_TRAPPED, helper_trapped);
     own!(CHECKPOINT, checkpoint);
     own!(CHECKPOINT_COUNT, checkpoint_count);

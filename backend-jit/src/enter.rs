@@ -10,7 +10,7 @@ use std::arch::naked_asm;
 ///
 /// # Safety
 /// `code` is the executable address of a region that stays in place while the call lasts; `ctx` is fit for it
-/// (`mem_base`, `indirect_stub`, `helpers`).
+/// (`mem_base`, `helpers`).
 pub(crate) unsafe fn enter(ctx: &mut Context, code: u64, env: &mut dyn Env) -> ExitCode {
     let env: *mut (dyn Env + '_) = env;
     // SAFETY: only the lifetime changes; the pointer is taken away again before this call returns.
@@ -75,14 +75,9 @@ pub(crate) unsafe extern "sysv64" fn quick_leave() {
     )
 }
 
-/// What [`Context::indirect_stub`] is before there are stubs.
-pub(crate) fn no_indirect_stub() -> u64 {
-    leave_for_target as *const () as u64
-}
-
 /// Leaves to the machine, which goes on at the guest address in rsi.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn leave_for_target() {
+pub(crate) unsafe extern "sysv64" fn leave_for_target() {
     naked_asm!(
         "mov [rdi + {pc}], rsi",
         "mov qword ptr [rdi + {link}], 0",

@@ -102,7 +102,6 @@ impl Hart {
             helper_result: 0,
             drop_invalid: false,
             quick: cache.quick,
-            indirect_stub: enter::no_indirect_stub(),
             helper_trapped: 0,
             checkpoint: 0,
             checkpoint_count: 0,
@@ -219,9 +218,6 @@ impl Hart {
         ctx.link = 0;
         ctx.remember(key.pc, code);
         ctx.helper_trapped = 0;
-        if ctx.indirect_stub == enter::no_indirect_stub() {
-            self.find_stubs();
-        }
         let bias = self.bias_count();
         let ctx = self.context();
         ctx.cpu.insn_count = ctx.cpu.insn_count.wrapping_sub(bias);
@@ -255,14 +251,6 @@ impl Hart {
         }
         self.seen = known.unwrap_or_else(|| cache.news());
         self.mode = mode;
-    }
-
-    /// Learns where the stubs are, once there are some.
-    fn find_stubs(&mut self) {
-        if let Some(stubs) = self.cache.stubs() {
-            let indirect = stubs.indirect;
-            self.context().indirect_stub = indirect;
-        }
     }
 
     /// Did compiled code leave through a slot that wants to be linked?

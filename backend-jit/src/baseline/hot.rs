@@ -77,7 +77,7 @@ impl QuickStubs {
             spill: spilled,
             exit: spill_and_go(enter::quick_exit as *const () as u64),
             leave: spill_and_go(enter::quick_leave as *const () as u64),
-            lost: spill_and_go(enter::no_indirect_stub()),
+            lost: spill_and_go(enter::leave_for_target as *const () as u64),
             fault: spill_and_go(enter::fault_return()),
         };
         QuickStubs { code: asm.code, at }

@@ -2,7 +2,8 @@
 
 use super::Lower;
 use crate::analysis::SlotSet;
-use crate::context::{ExitCode, offset};
+use crate::context::{ExitCode, JUMP_MASK, offset};
+use crate::link::QUICK_ENTRY;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     Block as ClifBlock, BlockCall, ExternalName, GlobalValueData, InstBuilder, JumpTable, JumpTableData, MemFlagsData,
@@ -163,9 +164,29 @@ impl Lower<'_> {
         }
         self.pay_back(self.cur.ahead);
         self.flush(self.cur.dirty);
-        let stub = self.load_ctx(types::I64, offset::INDIRECT_STUB);
-        self.b.ins().return_call_indirect(self.code_sig, stub, &[self.ctx, target]);
+        self.jump_through_cache(target);
         ways.into_iter().for_each(|way| self.fill_way(way));
+    }
+
+    /// Leaves to the code for `target`: here, so that the host predicts each such jump by itself; or to the machine if the jump cache does
+    /// not have it.
+    fn jump_through_cache(&mut self, target: ClifValue) {
+        let (hit, miss) = (self.b.create_block(), self.b.create_block());
+        self.b.set_cold_block(miss);
+        let trusted = MemFlagsData::trusted();
+        let table = self.load_ctx(types::I64, offset::JUMP_ENTRIES);
+        let index = self.b.ins().band_imm_u(target, i64::from(JUMP_MASK));
+        let distance = self.b.ins().ishl_imm_u(index, 3);
+        let entry = self.b.ins().iadd(table, distance);
+        let pc = self.b.ins().load(types::I64, trusted, entry, 0);
+        let same = self.b.ins().icmp(IntCC::Equal, pc, target);
+        self.b.ins().brif(same, hit, &[], miss, &[]);
+        self.b.switch_to_block(hit);
+        let code = self.b.ins().load(types::I64, trusted, entry, 8);
+        let code = self.b.ins().iadd_imm_s(code, -(QUICK_ENTRY as i64));
+        self.b.ins().return_call_indirect(self.code_sig, code, &[self.ctx, target]);
+        self.b.switch_to_block(miss);
+        self.exit_clean(ExitCode::Next, target);
     }
 
     /// Jumps by a table of the addresses from the first to the last of `pcs`; goes on here if the target is none.

@@ -224,7 +224,10 @@ impl<'a> Lower<'a> {
     /// Polls, loads the live registers and jumps to the first block.
     fn entry(&mut self) {
         self.declare_variables();
-        self.poll(self.region.entry_pc(), SlotSet::default());
+        // A loop's head polls by itself.
+        if !self.region.blocks[self.region.entry].is_loop_header() {
+            self.poll(self.region.entry_pc(), SlotSet::default());
+        }
         let (live, singles) = (self.analysis.live_in[self.region.entry], self.analysis.single_in[self.region.entry]);
         self.load_singles(SlotSet(live.0 & singles.0));
         self.load_slots(self.analysis.needed_in[self.region.entry].without(singles));

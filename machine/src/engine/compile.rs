@@ -19,18 +19,34 @@ const REGION_SHARE: u32 = 64;
 /// A region whose instructions have run less often than this part of the threshold, on average, is not worth compiling yet.
 const WORTH_SHARE: u32 = 4;
 
+/// Most instructions of a region at a block that is part of another one, and is often entered from elsewhere. An interpreter has dozens
+/// of such blocks, and what follows them would be compiled for each anew.
+const AGAIN_REGION_INSNS: usize = 400;
+
+/// A region of more instructions is gone to where another one would come to its entry: what it is entered and left for is little of what
+/// it does.
+const LARGE_REGION_INSNS: usize = 200;
+
 /// The background compiler: a thread that is started with the first request.
 #[derive(Debug, Default)]
 pub(super) struct Worker {
     requests: Mutex<Option<Sender<BlockKey>>>,
-    /// Blocks that are part of some region.
-    inside: Mutex<FxHashSet<BlockKey>>,
+    made: Mutex<Made>,
     nanos: AtomicU64,
     /// The longest time of one region.
     pub(super) longest: AtomicU64,
     /// Guest instructions of the largest region.
     pub(super) largest: AtomicU64,
     failed: AtomicU64,
+}
+
+/// What regions have been made of.
+#[derive(Debug, Default)]
+struct Made {
+    /// Blocks that are part of some region.
+    inside: FxHashSet<BlockKey>,
+    /// Blocks that a large region begins with.
+    large: FxHashSet<BlockKey>,
 }
 
 impl Worker {
@@ -43,27 +59,35 @@ impl Worker {
     }
 
     fn note_region(&self, region: &Region) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        inside.extend(region.blocks.iter().map(|b| b.block.key));
+        let mut made = self.made();
+        made.inside.extend(region.blocks.iter().map(|b| b.block.key));
+        if region.insn_count() > LARGE_REGION_INSNS {
+            made.large.insert(region.blocks[region.entry].block.key);
+        }
     }
 
     fn is_inside_region(&self, key: BlockKey) -> bool {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner).contains(&key)
+        self.made().inside.contains(&key)
+    }
+
+    fn begins_large_region(&self, key: BlockKey) -> bool {
+        self.made().large.contains(&key)
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the thread from being started while the process forks.
     pub(super) fn hold(&self) -> HeldWorker<'_> {
-        HeldWorker {
-            requests: self.requests.lock().unwrap_or_else(PoisonError::into_inner),
-            _inside: self.inside.lock().unwrap_or_else(PoisonError::into_inner),
-        }
+        HeldWorker { requests: self.requests.lock().unwrap_or_else(PoisonError::into_inner), _made: self.made() }
     }
 }
 
 /// The worker over a fork.
 pub(super) struct HeldWorker<'a> {
     requests: MutexGuard<'a, Option<Sender<BlockKey>>>,
-    _inside: MutexGuard<'a, FxHashSet<BlockKey>>,
+    _made: MutexGuard<'a, Made>,
 }
 
 impl HeldWorker<'_> {
@@ -271,7 +295,12 @@ impl Engine {
         let share = if self.lockstep.is_some() { 0 } else { self.config.threshold / REGION_SHARE };
         let least_runs = self.config.quick.map_or(0, |quick| quick.max(share));
         let mut source = Source { engine: self, whole: self.compiles_all(), least_runs, key };
-        let most = if self.compiles_all() { JIT_REGION_INSNS } else { usize::MAX };
+        let again = self.blocks.get(key).is_some_and(|entry| entry.has_been_hot());
+        let most = match (self.compiles_all(), again) {
+            (true, _) => JIT_REGION_INSNS,
+            (false, true) => AGAIN_REGION_INSNS,
+            (false, false) => usize::MAX,
+        };
         let budget = self.config.region_insns.min(most);
         let budget = if self.lockstep.is_some() { budget.min(lockstep::REGION_INSNS) } else { budget };
         Region::discover(key, budget, &mut source)
@@ -308,7 +337,8 @@ impl BlockSource for Source<'_> {
         if entry.as_deref().is_some_and(Entry::needs_window) {
             return None;
         }
-        if !self.whole && key != self.key && !entry.as_deref().is_some_and(wanted) {
+        let has_its_own = || self.engine.worker.begins_large_region(key);
+        if !self.whole && key != self.key && (!entry.as_deref().is_some_and(wanted) || has_its_own()) {
             return None;
         }
         let kept = entry.filter(|_| !self.engine.blocks.is_plain()).and_then(|entry| entry.block());
