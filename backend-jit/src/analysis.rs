@@ -257,7 +257,10 @@ fn dirty_in(region: &Region, uses: &Uses, starts: &[bool], options: &CompileOpti
     let mut dirty = vec![SlotSet::default(); blocks];
     for i in residence::in_order(region) {
         let (end, left) = dirty_out(&region.blocks[i].block, dirty[i], &points[i]);
-        early[i] = uses.written_early(region, i, end);
+        // With precise faults memory has to stay as it was at the last checkpoint.
+        if !options.precise_faults {
+            early[i] = uses.written_early(region, i, end);
+        }
         let out = end.without(early[i]).union(left);
         region.blocks[i].successors.iter().for_each(|succ| dirty[*succ] = dirty[*succ].union(out));
     }

@@ -233,13 +233,17 @@ mod tests {
 
     /// A region of blocks of one instruction each, entered at the first; computed jumps go to `targets`.
     fn region(blocks: &[(u64, &str)], targets: &[u64]) -> (Region, Analysis) {
+        region_with(blocks, targets, &CompileOptions::default())
+    }
+
+    fn region_with(blocks: &[(u64, &str)], targets: &[u64], options: &CompileOptions) -> (Region, Analysis) {
         let block = |(pc, body): &(u64, &str)| {
             let text = format!("block {pc:#x} mode 0x0\ninsn {pc:#x} len 4\n{body}\n");
             Arc::new(parse(&text, Names::default()).expect("a block"))
         };
         let mut source = Source(blocks.iter().map(block).collect(), targets.to_vec());
         let region = Region::discover(BlockKey { pc: blocks[0].0, mode: 0 }, 1000, &mut source).expect("a region");
-        let analysis = Analysis::of(&region, &CompileOptions::default());
+        let analysis = Analysis::of(&region, options);
         (region, analysis)
     }
 
@@ -300,6 +304,10 @@ mod tests {
             let early = analysis.written_early[region.at(0x10).unwrap()];
             assert_eq!(early.0.count_ones(), written, "{n} slots");
             assert!(!early.contains(Slot(20)), "the next block uses it");
+            // A fault is replayed from the last checkpoint, for which memory has the registers.
+            let precise = CompileOptions { precise_faults: true, ..CompileOptions::default() };
+            let (_, analysis) = region_with(&blocks, &[0x14, 0x18], &precise);
+            assert!(analysis.written_early.iter().all(|slots| *slots == SlotSet::default()));
         }
     }
 }
