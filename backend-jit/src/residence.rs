@@ -169,6 +169,9 @@ pub(crate) fn needed_in(region: &Region, uses: &Uses, dirty_in: &[SlotSet], live
 
 /// The blocks of the loop that the block is the head of, if they are few.
 fn loop_body(region: &Region, head: usize) -> Vec<usize> {
+    if !region.blocks[head].is_loop_header() {
+        return Vec::new();
+    }
     let mut body = vec![head];
     let mut todo = region.blocks[head].latches.clone();
     while let Some(block) = todo.pop() {
@@ -181,7 +184,7 @@ fn loop_body(region: &Region, head: usize) -> Vec<usize> {
         body.push(block);
         todo.extend(&region.blocks[block].predecessors);
     }
-    if region.blocks[head].latches.is_empty() { Vec::new() } else { body }
+    body
 }
 
 /// The registers that are in their variables where each block begins, on every way there: `needed_in`, and what has been loaded or

@@ -61,8 +61,11 @@ impl Worker {
     fn note_region(&self, region: &Region) {
         let mut made = self.made();
         made.inside.extend(region.blocks.iter().map(|b| b.block.key));
+        let entry = region.blocks[region.entry].block.key;
         if region.insn_count() > LARGE_REGION_INSNS {
-            made.large.insert(region.blocks[region.entry].block.key);
+            made.large.insert(entry);
+        } else {
+            made.large.remove(&entry);
         }
     }
 
@@ -250,7 +253,7 @@ impl Engine {
         self.worker.note_region(&region);
         self.worker.largest.fetch_max(region.insn_count() as u64, Ordering::Relaxed);
         if let Some(lockstep) = &self.lockstep {
-            lockstep.note_region(&region, self);
+            lockstep.note_region(&region);
         }
         debug!(
             "region {:#x}: {} blocks, {} instructions, {} bytes",

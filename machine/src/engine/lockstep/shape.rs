@@ -16,20 +16,21 @@ pub struct RegionShape {
     pub quick: bool,
     /// Address and number of instructions of each block.
     pub blocks: Vec<(u64, usize)>,
-    /// The address of a block that ends with an indirect jump or call, and the targets that it was seen to take.
+    /// The address of a block that ends with an indirect jump or call, and where inside it was seen to go.
     pub jumps: Vec<(u64, Vec<u64>)>,
 }
 
 impl RegionShape {
-    fn of(region: &Region, engine: &Engine) -> RegionShape {
+    fn of(region: &Region) -> RegionShape {
         let mut shape = RegionShape::default();
-        for block in region.blocks.iter().map(|b| &b.block) {
+        for rb in &region.blocks {
+            let block = &rb.block;
             shape.blocks.push((block.key.pc, block.marks.len()));
-            if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term {
-                let targets = engine.blocks.get(block.key).map(|entry| entry.targets()).unwrap_or_default();
-                if !targets.is_empty() {
-                    shape.jumps.push((block.key.pc, targets));
-                }
+            if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term
+                && !rb.known_targets.is_empty()
+            {
+                let targets = rb.known_targets.iter().map(|i| region.blocks[*i].block.key.pc);
+                shape.jumps.push((block.key.pc, targets.collect()));
             }
         }
         shape
@@ -38,9 +39,9 @@ impl RegionShape {
 
 impl Lockstep {
     /// Keeps what the region was made of.
-    pub(in crate::engine) fn note_region(&self, region: &Region, engine: &Engine) {
+    pub(in crate::engine) fn note_region(&self, region: &Region) {
         let key = BlockKey { pc: region.entry_pc(), mode: region.mode };
-        self.shapes().insert(key, RegionShape::of(region, engine));
+        self.shapes().insert(key, RegionShape::of(region));
     }
 
     /// The same for quick code.
