@@ -11,8 +11,8 @@ use cranelift_codegen::Context as CodegenContext;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, Function};
-use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
-use cranelift_codegen::{CompiledCode, FinalizedRelocTarget, verify_function};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use emu_ir::{BlockKey, NanRule};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -55,7 +55,6 @@ pub struct CompiledRegion {
 /// Compiles regions; one per thread, its buffers are used again.
 pub struct Compiler {
     isa: OwnedTargetIsa,
-    verify: bool,
     ctx: CodegenContext,
     fctx: FunctionBuilderContext,
 }
@@ -68,11 +67,11 @@ impl Compiler {
     pub fn new(verify: bool) -> Result<Compiler, JitError> {
         let isa = cranelift_native::builder()
             .map_err(|e| JitError::Host(e.into()))?
-            .finish(isa_flags()?)
+            .finish(isa_flags(verify)?)
             .map_err(JitError::Codegen)?;
         // No region can be put in place without it.
         exit_stub()?;
-        Ok(Compiler { isa, verify, ctx: CodegenContext::new(), fctx: FunctionBuilderContext::new() })
+        Ok(Compiler { isa, ctx: CodegenContext::new(), fctx: FunctionBuilderContext::new() })
     }
 
     /// Compiles a region.
@@ -97,12 +96,7 @@ impl Compiler {
         }
         self.ctx.clear();
         let lowered = lower::lower_region(region, options, &*self.isa, &mut self.ctx.func, &mut self.fctx);
-        if self.verify {
-            verify_function(&self.ctx.func, &*self.isa)
-                .map_err(|e| JitError::Region { pc: region.entry_pc(), message: e.to_string() })?;
-        }
         let clif = options.keep_clif.then(|| self.ctx.func.display().to_string());
-        keep_no_registers(&mut self.ctx.func);
         self.ctx
             .compile(&*self.isa, &mut ControlPlane::default())
             .map_err(|e| JitError::Region { pc: region.entry_pc(), message: format!("{:?}", e.inner) })?;
@@ -136,16 +130,6 @@ impl Compiler {
             clif,
             bytes,
         })
-    }
-}
-
-/// Has the function neither save nor restore registers: nobody who goes to a region wants any kept, and `enter` saves them all.
-///
-/// Of Cranelift's conventions `Winch` is like `Tail` but for that. Its verifier, which comes before, knows tail calls of `Tail` only.
-fn keep_no_registers(func: &mut Function) {
-    func.signature.call_conv = CallConv::Winch;
-    for sig in func.dfg.signatures.values_mut().filter(|sig| sig.call_conv == CallConv::Tail) {
-        sig.call_conv = CallConv::Winch;
     }
 }
 

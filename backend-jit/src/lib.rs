@@ -159,11 +159,10 @@ pub enum JitError {
 
 /// The settings that correctness rests on: at `opt_level=none` nothing is folded, moved or removed, so that loads stay
 /// loads and floating-point ops keep their rounding mode and flags.
-fn isa_flags() -> Result<settings::Flags, JitError> {
+fn isa_flags(verify: bool) -> Result<settings::Flags, JitError> {
     let mut flags = settings::builder();
     flags.set("opt_level", "none")?;
-    // `Compiler` verifies by itself.
-    flags.set("enable_verifier", "false")?;
+    flags.set("enable_verifier", if verify { "true" } else { "false" })?;
     flags.set("unwind_info", "false")?;
     flags.set("enable_probestack", "false")?;
     // Tail calls need frame pointers on x64.

@@ -26,7 +26,7 @@ fn make_exit_stub() -> Result<u64, JitError> {
     let wrap = |e| JitError::Module(Box::new(e));
     let isa = cranelift_native::builder()
         .map_err(|e| JitError::Host(e.into()))?
-        .finish(isa_flags()?)
+        .finish(isa_flags(false)?)
         .map_err(JitError::Codegen)?;
     let mut module = JITModule::new(JITBuilder::with_isa(isa, default_libcall_names()));
     let id = module.declare_function("exit", Linkage::Local, &code_signature()).map_err(wrap)?;
