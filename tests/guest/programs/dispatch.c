@@ -20,12 +20,13 @@ static volatile word *page = &never;
             __asm__ volatile(".space 1024"); \
     } while (0)
 
-#define EACH_OP(OP)                                                                                              \
-    OP(0, a += b + *(l & 15 ? &never : page)) OP(1, b ^= c << 3) OP(2, c += d * 5) OP(3, d -= e) OP(4, e += f ^ a) OP(5, f += g >> 2)         \
-    OP(6, g ^= h) OP(7, h += i + 1) OP(8, i -= j) OP(9, j ^= k + a) OP(10, k += l) OP(11, l += a & 0xff)          \
-    OP(12, a ^= e; e = a + 3) OP(13, b += h; h ^= b) OP(14, c ^= l) OP(15, d += i << 1) OP(16, f -= c; c += 7)    \
-    OP(17, g += k) OP(18, a -= l; l += 11) OP(19, j += d | 1) OP(20, k ^= f; f += 13) OP(21, i += b & e)          \
-    OP(22, h -= g) OP(23, e ^= d; d += 17)
+#define EACH_OP(OP)                                                                                      \
+    OP(0, a += b + *(l & 15 ? &never : page)) OP(1, b ^= c << 3) OP(2, c += d * 5)                       \
+    OP(3, d -= e) OP(4, e += f ^ a) OP(5, f += g >> 2) OP(6, g ^= h)                                     \
+    OP(7, h += i + 1) OP(8, i -= j) OP(9, j ^= k + a) OP(10, k += l)                                     \
+    OP(11, l += a & 0xff) OP(12, a ^= e; e = a + 3) OP(13, b += h; h ^= b) OP(14, c ^= l)                \
+    OP(15, d += i << 1) OP(16, f -= c; c += 7) OP(17, g += k) OP(18, a -= l; l += 11)                    \
+    OP(19, j += d | 1) OP(20, k ^= f; f += 13) OP(21, i += b & e) OP(22, h -= g) OP(23, e ^= d; d += 17)
 
 /* Runs the code up to its end, which is one more than the last instruction. */
 static __attribute__((noinline)) void by_labels(const unsigned char *code, struct state *s)
