@@ -344,6 +344,11 @@ fn live_in(region: &Region, dirty_in: &[SlotSet], starts: &[bool], options: &Com
     let points = |i: usize| write_backs(&region.blocks[i].block, options.precise_faults, starts[i]);
     let blocks: Vec<BlockUse> =
         (0..region.blocks.len()).map(|i| block_use(region, i, dirty_in[i], &points(i), options)).collect();
+    backward(region, &blocks)
+}
+
+/// What is live at each block's start, by what each uses and defines.
+pub(crate) fn backward(region: &Region, blocks: &[BlockUse]) -> Vec<SlotSet> {
     let mut live: Vec<SlotSet> = blocks.iter().map(|b| b.uses).collect();
     let mut changed = true;
     while changed {
@@ -378,17 +383,20 @@ fn has_cold_exit(inst: &Inst, options: &CompileOptions) -> bool {
     )
 }
 
-struct BlockUse {
-    uses: SlotSet,
-    defs: SlotSet,
-    side_exits: Vec<SideExit>,
+/// What a block needs from before it, and what it defines.
+#[derive(Debug)]
+pub(crate) struct BlockUse {
+    pub(crate) uses: SlotSet,
+    pub(crate) defs: SlotSet,
+    pub(crate) side_exits: Vec<SideExit>,
 }
 
 /// A way from the middle of a block to another one of the region.
-struct SideExit {
-    to: usize,
+#[derive(Debug)]
+pub(crate) struct SideExit {
+    pub(crate) to: usize,
     /// What the block has defined until there.
-    defs: SlotSet,
+    pub(crate) defs: SlotSet,
 }
 
 /// Slots that the block needs from before it, and those it defines.

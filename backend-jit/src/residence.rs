@@ -4,7 +4,7 @@
 //! the ways into a block differ: one has it newer than memory. And where more values are wanted than the host has registers, those that
 //! only wait to be written back are written: the allocator would spill them for it, and load them again at each exit.
 
-use crate::analysis::SlotSet;
+use crate::analysis::{self, BlockUse, SideExit, SlotSet};
 use crate::region::Region;
 use emu_ir::{Block, ConvertOp, IndirectKind, Inst, Terminator, Value};
 
@@ -44,7 +44,12 @@ impl Uses {
                 floats.insert(*slot);
             }
         }
-        let live_in = live_in(region, &read, &written);
+        let block_use = |(i, block)| BlockUse {
+            uses: read[i],
+            defs: written[i],
+            side_exits: side_ways(region, block).map(|(to, _, defs)| SideExit { to, defs }).collect(),
+        };
+        let live_in = analysis::backward(region, &blocks().enumerate().map(block_use).collect::<Vec<_>>());
         Uses { flags: blocks().map(set_to_flags).collect(), read, written, live_in, floats }
     }
 
@@ -119,23 +124,6 @@ fn side_ways<'a>(region: &'a Region, block: &'a Block) -> impl Iterator<Item = (
         _ => None,
     });
     ways.map(|(to, i)| (to, read_first(&block.insts[..i]), written(&block.insts[..i])))
-}
-
-fn live_in(region: &Region, read: &[SlotSet], written: &[SlotSet]) -> Vec<SlotSet> {
-    let mut live = read.to_vec();
-    let mut changed = true;
-    while changed {
-        changed = false;
-        for (i, rb) in region.blocks.iter().enumerate().rev() {
-            let out = rb.successors.iter().fold(SlotSet::default(), |sum, succ| sum.union(live[*succ]));
-            let side = side_ways(region, &rb.block)
-                .fold(SlotSet::default(), |sum, (to, _, written)| sum.union(live[to].without(written)));
-            let new = read[i].union(out.without(written[i])).union(side);
-            changed |= new != live[i];
-            live[i] = new;
-        }
-    }
-    live
 }
 
 /// The blocks in reverse postorder: each after those that lead to it, but for back edges. Those that the entry does not reach are left out.
