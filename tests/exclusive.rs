@@ -7,11 +7,11 @@ use common::guest;
 use common::machine::{map, run_to_syscall};
 use common::program::CODE;
 use emu_ir::{Block, CpuState, Fetch, Guest, Slot};
-use emu_machine::engine::{CompiledRegion, Engine, EngineConfig, EngineVcpu, Observer, PlacedCode, WindowLock};
+use emu_machine::engine::{CompiledRegion, Engine, EngineConfig, EngineVcpu, Harts, Neighbours, Observer, PlacedCode};
 use emu_machine::mem::{Fixed, GuestMemory, MapRequest, Prot};
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -22,10 +22,14 @@ const OTHER: u64 = CODE + 0x100;
 /// Other processes leave the window to this one.
 struct Granted;
 
-impl WindowLock for Granted {
-    fn lock(&self) -> Option<Box<dyn Any>> {
+impl Neighbours for Granted {
+    fn stop(&self) -> Option<Box<dyn Any>> {
         Some(Box::new(()))
     }
+
+    fn before_fork(&self, _: Weak<dyn Harts>) {}
+
+    fn in_child(&self, _: Weak<dyn Harts>) {}
 }
 
 /// Keeps the other hart busy, in the middle of running guest code, for as long as it is told to.
@@ -78,7 +82,7 @@ fn a_sequence_fails_if_another_hart_does_not_stop() {
         };
         memory.mmap(&word).unwrap();
         let engine = Engine::new(guest("rv64gc"), Arc::clone(&memory), EngineConfig::default()).unwrap();
-        engine.set_window_lock(Arc::new(Granted));
+        engine.set_neighbours(Arc::new(Granted));
         let failed = |cpu: CpuState| cpu.get(Slot(A3 as u16));
         assert_eq!(failed(run(&engine, CODE)), 0, "shared: {shared}");
         let busy = Arc::new(Busy::default());

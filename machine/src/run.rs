@@ -214,7 +214,7 @@ pub fn run_program(config: RunConfig) -> Result<Infallible, RunError> {
     if let Some(fuel) = fuel {
         engine.set_fuel(fuel as Arc<dyn FuelSource>);
     }
-    engine.set_window_lock(Arc::new(linux::window::OwnFile));
+    engine.set_neighbours(Arc::new(linux::window::Family::default()));
     let session = config.diff.map(|diff| Session::new(diff, &engine, &program.path));
     if let Some(observer) = config.observer {
         engine.set_observer(observer);

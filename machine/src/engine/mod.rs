@@ -23,7 +23,7 @@ pub use fuel::FuelSource;
 pub use observe::{Observer, PlacedCode};
 pub use vcpu::EngineVcpu;
 pub(crate) use window::WINDOW_PATIENCE;
-pub use window::{WINDOW_INSNS, WindowLock};
+pub use window::{Harts, Neighbours, WINDOW_INSNS};
 
 use crate::mem::{CodeWatch, GuestMemory};
 use blocks::{BlockCache, Extent, WatchedFetch, translate};

@@ -8,8 +8,8 @@ use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
 use emu_ir::{BlockKey, CpuState, Exit, Fault};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 /// Entries of a hart's own table of blocks (a power of two) where the interpreter runs them all.
 const LOCAL_BLOCKS: usize = 8192;
@@ -294,15 +294,28 @@ impl EngineVcpu {
 
 impl Engine {
     /// [`EngineVcpu::fork`] for the hart `survivor`.
-    pub(super) fn fork(&self, survivor: &Arc<HartShared>, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {
-        self.windows.fork(survivor, || {
-            let mut in_child = false;
+    pub(super) fn fork(
+        self: &Arc<Self>,
+        survivor: &Arc<HartShared>,
+        fork: &mut dyn FnMut() -> bool,
+    ) -> Result<(), JitError> {
+        let harts: Weak<Engine> = Arc::downgrade(self);
+        let neighbours = self.neighbours();
+        if let Some(neighbours) = neighbours.filter(|_| self.lockstep.is_none() && self.mem.shares_writable()) {
+            neighbours.before_fork(harts.clone());
+        }
+        let mut in_child = false;
+        let result = self.windows.fork(survivor, || {
             let result = self.fork_quietly(survivor, &mut || {
                 in_child = fork();
                 in_child
             });
             (in_child, result)
-        })
+        });
+        if let Some(neighbours) = neighbours.filter(|_| in_child) {
+            neighbours.in_child(harts);
+        }
+        result
     }
 
     fn fork_quietly(&self, survivor: &Arc<HartShared>, fork: &mut dyn FnMut() -> bool) -> Result<(), JitError> {

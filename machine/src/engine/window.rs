@@ -19,19 +19,30 @@ use emu_interp::Code;
 use emu_ir::{Block, BlockKey, CpuState, Exit, NO_RESERVATION, ScId};
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// Instructions of a window, at most: enough for code that is not optimised, and for a function called in the midst.
 pub const WINDOW_INSNS: u64 = 256;
 
-/// How long others may take to stop: they do at once, but for a process that shares memory and is itself stopped.
+/// How long others may take to stop: they do at once, but for a process that shares memory and is itself stopped, or on a crowded machine.
 pub(crate) const WINDOW_PATIENCE: Duration = Duration::from_millis(100);
 
-/// What keeps windows of several processes apart where the memory is shared between them.
-pub trait WindowLock: Send + Sync {
-    /// Holds it until the result is dropped; `None` if others held it for longer than a tenth of a second.
-    fn lock(&self) -> Option<Box<dyn Any>>;
+/// The processes that memory is shared with.
+pub trait Neighbours: Send + Sync {
+    /// Keeps the window from them, and them from running guest code, until the result is dropped. The calling process's own harts have
+    /// stopped. `None` if that took longer than a tenth of a second.
+    fn stop(&self) -> Option<Box<dyn Any>>;
+    /// This process, whose harts are those, is about to share its memory with a child.
+    fn before_fork(&self, harts: Weak<dyn Harts>);
+    /// This process is a child, whether its parent had memory to share or not.
+    fn in_child(&self, harts: Weak<dyn Harts>);
+}
+
+/// The harts of a process, for its [`Neighbours`].
+pub trait Harts: Send + Sync {
+    /// Calls `meanwhile` while no hart runs guest code; false, without having done so, if one does not stop within a tenth of a second.
+    fn stop(&self, meanwhile: &mut dyn FnMut()) -> bool;
 }
 
 /// The windows of the harts that share memory.
@@ -43,7 +54,7 @@ pub(super) struct Windows {
     wanted: AtomicBool,
     seats: Mutex<Vec<Arc<Seat>>>,
     opened: AtomicU64,
-    lock: OnceLock<Arc<dyn WindowLock>>,
+    neighbours: OnceLock<Arc<dyn Neighbours>>,
 }
 
 /// A hart, as the others have to know it.
@@ -69,11 +80,28 @@ impl Windows {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// Lets no hart but `seat`'s run guest code; false if one does not stop.
-    fn stop_others(&self, seat: &Seat) -> bool {
+    /// Takes the turn as `id`, and calls `run` while no other hart runs guest code, as it is told, or if one does not stop.
+    fn alone<T>(&self, id: u64, run: impl FnOnce(bool) -> T) -> T {
+        self.turns.take(id);
+        let end = || {
+            self.wanted.store(false, Ordering::SeqCst);
+            self.turns.give_up(id);
+        };
+        if self.stop_others(id) {
+            let result = run(true);
+            end();
+            result
+        } else {
+            end();
+            run(false)
+        }
+    }
+
+    /// Lets no hart but that of `id` run guest code; false if one does not stop.
+    fn stop_others(&self, id: u64) -> bool {
         self.wanted.store(true, Ordering::SeqCst);
         // Whoever comes in after this sees that it is wanted.
-        let others: Vec<_> = self.seats().iter().filter(|other| other.id != seat.id).cloned().collect();
+        let others: Vec<_> = self.seats().iter().filter(|other| other.id != id).cloned().collect();
         let mut began = None;
         for other in others {
             while other.inside.load(Ordering::SeqCst) {
@@ -133,19 +161,8 @@ impl Membership {
 
     /// Calls `run` while no other hart runs guest code, and says whether that is so.
     fn alone<T>(&self, run: impl FnOnce(bool) -> T) -> T {
-        let windows = &self.engine.windows;
         self.leave();
-        windows.turns.take(self.seat.id);
-        let result = if windows.stop_others(&self.seat) {
-            let result = run(true);
-            windows.wanted.store(false, Ordering::SeqCst);
-            windows.turns.give_up(self.seat.id);
-            result
-        } else {
-            windows.wanted.store(false, Ordering::SeqCst);
-            windows.turns.give_up(self.seat.id);
-            run(false)
-        };
+        let result = self.engine.windows.alone(self.seat.id, run);
         self.enter();
         result
     }
@@ -160,6 +177,18 @@ impl Drop for Membership {
     }
 }
 
+impl Harts for Engine {
+    fn stop(&self, meanwhile: &mut dyn FnMut()) -> bool {
+        let id = self.windows.turns.join();
+        self.windows.alone(id, |alone| {
+            if alone {
+                meanwhile();
+            }
+            alone
+        })
+    }
+}
+
 impl EngineVcpu {
     /// Runs what begins at the pc in a window, `limit` instructions at most.
     pub(super) fn run_in_window(&mut self, limit: u64) -> Exit {
@@ -169,10 +198,14 @@ impl EngineVcpu {
 }
 
 impl Engine {
-    /// Windows on memory that is shared with other processes are kept apart by `lock`.
-    pub fn set_window_lock(&self, lock: Arc<dyn WindowLock>) {
+    /// Who has to stop for windows on memory that is shared with other processes.
+    pub fn set_neighbours(&self, neighbours: Arc<dyn Neighbours>) {
         // Set once, before the first hart is made.
-        let _ = self.windows.lock.set(lock);
+        let _ = self.windows.neighbours.set(neighbours);
+    }
+
+    pub(super) fn neighbours(&self) -> Option<&dyn Neighbours> {
+        self.windows.neighbours.get().map(|neighbours| &**neighbours)
     }
 
     /// Interprets the hard sequence that begins at the pc, `limit` instructions at most. No other hart may run guest code; if one does,
@@ -194,16 +227,16 @@ impl Engine {
         exit
     }
 
-    /// Runs the load-reserved, or the branch that has it in its slot; what is shared with other processes is locked from before then on.
+    /// Runs the load-reserved, or the branch that has it in its slot; those who share what it reserves are stopped from before then on.
     fn reserve(&self, cpu: &mut CpuState, env: &mut UserEnv, limit: u64, alone: bool) -> (Exit, Option<Box<dyn Any>>) {
         let before = cpu.clone();
         let exit = self.interpret_first(cpu, env, limit);
         if !holds(cpu) {
             return (exit, None);
         }
-        let shared = self.windows.lock.get().filter(|_| self.mem.is_shared(cpu.reservation_addr));
+        let shared = self.neighbours().filter(|_| self.mem.is_shared(cpu.reservation_addr));
         let held = match shared {
-            Some(lock) if alone => lock.lock(),
+            Some(neighbours) if alone => neighbours.stop(),
             _ => None,
         };
         if held.is_some() {

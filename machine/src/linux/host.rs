@@ -268,10 +268,21 @@ pub fn own_file(fd: i32) -> std::fs::File {
 /// What the host says.
 pub fn map_words(file: &std::fs::File) -> std::io::Result<&'static [AtomicU64]> {
     let words = file.metadata()?.len() as usize / 8;
+    map_shared(words, libc::MAP_SHARED, std::os::fd::AsRawFd::as_raw_fd(file))
+}
+
+/// So many words, all 0, shared with the children that are forked from now on; for good.
+///
+/// # Errors
+/// What the host says.
+pub fn new_words(words: usize) -> std::io::Result<&'static [AtomicU64]> {
+    map_shared(words, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)
+}
+
+fn map_shared(words: usize, flags: i32, fd: i32) -> std::io::Result<&'static [AtomicU64]> {
     let prot = libc::PROT_READ | libc::PROT_WRITE;
-    let fd = std::os::fd::AsRawFd::as_raw_fd(file);
     // SAFETY: a fresh mapping wherever the kernel likes.
-    let at = unsafe { libc::mmap(std::ptr::null_mut(), words * 8, prot, libc::MAP_SHARED, fd, 0) };
+    let at = unsafe { libc::mmap(std::ptr::null_mut(), words * 8, prot, flags, fd, 0) };
     if at == libc::MAP_FAILED {
         return Err(std::io::Error::last_os_error());
     }

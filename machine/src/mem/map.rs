@@ -426,6 +426,11 @@ impl GuestMemory {
         self.lock().vmas.at(addr).is_some_and(|v| v.shared)
     }
 
+    /// Is there memory that others who map it can see this guest write?
+    pub fn shares_writable(&self) -> bool {
+        self.lock().vmas.iter().any(|v| v.shared && v.prot.contains(Prot::WRITE))
+    }
+
     /// What the guest may do at an address; `None` where nothing is mapped.
     pub fn prot_at(&self, addr: u64) -> Option<Prot> {
         self.lock().vmas.at(addr).map(|v| v.prot)
