@@ -77,7 +77,7 @@ pub struct StoreNote {
 }
 
 /// Where the code for guest addresses is: entries of an address and that of its code for who comes from quick code ([`QUICK_ENTRY`]), by
-/// [`JumpCache::index`].
+/// [`JumpCache::places`]: in the first of them, or in the second if another has pushed it out of there.
 ///
 /// An entry is empty if its address belongs to another one: nobody who looks there has it. (A guest may jump to an odd
 /// address, to fault there.)
@@ -96,6 +96,9 @@ const EMPTY_ENTRIES: [[u64; 2]; 2] = [[2, 0], [0, 0]];
 /// Bits of a guest address that choose the entry; an eighth of the entry's offset in bytes.
 pub(crate) const JUMP_MASK: u32 = ((JUMP_CACHE - 1) << 1) as u32;
 
+/// For the second place the address is combined with itself, shifted by so much: addresses whose first places are the same differ above.
+pub(crate) const SECOND_PLACE_SHIFT: u8 = 15;
+
 impl JumpCache {
     /// An empty one, of memory that the host has not given out yet.
     pub(crate) fn new() -> JumpCache {
@@ -109,32 +112,50 @@ impl JumpCache {
         self.entries.as_ptr() as u64
     }
 
-    /// Instructions are at least two-byte aligned.
-    fn index(pc: u64) -> usize {
-        (pc as u32 & JUMP_MASK) as usize >> 1
+    /// Where compiled code looks for `pc` first, and where if another has that place. Instructions are at least two-byte aligned.
+    fn places(pc: u64) -> [usize; 2] {
+        [pc, pc ^ pc >> SECOND_PLACE_SHIFT].map(|bits| (bits as u32 & JUMP_MASK) as usize >> 1)
     }
 
     fn remember(&mut self, pc: u64, code: u64) {
-        let index = Self::index(pc);
-        if self.filled.len() < FEW_ENTRIES {
-            self.filled.push(index as u32);
+        let [first, _] = Self::places(pc);
+        // Two that are wanted by turns would otherwise push each other out each time.
+        let [other, other_code] = self.entries[first];
+        let [others_first, others_second] = Self::places(other);
+        if other_code != 0 && other != pc && others_first == first && others_second != first {
+            self.fill(others_second, [other, other_code]);
         }
-        self.entries[index] = [pc, code + QUICK_ENTRY];
+        self.fill(first, [pc, code + QUICK_ENTRY]);
+    }
+
+    fn fill(&mut self, place: usize, entry: [u64; 2]) {
+        if self.filled.len() < FEW_ENTRIES {
+            self.filled.push(place as u32);
+        }
+        self.entries[place] = entry;
     }
 
     fn recall(&self, pc: u64) -> Option<u64> {
-        let [known, code] = self.entries[Self::index(pc)];
-        (known == pc).then(|| code - QUICK_ENTRY)
+        let entries = Self::places(pc).map(|place| self.entries[place]);
+        entries.into_iter().find(|[known, _]| *known == pc).map(|[_, code]| code - QUICK_ENTRY)
     }
 
-    fn empty(&mut self, index: usize) {
-        self.entries[index] = EMPTY_ENTRIES[index.min(1)];
+    fn forget(&mut self, pc: u64) {
+        for place in Self::places(pc) {
+            if self.entries[place][0] == pc {
+                self.empty(place);
+            }
+        }
+    }
+
+    fn empty(&mut self, place: usize) {
+        self.entries[place] = EMPTY_ENTRIES[place.min(1)];
     }
 
     fn clear(&mut self) {
         let filled = std::mem::take(&mut self.filled);
         if filled.len() < FEW_ENTRIES {
-            filled.iter().for_each(|index| self.empty(*index as usize));
+            filled.iter().for_each(|place| self.empty(*place as usize));
         } else {
             self.entries.fill(EMPTY_ENTRIES[1]);
             self.empty(0);
@@ -202,7 +223,9 @@ pub struct Context {
     /// Notes of code that makes them; room for [`MAX_STORES`] an instruction, beyond `insn_limit` as far as code may go.
     pub(crate) stores: Vec<StoreNote>,
     pub(crate) jump_cache: JumpCache,
-    /// Address of its entries.
+    /// Those of other modes that the hart has been in.
+    pub(crate) other_caches: Vec<(u32, JumpCache)>,
+    /// Address of the current one's entries.
     pub(crate) jump_entries: u64,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
@@ -289,14 +312,22 @@ impl Context {
 
     /// Forgets the code for `pc`, so that it is looked up anew.
     pub(crate) fn forget(&mut self, pc: u64) {
-        if self.recall(pc).is_some() {
-            self.jump_cache.empty(JumpCache::index(pc));
-        }
+        self.jump_cache.forget(pc);
+        self.other_caches.iter_mut().for_each(|(_, cache)| cache.forget(pc));
     }
 
-    /// Forgets all remembered code, as after an invalidation or a change of mode.
+    /// Forgets all remembered code, as after an invalidation.
     pub fn forget_code(&mut self) {
         self.jump_cache.clear();
+        self.other_caches.clear();
+    }
+
+    /// From now on code of the mode `to` is remembered. What was of the mode `from` is kept: rounding modes are changed back and forth.
+    pub(crate) fn change_mode(&mut self, from: u32, to: u32) {
+        let kept = self.other_caches.iter().position(|(mode, _)| *mode == to);
+        let next = kept.map_or_else(JumpCache::new, |at| self.other_caches.swap_remove(at).1);
+        self.other_caches.push((from, std::mem::replace(&mut self.jump_cache, next)));
+        self.jump_entries = self.jump_cache.address();
     }
 
     /// The block whose quick code made the last computed jump or call, and where it went: a sample for the profile.
@@ -354,6 +385,25 @@ pub(crate) fn flags_of_mxcsr(mxcsr: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_with_one_place_are_remembered_by_turns() {
+        let mut cache = JumpCache::new();
+        let span = JUMP_CACHE as u64 * 2;
+        let (a, b) = (0x4_2000, 0x4_2000 + span);
+        assert_eq!(JumpCache::places(a)[0], JumpCache::places(b)[0]);
+        cache.remember(a, 0x1000);
+        cache.remember(b, 0x2000);
+        assert_eq!((cache.recall(a), cache.recall(b)), (Some(0x1000), Some(0x2000)));
+        cache.remember(a, 0x3000);
+        assert_eq!((cache.recall(a), cache.recall(b)), (Some(0x3000), Some(0x2000)), "the newer one");
+        cache.forget(a);
+        assert_eq!((cache.recall(a), cache.recall(b)), (None, Some(0x2000)), "in both places");
+        cache.clear();
+        assert_eq!(cache.recall(b), None);
+        let odd_or_low = [0, 1, 2, 3, span, span + 1];
+        assert!(odd_or_low.iter().all(|pc| cache.recall(*pc).is_none()), "nothing is there");
+    }
 
     #[test]
     fn each_sticky_bit_has_its_flag() {

@@ -117,6 +117,7 @@ impl Hart {
             stores: Vec::new(),
             jump_entries: jump_cache.address(),
             jump_cache,
+            other_caches: Vec::new(),
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
         };
@@ -241,12 +242,15 @@ impl Hart {
     /// Forgets code that has been dropped, or is of another mode.
     #[cold]
     fn catch_up(&mut self, mode: u32) {
-        let (cache, seen) = (Arc::clone(&self.cache), self.seen);
+        let (cache, seen, before) = (Arc::clone(&self.cache), self.seen, self.mode);
         let ctx = self.context();
-        let known = cache.dropped_since(seen, |pc| ctx.forget(pc));
-        if known.is_none() || self.mode != mode {
-            let ctx = self.context();
+        let known = if cache.news() == seen { Some(seen) } else { cache.dropped_since(seen, |pc| ctx.forget(pc)) };
+        if known.is_none() {
             ctx.forget_code();
+            ctx.link = 0;
+        }
+        if before != mode {
+            ctx.change_mode(before, mode);
             ctx.link = 0;
         }
         self.seen = known.unwrap_or_else(|| cache.news());

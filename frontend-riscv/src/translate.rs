@@ -5,27 +5,46 @@ use crate::fields::Word;
 use crate::index::{Index, is_long};
 use crate::lower::{Flow, Lower};
 use crate::table::Action;
-use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, JumpKind, Round, Terminator, TrapKind, reserve};
+use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, JumpKind, Terminator, TrapKind, reserve};
 
 /// Blocks end with their page, so that what is known about a page's code is known about the block's. Only an
 /// instruction that itself reaches into the next page does.
 const PAGE: u64 = 4096;
 
-/// Mode bits: what the dynamic rounding mode `frm` holds.
+/// Modes: what the dynamic rounding mode `frm` holds.
 pub mod mode {
-    /// A mode that the host rounds in (0 to 3).
-    pub const PLAIN: u32 = 0;
-    /// To nearest, ties away from zero (4): [`emu_ir::Round::Dynamic`] is translated to that mode.
+    use emu_ir::Round;
+
+    /// To nearest, ties to even (0). V8, Go and OpenJDK name this mode in each instruction, where C compilers say "dynamic": here both
+    /// are [`Round::Dynamic`], and the host rounds as it always does.
+    pub const NEAREST: u32 = 0;
+    /// To nearest, ties away from zero (4): `Round::Dynamic` is translated to that mode.
     pub const NEAREST_AWAY: u32 = 1;
     /// A reserved value (5 to 7): instructions with the dynamic rounding mode are illegal.
     pub const RESERVED: u32 = 2;
+    /// Another mode that the host rounds in (1 to 3).
+    pub const DIRECTED: u32 = 3;
 
     /// The mode for a value of `frm`.
     pub fn of_frm(frm: u32) -> u32 {
         match frm {
-            0..=3 => PLAIN,
+            0 => NEAREST,
+            1..=3 => DIRECTED,
             4 => NEAREST_AWAY,
             _ => RESERVED,
+        }
+    }
+
+    /// How an instruction rounds whose field `rm` holds that. Reserved values never get here.
+    pub(crate) fn round(mode: u32, rm: u32) -> Round {
+        match (rm, mode) {
+            (0, NEAREST) => Round::Dynamic,
+            (0, _) => Round::NearestEven,
+            (1, _) => Round::TowardZero,
+            (2, _) => Round::Down,
+            (3, _) => Round::Up,
+            (4, _) | (_, NEAREST_AWAY) => Round::NearestAway,
+            _ => Round::Dynamic,
         }
     }
 }
@@ -71,8 +90,7 @@ fn translate_by(
     index: &Index,
     ahead: Option<&reserve::Decode<'_>>,
 ) -> Result<Block, Fault> {
-    let dynamic = if key.mode == mode::NEAREST_AWAY { Round::NearestAway } else { Round::Dynamic };
-    let mut t = Lower::new(Builder::new(key), config, dynamic);
+    let mut t = Lower::new(Builder::new(key), config);
     let mut pc = key.pc;
     loop {
         let (word, len) = match fetch(pc, code, config) {
@@ -82,7 +100,7 @@ fn translate_by(
         };
         let before = t.ir.insn_count();
         t.begin(pc, len);
-        match lower(&mut t, index, key.mode, word) {
+        match lower(&mut t, index, word) {
             Flow::Next => pc = t.next_pc(),
             Flow::End(term) => return Ok(t.ir.finish(term)),
             Flow::Illegal => {
@@ -106,12 +124,12 @@ fn translate_by(
 }
 
 /// Appends the meaning of one instruction.
-fn lower(t: &mut Lower, index: &Index, mode: u32, word: u32) -> Flow {
+fn lower(t: &mut Lower, index: &Index, word: u32) -> Flow {
     let Some(def) = index.find(word) else { return Flow::Illegal };
     let w = Word(word);
     match def.action {
-        Action::Lower(_) if def.rounds && w.rm() == 7 && mode == mode::RESERVED => Flow::Illegal,
+        Action::Lower(_) if def.rounds && w.rm() == 7 && t.mode() == mode::RESERVED => Flow::Illegal,
         Action::Lower(lower) => lower(t, w),
-        Action::Expand(expand) => self::lower(t, index, mode, expand(w)),
+        Action::Expand(expand) => self::lower(t, index, expand(w)),
     }
 }

@@ -9,6 +9,7 @@ const NOP: u32 = 0x13;
 const FADD_S: u32 = 0x00c5_f553; // rounding mode dyn
 const FCVT_D_S: u32 = 0x4205_f553; // likewise
 const FADD_S_RTZ: u32 = 0x00c5_9553;
+const FADD_S_RNE: u32 = 0x00c5_8553;
 
 fn translate(pc: u64, words: &[u32], max_insns: usize) -> Result<Block, Fault> {
     guest("rv64gc").translate(BlockKey { pc, mode: 0 }, &mut Code::new(pc, words), max_insns)
@@ -111,7 +112,17 @@ fn without_c_a_target_between_words_is_an_exception_of_the_jump() {
 fn the_mode_is_what_frm_holds() {
     let guest = guest("rv64gc");
     let mode_of = |frm| guest.mode(&CpuState { fp_round: frm, ..CpuState::default() });
-    assert_eq!((0..8).map(mode_of).collect::<Vec<_>>(), [0, 0, 0, 0, 1, 2, 2, 2]);
+    let expected = [
+        mode::NEAREST,
+        mode::DIRECTED,
+        mode::DIRECTED,
+        mode::DIRECTED,
+        mode::NEAREST_AWAY,
+        mode::RESERVED,
+        mode::RESERVED,
+        mode::RESERVED,
+    ];
+    assert_eq!((0..8).map(mode_of).collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -124,13 +135,19 @@ fn the_dynamic_rounding_mode_depends_on_the_mode() {
             _ => None,
         })
     };
-    assert_eq!(round(mode::PLAIN, FADD_S), Some(Round::Dynamic));
+    assert_eq!(round(mode::NEAREST, FADD_S), Some(Round::Dynamic));
+    assert_eq!(round(mode::DIRECTED, FADD_S), Some(Round::Dynamic));
     assert_eq!(round(mode::NEAREST_AWAY, FADD_S), Some(Round::NearestAway));
     assert_eq!(round(mode::RESERVED, FADD_S), None);
     assert_eq!(block_in_mode(&guest, mode::RESERVED, &[FADD_S]).term, illegal(FADD_S));
     // So it is where nothing needs rounding, but not with a rounding mode of the instruction's own.
     assert_eq!(block_in_mode(&guest, mode::RESERVED, &[FCVT_D_S]).term, illegal(FCVT_D_S));
     assert_eq!(round(mode::RESERVED, FADD_S_RTZ), Some(Round::TowardZero));
+    // To nearest is what the host does anyway while frm says so.
+    assert_eq!(round(mode::NEAREST, FADD_S_RNE), Some(Round::Dynamic));
+    for mode in [mode::DIRECTED, mode::NEAREST_AWAY, mode::RESERVED] {
+        assert_eq!(round(mode, FADD_S_RNE), Some(Round::NearestEven));
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::asm::*;
 use super::regs::field;
-use crate::context::offset;
+use crate::context::{JUMP_MASK, SECOND_PLACE_SHIFT, offset};
 use crate::enter;
 use crate::link::QUICK_ENTRY;
 use emu_ir::{HOT_SLOTS, Slot};
@@ -32,7 +32,8 @@ pub(crate) struct StubAddresses {
     pub(crate) exit: u64,
     /// [`enter::quick_leave`], likewise.
     pub(crate) leave: u64,
-    /// Likewise, leaves to the machine, which goes on at the guest address in rsi.
+    /// Jumps to the code for the guest address in rsi, which is not in its first place in the jump cache, whose address is in rcx; or
+    /// leaves to the machine, which goes on there.
     pub(crate) lost: u64,
     /// Where a fault in quick code goes on, with the stack pointer at `Context::host_sp`.
     pub(crate) fault: u64,
@@ -65,6 +66,8 @@ impl QuickStubs {
         let spilled = u64::from(asm.here());
         spill(&mut asm, hot);
         asm.ret();
+        let lost = u64::from(asm.here());
+        try_second_place(&mut asm);
         let mut spill_and_go = |target: u64| {
             let start = asm.here();
             spill(&mut asm, hot);
@@ -72,16 +75,31 @@ impl QuickStubs {
             asm.jump_to(RAX);
             u64::from(start)
         };
+        spill_and_go(enter::leave_for_target as *const () as u64);
         let at = StubAddresses {
             fill,
             spill: spilled,
             exit: spill_and_go(enter::quick_exit as *const () as u64),
             leave: spill_and_go(enter::quick_leave as *const () as u64),
-            lost: spill_and_go(enter::leave_for_target as *const () as u64),
+            lost,
             fault: spill_and_go(enter::fault_return()),
         };
         QuickStubs { code: asm.code, at }
     }
+}
+
+/// Jumps to the code for rsi if the jump cache in rcx has it in its second place.
+fn try_second_place(asm: &mut Asm) {
+    asm.mov(true, RAX, RSI);
+    asm.shift_imm(Shift::Shr, true, RAX, SECOND_PLACE_SHIFT);
+    asm.alu(Alu::Xor, false, RAX, RSI);
+    asm.alu_imm(Alu::And, false, RAX, JUMP_MASK as i32);
+    asm.shift_imm(Shift::Shl, false, RAX, 3);
+    let entry = |disp| Mem { base: RCX, index: Some(RAX), disp };
+    asm.alu(Alu::Cmp, true, RSI, entry(0));
+    let lost = asm.jcc(Cc::NotEqual);
+    asm.jump_to(entry(8));
+    asm.land(lost);
 }
 
 /// Puts the hot registers into their slots.

@@ -2,7 +2,7 @@
 
 use super::Lower;
 use crate::analysis::SlotSet;
-use crate::context::{ExitCode, JUMP_MASK, offset};
+use crate::context::{ExitCode, JUMP_MASK, SECOND_PLACE_SHIFT, offset};
 use crate::link::QUICK_ENTRY;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -171,11 +171,20 @@ impl Lower<'_> {
     /// Leaves to the code for `target`: here, so that the host predicts each such jump by itself; or to the machine if the jump cache does
     /// not have it.
     fn jump_through_cache(&mut self, target: ClifValue) {
+        let table = self.load_ctx(types::I64, offset::JUMP_ENTRIES);
+        self.jump_if_in_place(table, target, target);
+        let above = self.b.ins().ushr_imm_u(target, i64::from(SECOND_PLACE_SHIFT));
+        let bits = self.b.ins().bxor(target, above);
+        self.jump_if_in_place(table, target, bits);
+        self.exit_clean(ExitCode::Next, target);
+    }
+
+    /// Leaves to the code for `target` if it is in the place of the jump cache that `bits` tell; if not, which is seldom, goes on here.
+    fn jump_if_in_place(&mut self, table: ClifValue, target: ClifValue, bits: ClifValue) {
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
         let trusted = MemFlagsData::trusted();
-        let table = self.load_ctx(types::I64, offset::JUMP_ENTRIES);
-        let index = self.b.ins().band_imm_u(target, i64::from(JUMP_MASK));
+        let index = self.b.ins().band_imm_u(bits, i64::from(JUMP_MASK));
         let distance = self.b.ins().ishl_imm_u(index, 3);
         let entry = self.b.ins().iadd(table, distance);
         let pc = self.b.ins().load(types::I64, trusted, entry, 0);
@@ -186,7 +195,6 @@ impl Lower<'_> {
         let code = self.b.ins().iadd_imm_s(code, -(QUICK_ENTRY as i64));
         self.b.ins().return_call_indirect(self.code_sig, code, &[self.ctx, target]);
         self.b.switch_to_block(miss);
-        self.exit_clean(ExitCode::Next, target);
     }
 
     /// Jumps by a table of the addresses from the first to the last of `pcs`; goes on here if the target is none.

@@ -14,6 +14,7 @@ pub mod zicsr;
 use crate::config::Config;
 use crate::fields::Word;
 use crate::regs::{f_slot, x_slot};
+use crate::translate::mode;
 use emu_ir::{BinaryOp, Builder, ConvertOp, Round, Terminator, TrapKind, Type, Value};
 
 /// How an instruction ends.
@@ -39,19 +40,23 @@ pub struct Lower<'a> {
     /// Its length in bytes: a compressed instruction has the meaning of the long one, but for its length.
     pub len: u8,
     config: &'a Config,
-    dynamic_round: Round,
 }
 
 impl<'a> Lower<'a> {
-    /// Starts a block. `dynamic_round` is what rounding mode "dynamic" is translated to.
-    pub fn new(ir: Builder, config: &'a Config, dynamic_round: Round) -> Lower<'a> {
-        Lower { ir, pc: 0, len: 0, config, dynamic_round }
+    /// Starts a block.
+    pub fn new(ir: Builder, config: &'a Config) -> Lower<'a> {
+        Lower { ir, pc: 0, len: 0, config }
     }
 
     /// What follows belongs to the instruction at `pc`.
     pub fn begin(&mut self, pc: u64, len: u8) {
         (self.pc, self.len) = (pc, len);
         self.ir.begin_insn(pc, len);
+    }
+
+    /// The block's mode ([`mode`]).
+    pub fn mode(&self) -> u32 {
+        self.ir.key().mode
     }
 
     /// The configuration.
@@ -137,14 +142,7 @@ impl<'a> Lower<'a> {
 
     /// The rounding mode of the instruction. Reserved ones never get here.
     pub fn round(&self, w: Word) -> Round {
-        match w.rm() {
-            0 => Round::NearestEven,
-            1 => Round::TowardZero,
-            2 => Round::Down,
-            3 => Round::Up,
-            4 => Round::NearestAway,
-            _ => self.dynamic_round,
-        }
+        mode::round(self.mode(), w.rm())
     }
 
     /// `a op immediate`.
