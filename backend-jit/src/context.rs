@@ -193,6 +193,8 @@ pub struct Context {
     pub(crate) helper_result: u64,
     /// Address of what stores MXCSR.
     pub(crate) store_mxcsr_entry: u64,
+    /// Address of what clears its flags.
+    pub(crate) clear_flags_entry: u64,
     /// A fault has left MXCSR with an invalid flag that is not the guest's.
     pub(crate) drop_invalid: bool,
     /// What quick code calls.
@@ -281,6 +283,7 @@ pub(crate) mod offset {
     own!(HELPER_ENTRY, helper_entry);
     own!(QUIET_HELPER_ENTRY, quiet_helper_entry);
     own!(STORE_MXCSR_ENTRY, store_mxcsr_entry);
+    own!(CLEAR_FLAGS_ENTRY, clear_flags_entry);
     own!(HELPER_RESULT, helper_result);
     own!(HELPER_TRAPPED, helper_trapped);
     own!(CHECKPOINT, checkpoint);
@@ -363,6 +366,9 @@ impl Context {
         self.mxcsr &= !STICKY;
     }
 }
+
+/// The guest's accrued flags, as [`emu_ir::FpFlags`] has them.
+pub(crate) const FLAGS: u32 = 0x1f;
 
 /// MXCSR's sticky flags.
 pub(crate) const STICKY: u32 = 0x3f;

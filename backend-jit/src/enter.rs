@@ -1,6 +1,6 @@
 //! The border between Rust and compiled code: entry, the way out of a fault, and the call of Rust helpers.
 
-use crate::context::{BIAS, Context, DEFAULT_MXCSR, ExitCode, offset};
+use crate::context::{BIAS, Context, DEFAULT_MXCSR, ExitCode, STICKY, offset};
 use crate::helpers;
 use crate::link::RECORD_BIT;
 use emu_ir::Env;
@@ -160,6 +160,19 @@ pub(crate) unsafe extern "sysv64" fn helper_entry(ctx: *mut Context, descriptor:
 #[unsafe(naked)]
 pub(crate) unsafe extern "sysv64" fn store_mxcsr_entry(ctx: *mut Context) {
     naked_asm!("stmxcsr [rdi + {mxcsr}]", "ret", mxcsr = const offset::MXCSR)
+}
+
+/// Clears the flags in MXCSR, which Cranelift cannot. Changes no register.
+#[unsafe(naked)]
+pub(crate) unsafe extern "sysv64" fn clear_flags_entry(ctx: *mut Context) {
+    naked_asm!(
+        "stmxcsr [rdi + {mxcsr}]",
+        "and dword ptr [rdi + {mxcsr}], {kept}",
+        "ldmxcsr [rdi + {mxcsr}]",
+        "ret",
+        mxcsr = const offset::MXCSR,
+        kept = const !(STICKY as i32),
+    )
 }
 
 /// As [`helper_entry`], for calls out of the way: keeps all registers, so that the code around need not, and leaves the result in

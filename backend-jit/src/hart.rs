@@ -99,6 +99,7 @@ impl Hart {
             helper_entry: enter::helper_entry as *const () as u64,
             quiet_helper_entry: enter::quiet_helper_entry as *const () as u64,
             store_mxcsr_entry: enter::store_mxcsr_entry as *const () as u64,
+            clear_flags_entry: enter::clear_flags_entry as *const () as u64,
             helper_result: 0,
             drop_invalid: false,
             quick: cache.quick,

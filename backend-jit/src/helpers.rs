@@ -1,7 +1,7 @@
 //! Rust functions that compiled code calls for what it does not do inline. The meaning is always that of
 //! `ir::eval`; nothing is defined here.
 
-use crate::context::{Context, STICKY};
+use crate::context::Context;
 use emu_ir::eval::float::{self, FpEnv};
 use emu_ir::{
     AccessKind, BinaryOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, FpFlags, NanRule, Quietness, Round,
@@ -19,7 +19,6 @@ pub(crate) enum HelperCall {
     Classify { ty: Type, nan: NanRule },
     FloatConvert { op: FloatConvertOp, from: Type, to: Type, round: Round, nan: NanRule },
     Integer { op: BinaryOp, ty: Type },
-    WriteFlags,
     Guest { index: u16 },
     Announce { access: AccessKind, bytes: u8 },
 }
@@ -34,10 +33,7 @@ impl HelperCall {
             | HelperCall::FloatCompare { nan, .. }
             | HelperCall::Classify { nan, .. }
             | HelperCall::FloatConvert { nan, .. } => Some(nan),
-            HelperCall::Integer { .. }
-            | HelperCall::WriteFlags
-            | HelperCall::Guest { .. }
-            | HelperCall::Announce { .. } => None,
+            HelperCall::Integer { .. } | HelperCall::Guest { .. } | HelperCall::Announce { .. } => None,
         }
     }
 
@@ -67,11 +63,6 @@ pub(crate) unsafe extern "sysv64" fn dispatch(ctx: *mut Context, descriptor: u64
     // SAFETY: by the contract above; compiled code holds no reference into the context.
     let (ctx, call) = unsafe { (&mut *ctx, &*(descriptor as *const HelperCall)) };
     match *call {
-        HelperCall::WriteFlags => {
-            ctx.mxcsr &= !STICKY;
-            ctx.cpu.fp_flags = a as u32 & 0x1f;
-            0
-        }
         HelperCall::Integer { op, ty } => eval::binary(op, ty, a, b),
         HelperCall::Guest { index } => guest_helper(ctx, index, [a, b, c]),
         HelperCall::Announce { access, bytes } => {
@@ -104,10 +95,7 @@ fn float_call(call: &HelperCall, dynamic: u32, [a, b, c]: [u64; 3]) -> (u64, FpF
         }
         HelperCall::Classify { ty, nan } => (float::classify(ty, nan, a), FpFlags::NONE),
         HelperCall::FloatConvert { op, from, to, round, nan } => float::convert(op, from, to, env(round, nan), a),
-        HelperCall::Integer { .. }
-        | HelperCall::WriteFlags
-        | HelperCall::Guest { .. }
-        | HelperCall::Announce { .. } => {
+        HelperCall::Integer { .. } | HelperCall::Guest { .. } | HelperCall::Announce { .. } => {
             unreachable!("not a floating-point call: {call:?}")
         }
     }

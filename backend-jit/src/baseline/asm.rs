@@ -108,6 +108,14 @@ pub(super) enum Cc {
     Greater = 15,
 }
 
+/// A rounding mode of [`Asm::round`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rounding {
+    Nearest = 0,
+    Down = 1,
+    Up = 2,
+}
+
 /// A forward jump: where its distance is to be written.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
@@ -428,6 +436,17 @@ impl Asm {
     pub(super) fn ucomis(&mut self, wide: bool, a: u8, b: u8) {
         let prefix = if wide { 0x66 } else { 0 };
         self.inst(prefix, false, false, &[0x0f, 0x2e], a, Rm::Reg(Reg(b)));
+    }
+
+    /// `roundsd`/`roundss`, which raises inexact.
+    pub(super) fn round(&mut self, double: bool, to: u8, from: u8, how: Rounding) {
+        self.inst(0x66, false, false, &[0x0f, 0x3a, if double { 0x0b } else { 0x0a }], to, Rm::Reg(Reg(from)));
+        self.bytes(&[how as u8]);
+    }
+
+    /// Loads MXCSR.
+    pub(super) fn ldmxcsr(&mut self, from: Mem) {
+        self.inst(0, false, false, &[0x0f, 0xae], 2, from.into());
     }
 
     /// Stores MXCSR.

@@ -4,10 +4,10 @@
 use super::asm::*;
 use super::regs::field;
 use super::{Lower, Unsupported};
-use crate::context::{FLAGS_OF_STICKY, STICKY, offset};
+use crate::context::{FLAGS, FLAGS_OF_STICKY, STICKY, offset};
 use crate::helpers::{HelperCall, infinity};
 use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
-use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
+use emu_ir::{FloatBinaryOp, FloatCond, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
 
 fn canonical_nan(ty: Type) -> u64 {
     if ty == Type::F32 { CANONICAL_NAN_F32 } else { CANONICAL_NAN_F64 }
@@ -15,19 +15,15 @@ fn canonical_nan(ty: Type) -> u64 {
 
 impl Lower<'_> {
     pub(super) fn float(&mut self, at: Value, inst: &Inst) -> Result<(), Unsupported> {
-        let nan = self.block.nan;
         match *inst {
             Inst::FloatUnary { op, ty, round, arg } => self.float_unary(at, op, ty, round, arg),
             Inst::FloatBinary { op, ty, round, args } => self.float_binary(at, op, ty, round, args),
             Inst::FloatFma { ty, round, args } => self.fused(at, ty, round, args),
             Inst::FloatCompare { cond, quietness, ty, args } => self.float_compare(at, cond, quietness, ty, args),
-            Inst::FloatClass { ty, arg } => self.float_call(at, HelperCall::Classify { ty, nan }, &[arg]),
+            Inst::FloatClass { ty, arg } => self.classify(at, ty, arg),
             Inst::FloatConvert { op, ty, round, arg } => self.float_convert(at, op, ty, round, arg),
             Inst::ReadFpFlags => self.read_flags(at),
-            Inst::WriteFpFlags { value } => {
-                self.helper(HelperCall::WriteFlags, &[value]);
-                self.done(value);
-            }
+            Inst::WriteFpFlags { value } => self.write_flags(value),
             _ => return Err(Unsupported),
         }
         Ok(())
@@ -38,14 +34,14 @@ impl Lower<'_> {
         round == Round::Dynamic
     }
 
-    fn float_call(&mut self, at: Value, call: HelperCall, args: &[Value]) {
+    pub(super) fn float_call(&mut self, at: Value, call: HelperCall, args: &[Value]) {
         self.helper(call, args);
         args.iter().for_each(|v| self.done(*v));
         self.result_from(at, RAX);
     }
 
     /// Puts the values into xmm0 and so on.
-    fn load_xmm(&mut self, args: &[Value]) {
+    pub(super) fn load_xmm(&mut self, args: &[Value]) {
         for (xmm, v) in (0..).zip(args) {
             let wide = self.ty(*v).bytes() == 8;
             let from = self.operand(*v, RAX);
@@ -54,7 +50,7 @@ impl Lower<'_> {
     }
 
     /// The result is in xmm0. If it is a NaN, the canonical one is meant, or by other rules what `call` gives.
-    fn result_or_nan(&mut self, at: Value, ty: Type, call: HelperCall, args: &[Value]) {
+    pub(super) fn result_or_nan(&mut self, at: Value, ty: Type, call: HelperCall, args: &[Value]) {
         if self.block.nan != NanRule::Canonical {
             return self.result_or_call(at, ty, call, args);
         }
@@ -123,15 +119,59 @@ impl Lower<'_> {
             FloatBinaryOp::Sub => 0x5c,
             FloatBinaryOp::Div => 0x5e,
             FloatBinaryOp::CopySign => return self.copy_sign(at, ty, args),
-            FloatBinaryOp::MinNum | FloatBinaryOp::MaxNum => 0,
+            FloatBinaryOp::MinNum => return self.min_max(at, op, ty, 0x5d, args),
+            FloatBinaryOp::MaxNum => return self.min_max(at, op, ty, 0x5f, args),
         };
         let call = HelperCall::FloatBinary { op, ty, round, nan: self.block.nan };
-        if opcode == 0 || !self.inline_round(round) {
+        if !self.inline_round(round) {
             return self.float_call(at, call, &args);
         }
         self.load_xmm(&args);
         self.asm.sse(opcode, ty == Type::F64, 0, 1);
         self.result_or_nan(at, ty, call, &args);
+    }
+
+    /// SSE's minimum or maximum is the guest's but for NaNs and zeros: equal operands take a call, too.
+    fn min_max(&mut self, at: Value, op: FloatBinaryOp, ty: Type, opcode: u8, args: [Value; 2]) {
+        let wide = ty == Type::F64;
+        let call = HelperCall::FloatBinary { op, ty, round: Round::NearestEven, nan: self.block.nan };
+        self.load_xmm(&args);
+        self.asm.ucomis(wide, 0, 1);
+        // Unordered ones are "equal" as well.
+        let undecided = self.asm.jcc(Cc::Equal);
+        self.asm.sse(opcode, wide, 0, 1);
+        self.asm.movd_out(wide, RAX, 0);
+        self.or_call(at, undecided, call, &args);
+    }
+
+    /// The result is in rax, or where the jump leads, what the call gives.
+    pub(super) fn or_call(&mut self, at: Value, jump: Jump, call: HelperCall, args: &[Value]) {
+        let end = self.asm.jmp();
+        self.asm.land(jump);
+        self.helper(call, args);
+        self.asm.land(end);
+        args.iter().for_each(|v| self.done(*v));
+        self.result_from(at, RAX);
+    }
+
+    /// The class of a normal number; what else there is the call tells.
+    fn classify(&mut self, at: Value, ty: Type, arg: Value) {
+        let (wide, infinity) = (ty == Type::F64, infinity(ty));
+        let normal = if wide { 0x0010_0000_0000_0000 } else { 0x0080_0000 };
+        // Without the sign.
+        self.copy(arg, RCX);
+        self.asm.alu(Alu::Add, wide, RCX, RCX);
+        self.asm.mov_imm(RAX, 2 * normal);
+        self.asm.alu(Alu::Sub, wide, RCX, RAX);
+        self.asm.mov_imm(RAX, 2 * (infinity - normal));
+        self.asm.alu(Alu::Cmp, wide, RCX, RAX);
+        let other = self.asm.jcc(Cc::AboveEqual);
+        self.copy(arg, RCX);
+        self.asm.mov_imm(RAX, 1 << 6);
+        self.asm.mov_imm(RDX, 1 << 1);
+        self.asm.alu_imm(Alu::Cmp, wide, RCX, 0);
+        self.asm.cmov(Cc::Less, RAX, RDX);
+        self.or_call(at, other, HelperCall::Classify { ty, nan: self.block.nan }, &[arg]);
     }
 
     fn copy_sign(&mut self, at: Value, ty: Type, [magnitude, sign]: [Value; 2]) {
@@ -221,6 +261,17 @@ impl Lower<'_> {
         self.result_from(at, RAX);
     }
 
+    /// Makes the accrued flags those of `value`.
+    fn write_flags(&mut self, value: Value) {
+        self.asm.stmxcsr(field(offset::MXCSR));
+        self.asm.alu_imm(Alu::And, false, field(offset::MXCSR), !(STICKY as i32));
+        self.asm.ldmxcsr(field(offset::MXCSR));
+        self.copy(value, RAX);
+        self.done(value);
+        self.asm.alu_imm(Alu::And, false, RAX, FLAGS as i32);
+        self.asm.store(4, field(offset::FP_FLAGS), RAX);
+    }
+
     pub(super) fn unbox(&mut self, at: Value, arg: Value) {
         let to = self.take(at, arg);
         self.asm.mov(true, RAX, to);
@@ -229,45 +280,5 @@ impl Lower<'_> {
         self.asm.mov_imm(RCX, CANONICAL_NAN_F32);
         self.asm.alu_imm(Alu::Cmp, true, RAX, -1);
         self.asm.cmov(Cc::NotEqual, to, RCX);
-    }
-
-    fn float_convert(&mut self, at: Value, op: FloatConvertOp, to: Type, round: Round, arg: Value) {
-        let from = self.ty(arg);
-        let call = HelperCall::FloatConvert { op, from, to, round, nan: self.block.nan };
-        let double = to == Type::F64;
-        match op {
-            FloatConvertOp::Format if double || round == Round::Dynamic => {
-                self.load_xmm(&[arg]);
-                self.asm.sse(0x5a, from == Type::F64, 0, 0);
-                self.result_or_nan(at, to, call, &[arg]);
-            }
-            FloatConvertOp::FromIntS | FloatConvertOp::FromIntU
-                if (round == Round::Dynamic || from == Type::I32 && double)
-                    && (op == FloatConvertOp::FromIntS || from == Type::I32) =>
-            {
-                // An unsigned 32-bit integer is a signed one of 64 bits.
-                let wide = from == Type::I64 || op == FloatConvertOp::FromIntU;
-                let int = self.reg_or(arg, RAX);
-                self.asm.int_to_float(double, wide, 0, int);
-                self.done(arg);
-                let reg = self.result(at);
-                self.asm.movd_out(double, reg, 0);
-            }
-            FloatConvertOp::ToIntS if matches!(round, Round::TowardZero | Round::Dynamic) => {
-                self.load_xmm(&[arg]);
-                let wide = to == Type::I64;
-                let truncates = round == Round::TowardZero;
-                self.asm.float_to_int(truncates, from == Type::F64, wide, RAX, 0);
-                // What does not fit gives the least integer; so does that integer itself.
-                self.asm.mov_imm(RCX, 1 << (to.bits() - 1));
-                self.asm.alu(Alu::Cmp, wide, RAX, RCX);
-                let fits = self.asm.jcc(Cc::NotEqual);
-                self.helper(call, &[arg]);
-                self.asm.land(fits);
-                self.done(arg);
-                self.result_from(at, RAX);
-            }
-            _ => self.float_call(at, call, &[arg]),
-        }
     }
 }

@@ -14,6 +14,7 @@
 
 mod asm;
 mod atomic;
+mod convert;
 mod float;
 mod hot;
 mod lower;

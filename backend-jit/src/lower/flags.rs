@@ -3,7 +3,7 @@
 //! (`emu_ir::opt` makes that one silent), and what was read stays in a register.
 
 use super::Lower;
-use crate::context::{FLAGS_OF_STICKY, STICKY, offset};
+use crate::context::{FLAGS, FLAGS_OF_STICKY, STICKY, offset};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as ClifValue, types};
 use emu_ir::{ConvertOp, Inst, Slot, Type, Value};
 
@@ -92,10 +92,19 @@ impl Lower<'_> {
         true
     }
 
+    /// Makes the accrued flags those of `value`.
+    pub(super) fn write_flags(&mut self, value: Value) {
+        let entry = self.load_ctx(types::I64, offset::CLEAR_FLAGS_ENTRY);
+        self.b.ins().call_indirect(self.mxcsr_sig, entry, &[self.ctx]);
+        let value = self.value(value);
+        let flags = self.b.ins().band_imm_u(value, i64::from(FLAGS));
+        self.store_ctx(flags, offset::FP_FLAGS);
+    }
+
     /// The accrued flags: those that are set aside and those in MXCSR.
     pub(super) fn read_flags(&mut self) -> ClifValue {
         let entry = self.load_ctx(types::I64, offset::STORE_MXCSR_ENTRY);
-        self.b.ins().call_indirect(self.store_mxcsr_sig, entry, &[self.ctx]);
+        self.b.ins().call_indirect(self.mxcsr_sig, entry, &[self.ctx]);
         let mxcsr = self.load_ctx(types::I32, offset::MXCSR);
         let sticky = self.b.ins().band_imm_u(mxcsr, i64::from(STICKY));
         let sticky = self.b.ins().uextend(types::I64, sticky);

@@ -304,6 +304,14 @@ impl Lower<'_> {
                     _ => self.b.ins().fcvt_from_uint(ct, a),
                 }
             }
+            FloatConvertOp::FromIntS if from == Type::I64 => {
+                // An integer that both formats have is not rounded.
+                let most = 1i64 << if to == Type::F64 { 53 } else { 24 };
+                let a = self.value(arg);
+                let above = self.b.ins().iadd_imm_s(a, most);
+                let exact = self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, above, 2 * most);
+                self.hot_or_call(exact, ct, |l| l.b.ins().fcvt_from_sint(ct, a), |l| l.call(call, to, &[arg]))
+            }
             FloatConvertOp::ToIntS | FloatConvertOp::ToIntU if round == Round::TowardZero => {
                 self.truncate(op, to, arg, call)
             }

@@ -133,7 +133,7 @@ struct Lower<'a> {
     code_sig: clif::SigRef,
     helper_sig: clif::SigRef,
     quiet_helper_sig: clif::SigRef,
-    store_mxcsr_sig: clif::SigRef,
+    mxcsr_sig: clif::SigRef,
     cur: Current,
 }
 
@@ -197,9 +197,9 @@ impl<'a> Lower<'a> {
         let mut quiet = Signature::new(CallConv::PreserveAll);
         quiet.params.extend([AbiParam::new(types::I64); 5]);
         let quiet_helper_sig = b.import_signature(quiet);
-        let mut store_mxcsr = Signature::new(CallConv::PreserveAll);
-        store_mxcsr.params.push(AbiParam::new(types::I64));
-        let store_mxcsr_sig = b.import_signature(store_mxcsr);
+        let mut on_mxcsr = Signature::new(CallConv::PreserveAll);
+        on_mxcsr.params.push(AbiParam::new(types::I64));
+        let mxcsr_sig = b.import_signature(on_mxcsr);
         let mem_base = b.ins().load(types::I64, MemFlagsData::trusted(), ctx, offset::MEM_BASE);
         let blocks = region.blocks.iter().map(|_| b.create_block()).collect();
         Lower {
@@ -216,7 +216,7 @@ impl<'a> Lower<'a> {
             code_sig,
             helper_sig,
             quiet_helper_sig,
-            store_mxcsr_sig,
+            mxcsr_sig,
             cur: Current::default(),
         }
     }
@@ -408,12 +408,7 @@ impl<'a> Lower<'a> {
             Inst::Fence { kind } => return self.fence(kind),
             Inst::ReadFpFlags if self.put_off_reading(at) => return,
             Inst::ReadFpFlags => self.read_flags(),
-            Inst::WriteFpFlags { value } => {
-                let value = self.value(value);
-                let value = self.b.ins().uextend(types::I64, value);
-                self.helper(HelperCall::WriteFlags, &[value]);
-                return;
-            }
+            Inst::WriteFpFlags { value } => return self.write_flags(value),
             Inst::ReadFpRound => self.load_ctx(types::I32, offset::FP_ROUND),
             // MXCSR follows when compiled code is entered again: the block ends here.
             Inst::WriteFpRound { value } => {
