@@ -20,7 +20,7 @@ pub(crate) fn hot_index(pc: u64) -> usize {
     (pc >> 1 ^ pc >> 13) as usize & (HOT_COUNTERS - 1)
 }
 
-/// `Context::jumped_from` before the first jump: no instruction is at an odd address.
+/// `Context::jumped_to` before the first jump: no instruction is at an odd address.
 pub(crate) const NO_JUMP: u64 = 1;
 
 /// MXCSR with all exceptions masked, no flag raised, rounding to nearest: what Rust code runs with.
@@ -96,8 +96,9 @@ const EMPTY_ENTRIES: [[u64; 2]; 2] = [[2, 0], [0, 0]];
 /// Bits of a guest address that choose the entry; an eighth of the entry's offset in bytes.
 pub(crate) const JUMP_MASK: u32 = ((JUMP_CACHE - 1) << 1) as u32;
 
-/// For the second place the address is combined with itself, shifted by so much: addresses whose first places are the same differ above.
-pub(crate) const SECOND_PLACE_SHIFT: u8 = 15;
+/// For each place of an entry the address is combined with itself, shifted by so much: functions are aligned, so that their addresses alone
+/// would crowd in few entries, and addresses with the same first place mostly have another second one.
+pub(crate) const PLACE_SHIFTS: [u8; 2] = [11, 15];
 
 impl JumpCache {
     /// An empty one, of memory that the host has not given out yet.
@@ -114,7 +115,7 @@ impl JumpCache {
 
     /// Where compiled code looks for `pc` first, and where if another has that place. Instructions are at least two-byte aligned.
     fn places(pc: u64) -> [usize; 2] {
-        [pc, pc ^ pc >> SECOND_PLACE_SHIFT].map(|bits| (bits as u32 & JUMP_MASK) as usize >> 1)
+        PLACE_SHIFTS.map(|shift| ((pc ^ pc >> shift) as u32 & JUMP_MASK) as usize >> 1)
     }
 
     fn remember(&mut self, pc: u64, code: u64) {
@@ -210,8 +211,9 @@ pub struct Context {
     /// Is 0; for read-modify-writes that are fences.
     pub(crate) zero: u64,
     /// Where quick code jumped from and to when the target was computed, and it was no return, last.
-    pub(crate) jumped_from: u64,
     pub(crate) jumped_to: u64,
+    /// The lower half of the address: one instruction stores it.
+    pub(crate) jumped_from: u32,
     /// Runs that are left until quick code tells, by [`hot_index`].
     pub(crate) hot: [i32; HOT_COUNTERS],
     /// The trap behind [`ExitCode::Trap`].
@@ -335,7 +337,9 @@ impl Context {
 
     /// The block whose quick code made the last computed jump or call, and where it went: a sample for the profile.
     pub fn last_jump(&self) -> Option<(u64, u64)> {
-        (self.jumped_from != NO_JUMP).then_some((self.jumped_from, self.jumped_to))
+        // If it was from further away, nobody finds it.
+        let from = self.jumped_to & !u64::from(u32::MAX) | u64::from(self.jumped_from);
+        (self.jumped_to != NO_JUMP).then_some((from, self.jumped_to))
     }
 
     /// Did quick code at `pc` leave since it was interrupted, and not since its counter had run down?
@@ -396,7 +400,7 @@ mod tests {
     fn addresses_with_one_place_are_remembered_by_turns() {
         let mut cache = JumpCache::new();
         let span = JUMP_CACHE as u64 * 2;
-        let (a, b) = (0x4_2000, 0x4_2000 + span);
+        let (a, b) = (0x4_2000, 0x4_2000 ^ span ^ span >> PLACE_SHIFTS[0]);
         assert_eq!(JumpCache::places(a)[0], JumpCache::places(b)[0]);
         cache.remember(a, 0x1000);
         cache.remember(b, 0x2000);

@@ -3,7 +3,7 @@
 
 use super::asm::*;
 use super::regs::field;
-use crate::context::{JUMP_MASK, SECOND_PLACE_SHIFT, offset};
+use crate::context::{JUMP_MASK, PLACE_SHIFTS, offset};
 use crate::enter;
 use crate::link::QUICK_ENTRY;
 use emu_ir::{HOT_SLOTS, Slot};
@@ -88,17 +88,22 @@ impl QuickStubs {
     }
 }
 
-/// Jumps to the code for rsi if the jump cache in rcx has it in its second place.
-fn try_second_place(asm: &mut Asm) {
-    asm.mov(true, RAX, RSI);
-    asm.shift_imm(Shift::Shr, true, RAX, SECOND_PLACE_SHIFT);
+/// The place of the entry for rsi in the jump cache in rcx that is chosen with this shift. Changes rax.
+pub(super) fn jump_place(asm: &mut Asm, shift: u8) -> Mem {
+    asm.mov(false, RAX, RSI);
+    asm.shift_imm(Shift::Shr, false, RAX, shift);
     asm.alu(Alu::Xor, false, RAX, RSI);
     asm.alu_imm(Alu::And, false, RAX, JUMP_MASK as i32);
     asm.shift_imm(Shift::Shl, false, RAX, 3);
-    let entry = |disp| Mem { base: RCX, index: Some(RAX), disp };
-    asm.alu(Alu::Cmp, true, RSI, entry(0));
+    Mem { base: RCX, index: Some(RAX), disp: 0 }
+}
+
+/// Jumps to the code for rsi if the jump cache in rcx has it in its second place.
+fn try_second_place(asm: &mut Asm) {
+    let entry = jump_place(asm, PLACE_SHIFTS[1]);
+    asm.alu(Alu::Cmp, true, RSI, entry);
     let lost = asm.jcc(Cc::NotEqual);
-    asm.jump_to(entry(8));
+    asm.jump_to(Mem { disp: 8, ..entry });
     asm.land(lost);
 }
 

@@ -22,7 +22,7 @@ mod regs;
 mod watch;
 
 use crate::compile::CompiledRegion;
-use crate::context::{ExitCode, HOT_PERIOD, JUMP_MASK, hot_index, offset};
+use crate::context::{ExitCode, HOT_PERIOD, PLACE_SHIFTS, hot_index, offset};
 use crate::helpers::HelperCall;
 use crate::link::{COLD_BASE, DirectExit, QUICK_ENTRY, RECORD_BACK, RECORD_CALL, Spot};
 use crate::lower::InsnRef;
@@ -31,6 +31,7 @@ use crate::{CompileOptions, JitError};
 use asm::*;
 use emu_ir::spare::Spare;
 use emu_ir::{Block, ExitKind, IndirectKind, Inst, NanRule, Terminator, Type, Value};
+use hot::jump_place;
 pub(crate) use hot::{QuickStubs, REGION_PREFIX, StubAddresses, region_prefix};
 use regs::{Places, field};
 use std::sync::OnceLock;
@@ -300,7 +301,7 @@ impl<'a> Lower<'a> {
             Terminator::Indirect { target, kind } => {
                 self.copy(target, RSI);
                 if kind != IndirectKind::Return {
-                    self.store_const(offset::JUMPED_FROM, self.last_block());
+                    self.asm.store_imm(4, field(offset::JUMPED_FROM), self.last_block() as i32);
                     self.asm.store(8, field(offset::JUMPED_TO), RSI);
                 }
                 self.jump_through_cache();
@@ -336,13 +337,10 @@ impl<'a> Lower<'a> {
     /// stub if the jump cache does not have it.
     fn jump_through_cache(&mut self) {
         self.asm.mov(true, RCX, field(offset::JUMP_ENTRIES));
-        self.asm.mov(false, RAX, RSI);
-        self.asm.alu_imm(Alu::And, false, RAX, JUMP_MASK as i32);
-        self.asm.shift_imm(Shift::Shl, false, RAX, 3);
-        let entry = |disp| Mem { base: RCX, index: Some(RAX), disp };
-        self.asm.alu(Alu::Cmp, true, RSI, entry(0));
+        let entry = jump_place(&mut self.asm, PLACE_SHIFTS[0]);
+        self.asm.alu(Alu::Cmp, true, RSI, entry);
         self.leave_if(Cc::NotEqual, WayOut::Elsewhere, 0);
-        self.asm.jump_to(entry(8));
+        self.asm.jump_to(Mem { disp: 8, ..entry });
     }
 
     /// The host instruction that follows accesses guest memory.
