@@ -301,7 +301,7 @@ impl Engine {
     ) -> Result<(), JitError> {
         let harts: Weak<Engine> = Arc::downgrade(self);
         let neighbours = self.neighbours();
-        if let Some(neighbours) = neighbours.filter(|_| self.lockstep.is_none() && self.mem.shares_writable()) {
+        if let Some(neighbours) = neighbours.filter(|_| self.mem.shares_writable()) {
             neighbours.before_fork(harts.clone());
         }
         let mut in_child = false;

@@ -179,6 +179,10 @@ impl Drop for Membership {
 
 impl Harts for Engine {
     fn stop(&self, meanwhile: &mut dyn FnMut()) -> bool {
+        if let Some(lockstep) = &self.lockstep {
+            lockstep.stop(meanwhile);
+            return true;
+        }
         let id = self.windows.turns.join();
         self.windows.alone(id, |alone| {
             if alone {

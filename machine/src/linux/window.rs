@@ -108,8 +108,12 @@ impl Neighbours for Family {
         self.seat.store(NONE, Ordering::SeqCst);
         if let Some(page) = self.page.get() {
             self.sit_down(*page, harts);
-            // Whoever has the turn now may not have seen it yet.
-            page.stand_still(page.turn());
+            // Whoever has a turn now may not have known of this seat, or waits for it.
+            let turn = page.turn();
+            if let Some(own) = self.own_seat().filter(|_| is_open(turn)) {
+                page.seat(own).still.store(turn, Ordering::SeqCst);
+            }
+            page.stand_still(turn);
         }
     }
 }

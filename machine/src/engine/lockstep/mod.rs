@@ -32,6 +32,7 @@ pub use vcpu::{Judge, LockstepVcpu, Turn};
 
 use super::blocks::BlockCache;
 use super::entry::Entry;
+use super::turns::Turns;
 use super::{Engine, Tier};
 use emu_ir::{BlockKey, Fault};
 use std::collections::HashMap;
@@ -118,9 +119,19 @@ pub(super) struct Lockstep {
     /// Shared memory counts as such also where it can only be read here.
     wary: AtomicBool,
     counts: Arc<Counts>,
+    /// Whose turn it is to run.
+    turns: Arc<Turns>,
 }
 
 impl Lockstep {
+    /// Calls `meanwhile` while no hart runs.
+    pub(super) fn stop(&self, meanwhile: &mut dyn FnMut()) {
+        let turn = Turn::new(Arc::clone(&self.turns));
+        turn.take();
+        meanwhile();
+        turn.give_up();
+    }
+
     pub(super) fn new(config: LockstepConfig, only: Option<HashMap<BlockKey, RegionShape>>) -> Lockstep {
         Lockstep {
             config,
@@ -130,6 +141,7 @@ impl Lockstep {
             announce: AtomicBool::new(false),
             wary: AtomicBool::new(false),
             counts: Arc::default(),
+            turns: Arc::default(),
         }
     }
 

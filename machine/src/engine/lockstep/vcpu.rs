@@ -34,7 +34,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    fn new(turns: Arc<Turns>) -> Turn {
+    pub(super) fn new(turns: Arc<Turns>) -> Turn {
         let id = turns.join();
         Turn { turns, id }
     }
@@ -56,7 +56,8 @@ impl LockstepVcpu {
     /// # Panics
     /// If the engine is not configured for lockstep.
     pub fn new(engine: Arc<Engine>, cpu: CpuState, judge: Arc<dyn Judge>) -> LockstepVcpu {
-        LockstepVcpu { pair: Pair::new(engine, cpu), turn: Turn::new(Arc::default()), judge, unrepeated: None }
+        let turn = Turn::new(Arc::clone(&engine.lockstep().turns));
+        LockstepVcpu { pair: Pair::new(engine, cpu), turn, judge, unrepeated: None }
     }
 
     /// Runs until something needs the operating system. The turn is this thread's when it returns, and stays so.
