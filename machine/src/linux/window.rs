@@ -4,9 +4,9 @@
 //! whoever forked or executed them, so that nothing has to be handed over; and the host's kernel takes the lock away from a process
 //! that is killed. Two runs on the same memory exclude each other as well.
 //!
-//! Processes that share memory because one is the child of another have a [`Page`] in common, where each has a seat. Whoever has the
+//! Processes that share memory because one is the child of another have a `Page` in common, where each has a seat. Whoever has the
 //! lock makes the page's count of turns odd, and waits until each seat has noted the number. In each process a thread waits for that
-//! ([`serve`]): it stops the harts, notes the number, and lets them go on when the turn is over. Of a process that is killed that thread is
+//! (`serve`): it stops the harts, notes the number, and lets them go on when the turn is over. Of a process that is killed that thread is
 //! gone, and so is its seat; one that is killed while it has the turn loses the lock, by which the others see it.
 
 use super::errno::Errno;
