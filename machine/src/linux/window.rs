@@ -46,10 +46,12 @@ const STANDING: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 struct Page(&'static [AtomicU64]);
 
-/// Words of a page: odd in a turn; the seat that has it, plus 1; how many seats have been used; then two words for each seat.
+/// Words of a page: odd in a turn; the seat that has it, plus 1; how many seats have been used; how many turns have ended; then two
+/// words for each seat.
 const TURN: usize = 0;
 const WHOSE: usize = 1;
 const USED: usize = 2;
+const ENDED: usize = 3;
 const FIRST_SEAT: usize = 4;
 const WORDS: usize = 1 << 13;
 
@@ -58,14 +60,25 @@ const WORDS: usize = 1 << 13;
 struct Seat {
     /// The process in the upper half, its thread for turns in the lower one, or 0.
     owner: &'static AtomicU64,
-    /// The last turn for which its harts stood still.
+    /// The last turn for which its harts stood still, or [`STANDS_BY`].
     still: &'static AtomicU64,
 }
+
+/// The process waits for the lock, and has stopped its harts for that.
+const STANDS_BY: u64 = u64::MAX;
 
 /// The lock, and the turn that goes with it, until this is dropped.
 struct Held {
     file: File,
-    turn: Option<(Page, u64)>,
+    turn: Option<Turn>,
+}
+
+/// A turn of this process's.
+struct Turn {
+    page: Page,
+    number: u64,
+    /// Those who are to stop have been told.
+    is_known: bool,
 }
 
 impl Neighbours for Family {
@@ -74,18 +87,14 @@ impl Neighbours for Family {
         // not be; failing always would be worse.
         let Some(file) = open() else { return Some(Box::new(())) };
         let began = Instant::now();
-        while let Err(Errno::EAGAIN | Errno::EINTR) = flock(&file, libc::LOCK_EX | libc::LOCK_NB) {
-            if !self.stand_by(began) && began.elapsed() > WINDOW_PATIENCE {
-                return None;
-            }
-            std::thread::yield_now();
+        if !self.lock(&file, began) {
+            return None;
         }
         let mut held = Held { file, turn: None };
         if let Some(page) = self.page.get() {
             let own = self.own_seat();
-            let turn = page.begin(own);
-            held.turn = Some((*page, turn));
-            if !page.stands_still(turn, own, began + WINDOW_PATIENCE) {
+            let turn = held.turn.insert(Turn { page: *page, number: page.begin(own), is_known: false });
+            if !turn.stops(own, began + WINDOW_PATIENCE) {
                 return None;
             }
         }
@@ -109,11 +118,7 @@ impl Neighbours for Family {
         if let Some(page) = self.page.get() {
             self.sit_down(*page, harts);
             // Whoever has a turn now may not have known of this seat, or waits for it.
-            let turn = page.turn();
-            if let Some(own) = self.own_seat().filter(|_| is_open(turn)) {
-                page.seat(own).still.store(turn, Ordering::SeqCst);
-            }
-            page.stand_still(turn);
+            page.stand_still(page.turn(), self.own_seat());
         }
     }
 }
@@ -145,18 +150,42 @@ impl Family {
         }
     }
 
-    /// While another has the lock this process, whose harts have stopped, stands still for it. Has that one the turn?
-    fn stand_by(&self, since: Instant) -> bool {
-        let (Some(page), Some(own)) = (self.page.get(), self.own_seat()) else { return false };
-        let turn = page.turn();
-        if !is_open(turn) {
-            return false;
+    /// Takes the lock, and stands still for those who have it before; false if that takes too long.
+    fn lock(&self, file: &File, began: Instant) -> bool {
+        let place = self.page.get().zip(self.own_seat());
+        let stand = |how| place.iter().for_each(|(page, own)| page.seat(*own).still.store(how, Ordering::SeqCst));
+        stand(STANDS_BY);
+        let locked = loop {
+            match flock(file, libc::LOCK_EX | libc::LOCK_NB) {
+                Err(Errno::EAGAIN | Errno::EINTR) if began.elapsed() > WINDOW_PATIENCE => break false,
+                Err(Errno::EAGAIN | Errno::EINTR) => std::thread::yield_now(),
+                _ => break true,
+            }
+        };
+        stand(0);
+        if let Some((page, own)) = place.filter(|_| !locked) {
+            // Who has the turn now may count on this process.
+            page.stand_still(page.turn(), Some(own));
         }
-        page.seat(own).still.store(turn, Ordering::SeqCst);
-        if since.elapsed() > LONGEST_TURN {
-            page.end(turn);
+        locked
+    }
+}
+
+impl Turn {
+    /// Waits until all but `own` stand still, and says whether they do, and the turn still lasts; false if one does not until then.
+    fn stops(&mut self, own: Option<usize>, until: Instant) -> bool {
+        let used = self.page.0[USED].load(Ordering::SeqCst) as usize;
+        for seat in (0..used).filter(|seat| Some(*seat) != own).map(|seat| self.page.seat(seat)) {
+            if !seat.is_still(self.number) {
+                if !std::mem::replace(&mut self.is_known, true) {
+                    self.page.wake(TURN);
+                }
+                if !seat.stands_still(self.number, until) {
+                    return false;
+                }
+            }
         }
-        true
+        self.page.turn() == self.number
     }
 }
 
@@ -173,14 +202,10 @@ fn serve(page: Page, harts: &Weak<dyn Harts>, tell: &SyncSender<u32>) {
     loop {
         if is_open(turn) && !page.is_turn_of(own) {
             let Some(harts) = harts.upgrade() else { break };
-            harts.stop(&mut || {
-                if seat.owner.load(Ordering::SeqCst) == owner {
-                    seat.still.store(turn, Ordering::SeqCst);
-                }
-                page.stand_still(turn);
-            });
+            harts
+                .stop(&mut || page.stand_still(turn, Some(own).filter(|_| seat.owner.load(Ordering::SeqCst) == owner)));
         } else {
-            page.wait(turn, None);
+            page.wait(TURN, turn, None);
         }
         turn = page.turn();
     }
@@ -213,47 +238,52 @@ impl Page {
             self.end(before);
         }
         self.0[WHOSE].store(own.map_or(0, |own| own as u64 + 1), Ordering::SeqCst);
-        let turn = self.0[TURN].fetch_add(1, Ordering::SeqCst) + 1;
-        self.wake();
-        turn
+        self.0[TURN].fetch_add(1, Ordering::SeqCst) + 1
     }
 
     /// Ends that turn, unless it has ended.
     fn end(self, turn: u64) {
         if self.0[TURN].compare_exchange(turn, turn + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            self.wake();
+            self.0[ENDED].fetch_add(1, Ordering::SeqCst);
+            self.wake(ENDED);
         }
     }
 
-    /// Waits until all but `own` stand still for that turn, which still lasts then; false if one does not until then.
-    fn stands_still(self, turn: u64, own: Option<usize>, until: Instant) -> bool {
-        let used = self.0[USED].load(Ordering::SeqCst) as usize;
-        let mut others = (0..used).filter(|seat| Some(*seat) != own);
-        others.all(|seat| self.seat(seat).stands_still(turn, until)) && self.turn() == turn
-    }
-
-    /// Waits for the end of that turn, if it is one.
-    fn stand_still(self, turn: u64) {
+    /// Waits for the end of that turn, if it is one, and notes meanwhile that `own` stands still for it.
+    fn stand_still(self, turn: u64, own: Option<usize>) {
+        if !is_open(turn) {
+            return;
+        }
+        if let Some(own) = own {
+            self.seat(own).still.store(turn, Ordering::SeqCst);
+        }
         let began = Instant::now();
-        while is_open(turn) && self.turn() == turn {
-            self.wait(turn, Some(LOOK_PERIOD));
+        loop {
+            let ended = self.0[ENDED].load(Ordering::SeqCst);
+            if self.turn() != turn {
+                return;
+            }
+            self.wait(ENDED, ended, Some(LOOK_PERIOD));
             if began.elapsed() > LONGEST_TURN || began.elapsed() > LOOK_PERIOD && is_unlocked() {
                 self.end(turn);
             }
         }
     }
 
-    /// Waits for another turn than that.
-    fn wait(self, turn: u64, at_most: Option<Duration>) {
+    /// Waits until that word is no longer what was seen.
+    fn wait(self, word: usize, seen: u64, at_most: Option<Duration>) {
         let time = at_most.map(|time| libc::timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) });
-        // The lower half of the word, where an x86 has it.
-        let args =
-            [self.0.as_ptr().addr().into(), libc::FUTEX_WAIT.into(), (turn as u32).into(), Arg::opt(time.as_ref())];
+        let args = [self.lower_half(word), libc::FUTEX_WAIT.into(), (seen as u32).into(), Arg::opt(time.as_ref())];
         let _ = host::call(libc::SYS_futex, &args);
     }
 
-    fn wake(self) {
-        let _ = host::call(libc::SYS_futex, &[self.0.as_ptr().addr().into(), libc::FUTEX_WAKE.into(), i32::MAX.into()]);
+    fn wake(self, word: usize) {
+        let _ = host::call(libc::SYS_futex, &[self.lower_half(word), libc::FUTEX_WAKE.into(), i32::MAX.into()]);
+    }
+
+    /// Its address: where an x86 has it, that of the word.
+    fn lower_half(self, word: usize) -> Arg<'static> {
+        std::ptr::from_ref(&self.0[word]).addr().into()
     }
 
     /// A seat for that owner.
@@ -267,16 +297,22 @@ impl Page {
 }
 
 impl Seat {
+    /// Does its process stand still for that turn, or is there none?
+    fn is_still(self, turn: u64) -> bool {
+        let still = self.still.load(Ordering::SeqCst);
+        still == turn || still == STANDS_BY || self.owner.load(Ordering::SeqCst) == 0
+    }
+
     /// Waits until its process stands still for that turn; false if it does not until then.
     fn stands_still(self, turn: u64, until: Instant) -> bool {
         let mut asked = Instant::now();
         loop {
-            let owner = self.owner.load(Ordering::SeqCst);
-            if owner == 0 || self.still.load(Ordering::SeqCst) == turn {
+            if self.is_still(turn) {
                 return true;
             }
             if asked.elapsed() > ANSWER_PATIENCE {
                 asked = Instant::now();
+                let owner = self.owner.load(Ordering::SeqCst);
                 match presence(owner) {
                     Presence::Gone => drop(self.owner.compare_exchange(owner, 0, Ordering::SeqCst, Ordering::SeqCst)),
                     Presence::Stopped => return true,
@@ -313,8 +349,8 @@ fn presence(owner: u64) -> Presence {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some((page, turn)) = self.turn {
-            page.end(turn);
+        if let Some(turn) = &self.turn {
+            turn.page.end(turn.number);
         }
         // A process that was forked meanwhile has the descriptor as well.
         let _ = flock(&self.file, libc::LOCK_UN);
@@ -369,6 +405,10 @@ mod tests {
         Page(host::new_words(WORDS).expect("there is memory"))
     }
 
+    fn turn_of(page: Page, own: Option<usize>) -> Turn {
+        Turn { page, number: page.begin(own), is_known: false }
+    }
+
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(10)
     }
@@ -383,16 +423,16 @@ mod tests {
         for _ in 0..100 {
             let file = open().expect("it is there");
             while flock(&file, libc::LOCK_EX | libc::LOCK_NB).is_err() {}
-            let turn = page.begin(None);
-            assert!(page.stands_still(turn, None, soon()));
+            let mut turn = turn_of(page, None);
+            assert!(turn.stops(None, soon()));
             assert!(harts.stopped.load(Ordering::SeqCst));
-            page.end(turn);
+            drop(Held { file, turn: Some(turn) });
         }
-        let own = page.begin(number);
-        assert!(page.stands_still(own, number, soon()), "it waits for nobody");
+        let mut own = turn_of(page, number);
+        assert!(own.stops(number, soon()), "it waits for nobody");
+        page.wake(TURN);
         std::thread::sleep(Duration::from_millis(5));
         assert!(!harts.stopped.load(Ordering::SeqCst), "one's own harts are not the thread's");
-        page.end(own);
     }
 
     #[test]
@@ -402,9 +442,11 @@ mod tests {
         let dead = u64::from(u32::MAX >> 1) << 32 | 1;
         let live = u64::from(host::pid() as u32) << 32 | u64::from(host::tid() as u32);
         assert_eq!((page.take_seat(dead), page.take_seat(live)), (Some(0), Some(1)));
-        let turn = page.begin(Some(1));
-        assert!(page.stands_still(turn, Some(1), soon()));
-        assert!(!page.stands_still(turn, None, Instant::now()), "the live one has not answered");
+        let mut turn = turn_of(page, Some(1));
+        assert!(turn.stops(Some(1), soon()));
+        assert!(!turn.stops(None, Instant::now()), "the live one has not answered");
+        page.seat(1).still.store(STANDS_BY, Ordering::SeqCst);
+        assert!(turn.stops(None, Instant::now()), "it waits for the lock");
         assert_eq!(page.take_seat(live), Some(0));
     }
 
@@ -412,7 +454,7 @@ mod tests {
     fn a_turn_of_the_dead_ends() {
         let page = page();
         let turn = page.begin(None);
-        page.stand_still(turn);
+        page.stand_still(turn, None);
         assert_eq!(page.turn(), turn + 1);
         let (left, next) = (page.begin(None), page.begin(None));
         assert_eq!((is_open(next), next), (true, left + 2));

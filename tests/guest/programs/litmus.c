@@ -19,7 +19,7 @@ static struct shared {
     unsigned bad;
 } *s;
 static int planted, unfenced;
-static unsigned long rounds = 400000;
+static unsigned long rounds = 200000;
 
 static int load(int *place) { return __atomic_load_n(place, __ATOMIC_RELAXED); }
 static void store(int *place, int value) { __atomic_store_n(place, value, __ATOMIC_RELAXED); }
@@ -205,7 +205,7 @@ static void there_and_back(int side)
     (void)side;
 #ifdef LL
     meet(1);
-    for (unsigned i = 1; i <= rounds / 64; i++) {
+    for (unsigned i = 1; i <= rounds / 128; i++) {
         unsigned *turn = &s->counter;
         if (side == 0) {
             unsigned value;
