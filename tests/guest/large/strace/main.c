@@ -1,11 +1,16 @@
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+static pid_t tid;
+
 static void *thread(void *name) {
+  tid = gettid();
   write(1, name, 7);
   return 0;
 }
@@ -31,6 +36,8 @@ int main(void) {
   pthread_t id;
   pthread_create(&id, 0, thread, "thread\n");
   pthread_join(id, 0);
+  // It is there until strace has been told of its end, which would otherwise come into the line of the next call.
+  while (syscall(SYS_tgkill, getpid(), tid, 0) == 0) usleep(1000);
   write(fd, "x", 1);
   return status + 3;
 }
