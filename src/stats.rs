@@ -36,6 +36,7 @@ fn rows(stats: &RunStats) -> Vec<Row> {
         ("exits_interpreter", "exits to the interpreter", exits.interpreter),
         ("exits_interrupted", "exits of interruptions", exits.interrupted),
         ("exits_counted", "exits to count runs", exits.counted),
+        ("exits_sampled", "exits to note computed jumps", exits.sampled),
         ("exits_mode", "exits of mode changes", exits.mode_changes),
         ("windows", "exclusive windows", engine.windows),
         ("invalidations", "invalidations", code.invalidations),

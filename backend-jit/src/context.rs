@@ -4,6 +4,8 @@ use crate::baseline::StubAddresses;
 use crate::link::QUICK_ENTRY;
 use emu_ir::{CpuState, Env, Fault, HelperDef, Trap};
 use std::mem::offset_of;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
 pub(crate) const JUMP_CACHE: usize = 32768;
@@ -20,8 +22,8 @@ pub(crate) fn hot_index(pc: u64) -> usize {
     (pc >> 1 ^ pc >> 13) as usize & (HOT_COUNTERS - 1)
 }
 
-/// `Context::jumped_to` before the first jump: no instruction is at an odd address.
-pub(crate) const NO_JUMP: u64 = 1;
+/// `Context::jumped_from` before a jump: no instruction is at an odd address.
+pub(crate) const NO_JUMP: u32 = 1;
 
 /// MXCSR with all exceptions masked, no flag raised, rounding to nearest: what Rust code runs with.
 pub(crate) const DEFAULT_MXCSR: u32 = 0x1f80;
@@ -93,12 +95,21 @@ const FEW_ENTRIES: usize = 1024;
 /// What is in the first entry, and in the others, when they are empty.
 const EMPTY_ENTRIES: [[u64; 2]; 2] = [[2, 0], [0, 0]];
 
-/// Bits of a guest address that choose the entry; an eighth of the entry's offset in bytes.
+/// Bits of a guest address that choose the entry.
 pub(crate) const JUMP_MASK: u32 = ((JUMP_CACHE - 1) << 1) as u32;
 
-/// For each place of an entry the address is combined with itself, shifted by so much: functions are aligned, so that their addresses alone
-/// would crowd in few entries, and addresses with the same first place mostly have another second one.
-pub(crate) const PLACE_SHIFTS: [u8; 2] = [11, 15];
+/// The entry's offset is that part of the address, shifted by so much.
+pub(crate) const PLACE_SCALE: u8 = 3;
+
+/// For the second place the address is combined with itself, shifted by so much: addresses with the same first place mostly have another
+/// second one.
+pub(crate) const PLACE_SHIFT: u8 = 11;
+
+/// What an interrupted hart has for a jump cache: it leaves at its next computed jump.
+pub(crate) fn no_entries() -> u64 {
+    static EMPTY: OnceLock<JumpCache> = OnceLock::new();
+    EMPTY.get_or_init(JumpCache::new).address()
+}
 
 impl JumpCache {
     /// An empty one, of memory that the host has not given out yet.
@@ -115,7 +126,7 @@ impl JumpCache {
 
     /// Where compiled code looks for `pc` first, and where if another has that place. Instructions are at least two-byte aligned.
     fn places(pc: u64) -> [usize; 2] {
-        PLACE_SHIFTS.map(|shift| ((pc ^ pc >> shift) as u32 & JUMP_MASK) as usize >> 1)
+        [pc, pc ^ pc >> PLACE_SHIFT].map(|bits| (bits as u32 & JUMP_MASK) as usize >> 1)
     }
 
     fn remember(&mut self, pc: u64, code: u64) {
@@ -210,9 +221,8 @@ pub struct Context {
     pub(crate) unused: u64,
     /// Is 0; for read-modify-writes that are fences.
     pub(crate) zero: u64,
-    /// Where quick code jumped from and to when the target was computed, and it was no return, last.
-    pub(crate) jumped_to: u64,
-    /// The lower half of the address: one instruction stores it.
+    /// The lower half of the address of the block whose quick code left last by a computed jump to an address that was not in its first
+    /// place: one instruction stores it.
     pub(crate) jumped_from: u32,
     /// Runs that are left until quick code tells, by [`hot_index`].
     pub(crate) hot: [i32; HOT_COUNTERS],
@@ -229,8 +239,12 @@ pub struct Context {
     pub(crate) jump_cache: JumpCache,
     /// Those of other modes that the hart has been in.
     pub(crate) other_caches: Vec<(u32, JumpCache)>,
-    /// Address of the current one's entries.
-    pub(crate) jump_entries: u64,
+    /// Address of the current one's entries, or of none ([`Context::close_jumps`]).
+    pub(crate) jump_entries: AtomicU64,
+    /// The next computed jump is to be told to the machine.
+    pub(crate) samples_jump: bool,
+    /// That is where it went, from the block with that address.
+    pub(crate) sample: Option<(u64, u64)>,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
 }
@@ -294,7 +308,6 @@ pub(crate) mod offset {
     own!(ZERO, zero);
     own!(HOT, hot);
     own!(JUMPED_FROM, jumped_from);
-    own!(JUMPED_TO, jumped_to);
     own!(NEXT_STORE, next_store);
     own!(JUMP_ENTRIES, jump_entries);
     quick!(FILL_STUB, fill);
@@ -332,14 +345,46 @@ impl Context {
         let kept = self.other_caches.iter().position(|(mode, _)| *mode == to);
         let next = kept.map_or_else(JumpCache::new, |at| self.other_caches.swap_remove(at).1);
         self.other_caches.push((from, std::mem::replace(&mut self.jump_cache, next)));
-        self.jump_entries = self.jump_cache.address();
     }
 
-    /// The block whose quick code made the last computed jump or call, and where it went: a sample for the profile.
-    pub fn last_jump(&self) -> Option<(u64, u64)> {
+    /// Lets compiled code find what the jump cache has, unless the hart is interrupted.
+    pub(crate) fn open_jumps(&mut self) {
+        let entries = self.jump_cache.address();
+        if self.jump_entries.load(Ordering::Relaxed) != entries {
+            self.jump_entries.store(entries, Ordering::SeqCst);
+            // Who interrupts it sets this first: either it is seen here, or the jumps are closed after they have been opened.
+            if self.cpu.interrupt.load(Ordering::SeqCst) != 0 {
+                self.close_jumps();
+            }
+        }
+    }
+
+    /// Lets compiled code leave at its next computed jump.
+    fn close_jumps(&mut self) {
+        self.jump_entries.store(no_entries(), Ordering::SeqCst);
+    }
+
+    /// Lets compiled code that is about to be entered leave at its next computed jump if that is to be told.
+    pub(crate) fn begin_sample(&mut self) -> bool {
+        let samples = std::mem::take(&mut self.samples_jump);
+        if samples {
+            self.jumped_from = NO_JUMP;
+            self.close_jumps();
+        }
+        samples
+    }
+
+    /// It has left by a jump to `cpu.pc`.
+    pub(crate) fn end_sample(&mut self) {
         // If it was from further away, nobody finds it.
-        let from = self.jumped_to & !u64::from(u32::MAX) | u64::from(self.jumped_from);
-        (self.jumped_to != NO_JUMP).then_some((from, self.jumped_to))
+        let from = self.cpu.pc & !u64::from(u32::MAX) | u64::from(self.jumped_from);
+        self.sample = (self.jumped_from != NO_JUMP).then_some((from, self.cpu.pc));
+    }
+
+    /// A block whose quick code has made a computed jump, and where it went: a sample for the profile, for each time that a counter has
+    /// run down, if the next such jump was no region's.
+    pub fn take_sample(&mut self) -> Option<(u64, u64)> {
+        self.sample.take()
     }
 
     /// Did quick code at `pc` leave since it was interrupted, and not since its counter had run down?
@@ -347,8 +392,9 @@ impl Context {
         self.hot[hot_index(pc)] >= 0
     }
 
-    /// Lets the quick code at `pc` run for another period, if there is no region by now.
+    /// Lets the quick code at `pc` run for another period, if there is no region by now, and has the next computed jump told.
     pub fn restart_counter(&mut self, pc: u64) {
+        self.samples_jump = true;
         self.hot[hot_index(pc)] = HOT_PERIOD as i32;
         self.forget(pc);
     }
@@ -400,7 +446,7 @@ mod tests {
     fn addresses_with_one_place_are_remembered_by_turns() {
         let mut cache = JumpCache::new();
         let span = JUMP_CACHE as u64 * 2;
-        let (a, b) = (0x4_2000, 0x4_2000 ^ span ^ span >> PLACE_SHIFTS[0]);
+        let (a, b) = (0x4_2000, 0x4_2000 ^ span);
         assert_eq!(JumpCache::places(a)[0], JumpCache::places(b)[0]);
         cache.remember(a, 0x1000);
         cache.remember(b, 0x2000);

@@ -1,7 +1,9 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{Context, ExitCode, FRESH_COUNTERS, JumpCache, LastFault, MAX_STORES, NO_JUMP, StoreNote};
+use crate::context::{
+    Context, ExitCode, FRESH_COUNTERS, JumpCache, LastFault, MAX_STORES, NO_JUMP, StoreNote, no_entries,
+};
 use crate::enter;
 use crate::link::Link;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
@@ -16,12 +18,14 @@ pub struct HartShared {
     epoch: AtomicU64,
     /// It handles a fault of compiled code, to which it may go back.
     faulting: AtomicBool,
-    /// Belongs to the hart, all but `cpu.interrupt`. It stays in one place as long as anyone knows the hart.
+    /// [`no_entries`].
+    no_entries: u64,
+    /// Belongs to the hart, all but `cpu.interrupt` and `jump_entries`. It stays in one place as long as anyone knows the hart.
     ctx: UnsafeCell<Context>,
 }
 
 // SAFETY: only the one `Hart` that owns this touches the context, from one thread at a time, except for the atomic
-// `cpu.interrupt`.
+// `cpu.interrupt` and `jump_entries`.
 unsafe impl Send for HartShared {}
 // SAFETY: as above.
 unsafe impl Sync for HartShared {}
@@ -51,10 +55,14 @@ impl HartShared {
         (!epoch.is_multiple_of(2)).then_some(epoch)
     }
 
-    /// Makes the hart leave compiled code at its next poll. Async-signal-safe.
+    /// Makes the hart leave compiled code at its next poll or computed jump. Async-signal-safe.
     pub fn interrupt(&self) {
-        // SAFETY: the context lives as long as `self`; the field is only ever accessed atomically while shared.
-        unsafe { (*self.ctx.get()).cpu.interrupt.store(1, Ordering::SeqCst) };
+        let ctx = self.ctx.get();
+        // SAFETY: the context lives as long as `self`; the fields are only ever accessed atomically while shared.
+        unsafe {
+            (*ctx).cpu.interrupt.store(1, Ordering::SeqCst);
+            (*ctx).jump_entries.store(self.no_entries, Ordering::SeqCst);
+        }
     }
 }
 
@@ -108,15 +116,16 @@ impl Hart {
             checkpoint_count: 0,
             unused: 0,
             zero: 0,
-            jumped_to: NO_JUMP,
-            jumped_from: 0,
+            jumped_from: NO_JUMP,
             hot: FRESH_COUNTERS,
             trap: None,
             fault: None,
             last_fault: None,
             next_store: 0,
             stores: Vec::new(),
-            jump_entries: jump_cache.address(),
+            jump_entries: AtomicU64::new(jump_cache.address()),
+            samples_jump: false,
+            sample: None,
             jump_cache,
             other_caches: Vec::new(),
             env: None,
@@ -125,6 +134,7 @@ impl Hart {
         let shared = Arc::new(HartShared {
             epoch: AtomicU64::new(0),
             faulting: AtomicBool::new(false),
+            no_entries: no_entries(),
             ctx: UnsafeCell::new(ctx),
         });
         cache.add_hart(Arc::clone(&shared));
@@ -220,6 +230,8 @@ impl Hart {
         ctx.link = 0;
         ctx.remember(key.pc, code);
         ctx.helper_trapped = 0;
+        ctx.open_jumps();
+        let samples = ctx.begin_sample();
         let bias = self.bias_count();
         let ctx = self.context();
         ctx.cpu.insn_count = ctx.cpu.insn_count.wrapping_sub(bias);
@@ -230,6 +242,9 @@ impl Hart {
         RUNNING.set(before);
         let ctx = self.context();
         ctx.cpu.insn_count = ctx.cpu.insn_count.wrapping_add(bias);
+        if samples && exit == ExitCode::Next {
+            ctx.end_sample();
+        }
         let pc = self.cpu().pc;
         self.link_target = pc;
         if exit == ExitCode::Hot && self.context().was_interrupted(pc) {

@@ -69,6 +69,9 @@ pub struct CompileOptions {
     pub confine: Option<u64>,
     /// What the guest uses most ([`emu_ir::Guest::hot_slots`]): that of the [`CodeCache`] that the code is for.
     pub hot: [Slot; HOT_SLOTS],
+    /// Where the computed jump that ends a block has always gone, as far as is known: quick code compares with that before it looks
+    /// the target up.
+    pub likely: Option<u64>,
     /// A mistake to make, for tests of what finds mistakes.
     pub planted: Option<PlantedFault>,
 }
@@ -87,6 +90,7 @@ impl Default for CompileOptions {
             announce: false,
             confine: None,
             hot: std::array::from_fn(|i| Slot(i as u16)),
+            likely: None,
             planted: None,
         }
     }

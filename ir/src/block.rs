@@ -229,7 +229,8 @@ impl Inst {
     }
 
     /// Calls `f` with each value it uses, in order; `f` may replace it.
-    #[inline]
+    // Always: of a copy whose values are only read, nothing is copied then.
+    #[inline(always)]
     pub fn for_each_arg(&mut self, mut f: impl FnMut(&mut Value)) {
         use Inst::*;
         match self {
@@ -544,6 +545,12 @@ impl Block {
     /// branch's address.)
     pub fn is_joint(&self, mark: usize) -> bool {
         mark > 0 && self.marks[mark - 1].pc != self.marks[mark].pc && self.side_exit_before(mark).is_some()
+    }
+
+    /// The address of the last block that was appended, or else its own.
+    pub fn last_joint(&self) -> u64 {
+        let joint = (0..self.marks.len()).rev().find(|mark| self.is_joint(*mark));
+        joint.map_or(self.key.pc, |mark| self.marks[mark].pc)
     }
 
     /// The index of the [`Inst::LeaveIf`] that a guest instruction begins with, before anything that the guest could see.

@@ -1,5 +1,6 @@
 //! An assembler for the few x86-64 instructions that the baseline compiler emits (Intel SDM, volume 2).
 
+use super::buffer::CodeBuffer;
 use crate::link::Spot;
 
 /// A general-purpose register by its number.
@@ -26,12 +27,25 @@ pub(super) const R15: Reg = Reg(15);
 /// `nop`.
 pub(super) const NOP: u8 = 0x90;
 
-/// `[base + index + disp]`.
+/// `[base + index << scale + disp]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mem {
     pub(super) base: Reg,
     pub(super) index: Option<Reg>,
+    pub(super) scale: u8,
     pub(super) disp: i32,
+}
+
+impl Mem {
+    /// `[base + disp]`.
+    pub(super) fn at(base: Reg, disp: i32) -> Mem {
+        Mem { base, index: None, scale: 0, disp }
+    }
+
+    /// `[base + index + disp]`.
+    pub(super) fn indexed(base: Reg, index: Reg, disp: i32) -> Mem {
+        Mem { base, index: Some(index), scale: 0, disp }
+    }
 }
 
 /// The operand that an instruction's r/m field names.
@@ -128,10 +142,35 @@ impl Jump {
     }
 }
 
+/// An instruction up to its displacement, which is seven bytes at most.
+#[derive(Default)]
+struct Head {
+    bytes: u64,
+    len: usize,
+}
+
+impl Head {
+    fn push(&mut self, byte: u8) {
+        self.bytes |= u64::from(byte) << (8 * self.len);
+        self.len += 1;
+    }
+
+    fn push_opcode(&mut self, opcode: u32) {
+        let [third, second, first] = [opcode >> 16, opcode >> 8, opcode].map(|byte| byte as u8);
+        if opcode > 0xffff {
+            self.push(third);
+        }
+        if opcode > 0xff {
+            self.push(second);
+        }
+        self.push(first);
+    }
+}
+
 /// The code so far.
 #[derive(Debug, Default)]
 pub(super) struct Asm {
-    pub(super) code: Vec<u8>,
+    pub(super) code: CodeBuffer,
     /// Where `code` begins.
     pub(super) base: Spot,
     /// Jumps from other parts to where they lead in this one.
@@ -143,15 +182,16 @@ impl Asm {
         self.base + self.code.len() as Spot
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.code.extend_from_slice(bytes);
+    fn bytes<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.code.put(bytes, N);
     }
 
-    /// One instruction: legacy prefix (0 for none), REX, opcode, ModRM with its SIB and displacement. `byte_reg`: the
-    /// register operand is a byte, which for rsi and rdi needs a REX prefix.
-    fn inst(&mut self, prefix: u8, wide: bool, byte_reg: bool, opcode: &[u8], reg: u8, rm: Rm) {
+    /// One instruction: legacy prefix (0 for none), REX, opcode (all its bytes, as the manual writes them), ModRM with its SIB and
+    /// displacement. `byte_reg`: the register operand is a byte, which for rsi and rdi needs a REX prefix.
+    fn inst(&mut self, prefix: u8, wide: bool, byte_reg: bool, opcode: u32, reg: u8, rm: Rm) {
+        let mut head = Head::default();
         if prefix != 0 {
-            self.code.push(prefix);
+            head.push(prefix);
         }
         let (index, base) = match rm {
             Rm::Reg(r) => (0, r.0),
@@ -160,15 +200,18 @@ impl Asm {
         let rex = u8::from(wide) << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
         let byte_rm = byte_reg && matches!(rm, Rm::Reg(r) if r.0 >= 4);
         if rex != 0 || byte_reg && reg >= 4 || byte_rm {
-            self.code.push(0x40 | rex);
+            head.push(0x40 | rex);
         }
-        self.bytes(opcode);
-        self.modrm(reg & 7, rm);
+        head.push_opcode(opcode);
+        self.modrm(head, reg & 7, rm);
     }
 
-    fn modrm(&mut self, reg: u8, rm: Rm) {
-        let Mem { base, index, disp } = match rm {
-            Rm::Reg(r) => return self.code.push(0xc0 | reg << 3 | r.0 & 7),
+    fn modrm(&mut self, mut head: Head, reg: u8, rm: Rm) {
+        let Mem { base, index, scale, disp } = match rm {
+            Rm::Reg(r) => {
+                head.push(0xc0 | reg << 3 | r.0 & 7);
+                return self.code.put(head.bytes.to_le_bytes(), head.len);
+            }
             Rm::Mem(mem) => mem,
         };
         // rbp and r13 as base always have a displacement.
@@ -179,17 +222,18 @@ impl Asm {
         };
         match index {
             // rsp and r12 as base need a SIB byte.
-            None if base.0 & 7 != 4 => self.code.push(mode << 6 | reg << 3 | base.0 & 7),
+            None if base.0 & 7 != 4 => head.push(mode << 6 | reg << 3 | base.0 & 7),
             _ => {
-                let index = index.map_or(4, |r| r.0 & 7);
-                self.bytes(&[mode << 6 | reg << 3 | 4, index << 3 | base.0 & 7]);
+                head.push(mode << 6 | reg << 3 | 4);
+                head.push(scale << 6 | index.map_or(4, |r| r.0 & 7) << 3 | base.0 & 7);
             }
         }
-        self.code.extend_from_slice(&disp.to_le_bytes()[..size]);
+        self.code.put(head.bytes.to_le_bytes(), head.len);
+        self.code.put(disp.to_le_bytes(), size);
     }
 
     pub(super) fn mov(&mut self, wide: bool, to: Reg, from: impl Into<Rm>) {
-        self.inst(0, wide, false, &[0x8b], to.0, from.into());
+        self.inst(0, wide, false, 0x8b, to.0, from.into());
     }
 
     /// Any 64-bit constant, in the shortest way that leaves the flags alone.
@@ -199,13 +243,13 @@ impl Asm {
                 self.code.push(0x41);
             }
             self.code.push(0xb8 | to.0 & 7);
-            self.bytes(&(value as u32).to_le_bytes());
+            self.bytes((value as u32).to_le_bytes());
         } else if let Ok(imm) = i32::try_from(value as i64) {
-            self.inst(0, true, false, &[0xc7], 0, Rm::Reg(to));
-            self.bytes(&imm.to_le_bytes());
+            self.inst(0, true, false, 0xc7, 0, Rm::Reg(to));
+            self.bytes(imm.to_le_bytes());
         } else {
-            self.bytes(&[0x48 | to.0 >> 3, 0xb8 | to.0 & 7]);
-            self.bytes(&value.to_le_bytes());
+            self.bytes([0x48 | to.0 >> 3, 0xb8 | to.0 & 7]);
+            self.bytes(value.to_le_bytes());
         }
     }
 
@@ -213,23 +257,23 @@ impl Asm {
     pub(super) fn load(&mut self, bytes: u8, signed: bool, wide: bool, to: Reg, from: impl Into<Rm>) {
         let from = from.into();
         match (bytes, signed) {
-            (1, false) => self.inst(0, false, true, &[0x0f, 0xb6], to.0, from),
-            (1, true) => self.inst(0, wide, true, &[0x0f, 0xbe], to.0, from),
-            (2, false) => self.inst(0, false, false, &[0x0f, 0xb7], to.0, from),
-            (2, true) => self.inst(0, wide, false, &[0x0f, 0xbf], to.0, from),
-            (4, true) if wide => self.inst(0, true, false, &[0x63], to.0, from),
-            (4, _) => self.inst(0, false, false, &[0x8b], to.0, from),
-            _ => self.inst(0, true, false, &[0x8b], to.0, from),
+            (1, false) => self.inst(0, false, true, 0x0fb6, to.0, from),
+            (1, true) => self.inst(0, wide, true, 0x0fbe, to.0, from),
+            (2, false) => self.inst(0, false, false, 0x0fb7, to.0, from),
+            (2, true) => self.inst(0, wide, false, 0x0fbf, to.0, from),
+            (4, true) if wide => self.inst(0, true, false, 0x63, to.0, from),
+            (4, _) => self.inst(0, false, false, 0x8b, to.0, from),
+            _ => self.inst(0, true, false, 0x8b, to.0, from),
         }
     }
 
     /// Stores the low 1, 2, 4 or 8 bytes.
     pub(super) fn store(&mut self, bytes: u8, to: Mem, from: Reg) {
         match bytes {
-            1 => self.inst(0, false, true, &[0x88], from.0, to.into()),
-            2 => self.inst(0x66, false, false, &[0x89], from.0, to.into()),
-            4 => self.inst(0, false, false, &[0x89], from.0, to.into()),
-            _ => self.inst(0, true, false, &[0x89], from.0, to.into()),
+            1 => self.inst(0, false, true, 0x88, from.0, to.into()),
+            2 => self.inst(0x66, false, false, 0x89, from.0, to.into()),
+            4 => self.inst(0, false, false, 0x89, from.0, to.into()),
+            _ => self.inst(0, true, false, 0x89, from.0, to.into()),
         }
     }
 
@@ -238,101 +282,103 @@ impl Asm {
         let rm = to.into();
         let imm = imm.to_le_bytes();
         match bytes {
-            1 => self.inst(0, false, false, &[0xc6], 0, rm),
-            2 => self.inst(0x66, false, false, &[0xc7], 0, rm),
-            4 => self.inst(0, false, false, &[0xc7], 0, rm),
-            _ => self.inst(0, true, false, &[0xc7], 0, rm),
+            1 => self.inst(0, false, false, 0xc6, 0, rm),
+            2 => self.inst(0x66, false, false, 0xc7, 0, rm),
+            4 => self.inst(0, false, false, 0xc7, 0, rm),
+            _ => self.inst(0, true, false, 0xc7, 0, rm),
         }
-        self.bytes(&imm[..usize::from(bytes.min(4))]);
+        self.code.put(imm, usize::from(bytes.min(4)));
     }
 
     pub(super) fn alu(&mut self, op: Alu, wide: bool, to: Reg, from: impl Into<Rm>) {
-        self.inst(0, wide, false, &[(op as u8) << 3 | 3], to.0, from.into());
+        self.inst(0, wide, false, u32::from(op as u8) << 3 | 3, to.0, from.into());
     }
 
     pub(super) fn alu_imm(&mut self, op: Alu, wide: bool, to: impl Into<Rm>, imm: i32) {
         match i8::try_from(imm) {
             Ok(byte) => {
-                self.inst(0, wide, false, &[0x83], op as u8, to.into());
+                self.inst(0, wide, false, 0x83, op as u8, to.into());
                 self.code.push(byte as u8);
             }
             Err(_) => {
-                self.inst(0, wide, false, &[0x81], op as u8, to.into());
-                self.bytes(&imm.to_le_bytes());
+                self.inst(0, wide, false, 0x81, op as u8, to.into());
+                self.bytes(imm.to_le_bytes());
             }
         }
     }
 
     pub(super) fn lea(&mut self, wide: bool, to: Reg, mem: Mem) {
-        self.inst(0, wide, false, &[0x8d], to.0, mem.into());
+        self.inst(0, wide, false, 0x8d, to.0, mem.into());
     }
 
     pub(super) fn test(&mut self, wide: bool, a: Reg, b: Reg) {
-        self.inst(0, wide, false, &[0x85], b.0, a.into());
+        self.inst(0, wide, false, 0x85, b.0, a.into());
     }
 
     /// Tests the low bits of `a` against a mask.
     pub(super) fn test_low(&mut self, a: Reg, mask: u8) {
-        self.inst(0, false, true, &[0xf6], 0, a.into());
+        self.inst(0, false, true, 0xf6, 0, a.into());
         self.code.push(mask);
     }
 
     pub(super) fn imul(&mut self, wide: bool, to: Reg, from: impl Into<Rm>) {
-        self.inst(0, wide, false, &[0x0f, 0xaf], to.0, from.into());
+        self.inst(0, wide, false, 0x0faf, to.0, from.into());
     }
 
     pub(super) fn unary(&mut self, op: Unary, wide: bool, rm: impl Into<Rm>) {
-        self.inst(0, wide, false, &[0xf7], op as u8, rm.into());
+        self.inst(0, wide, false, 0xf7, op as u8, rm.into());
     }
 
     /// Sign of rax into all of rdx.
     pub(super) fn sign_into_rdx(&mut self, wide: bool) {
-        self.bytes(if wide { &[0x48, 0x99] } else { &[0x99] });
+        if wide {
+            self.code.push(0x48);
+        }
+        self.code.push(0x99);
     }
 
     pub(super) fn shift_imm(&mut self, op: Shift, wide: bool, reg: Reg, amount: u8) {
-        self.inst(0, wide, false, &[0xc1], op as u8, reg.into());
+        self.inst(0, wide, false, 0xc1, op as u8, reg.into());
         self.code.push(amount);
     }
 
     /// By cl, modulo the width.
     pub(super) fn shift_cl(&mut self, op: Shift, wide: bool, reg: Reg) {
-        self.inst(0, wide, false, &[0xd3], op as u8, reg.into());
+        self.inst(0, wide, false, 0xd3, op as u8, reg.into());
     }
 
     pub(super) fn setcc(&mut self, cc: Cc, to: Reg) {
-        self.inst(0, false, true, &[0x0f, 0x90 | cc as u8], 0, to.into());
+        self.inst(0, false, true, 0x0f90 | cc as u32, 0, to.into());
     }
 
     pub(super) fn cmov(&mut self, cc: Cc, to: Reg, from: impl Into<Rm>) {
-        self.inst(0, true, false, &[0x0f, 0x40 | cc as u8], to.0, from.into());
+        self.inst(0, true, false, 0x0f40 | cc as u32, to.0, from.into());
     }
 
     pub(super) fn bswap(&mut self, wide: bool, reg: Reg) {
         if wide || reg.0 >= 8 {
             self.code.push(0x40 | u8::from(wide) << 3 | reg.0 >> 3);
         }
-        self.bytes(&[0x0f, 0xc8 | reg.0 & 7]);
+        self.bytes([0x0f, 0xc8 | reg.0 & 7]);
     }
 
     /// `lzcnt` (0xbd), `tzcnt` (0xbc) or `popcnt` (0xb8).
     pub(super) fn count(&mut self, opcode: u8, wide: bool, to: Reg, from: impl Into<Rm>) {
-        self.inst(0xf3, wide, false, &[0x0f, opcode], to.0, from.into());
+        self.inst(0xf3, wide, false, 0x0f00 | u32::from(opcode), to.0, from.into());
     }
 
     /// A locked or implicitly locked instruction of `bytes` width with one register: `xchg`, `xadd`, `cmpxchg`.
-    pub(super) fn atomic(&mut self, opcode: &[u8], bytes: u8, mem: Mem, reg: Reg) {
+    pub(super) fn atomic(&mut self, opcode: u32, bytes: u8, mem: Mem, reg: Reg) {
         self.code.push(0xf0);
         let prefix = if bytes == 2 { 0x66 } else { 0 };
         // The byte forms are one below.
-        let mut opcode = opcode.to_vec();
-        *opcode.last_mut().expect("an opcode") -= u8::from(bytes == 1);
-        self.inst(prefix, bytes == 8, bytes == 1, &opcode, reg.0, mem.into());
+        let opcode = opcode - u32::from(bytes == 1);
+        self.inst(prefix, bytes == 8, bytes == 1, opcode, reg.0, mem.into());
     }
 
     /// Lets later loads wait for earlier stores: `lock or dword [rsp], 0`, which takes a part of the time of `mfence`.
     pub(super) fn full_fence(&mut self) {
-        self.bytes(&[0xf0, 0x83, 0x0c, 0x24, 0x00]);
+        self.bytes([0xf0, 0x83, 0x0c, 0x24, 0x00]);
     }
 
     pub(super) fn push(&mut self, reg: Reg) {
@@ -353,21 +399,29 @@ impl Asm {
         self.code.push(0xc3);
     }
 
-    pub(super) fn call(&mut self, rm: impl Into<Rm>) {
-        self.inst(0, false, false, &[0xff], 2, rm.into());
+    /// `call [rdi + disp]`, in six bytes. Each block has some: it does not take the long way through [`Asm::inst`].
+    pub(super) fn call_field(&mut self, disp: i32) {
+        let [a, b, c, d] = disp.to_le_bytes();
+        self.bytes([0xff, 0x97, a, b, c, d]);
+    }
+
+    /// `sub dword [rdi + disp], 1`; likewise.
+    pub(super) fn count_down(&mut self, disp: i32) {
+        let [a, b, c, d] = disp.to_le_bytes();
+        self.bytes([0x83, 0xaf, a, b, c, d, 1]);
     }
 
     pub(super) fn jump_to(&mut self, rm: impl Into<Rm>) {
-        self.inst(0, false, false, &[0xff], 4, rm.into());
+        self.inst(0, false, false, 0xff, 4, rm.into());
     }
 
     pub(super) fn jcc(&mut self, cc: Cc) -> Jump {
-        self.bytes(&[0x0f, 0x80 | cc as u8, 0, 0, 0, 0]);
+        self.bytes([0x0f, 0x80 | cc as u8, 0, 0, 0, 0]);
         Jump(self.here())
     }
 
     pub(super) fn jmp(&mut self) -> Jump {
-        self.bytes(&[0xe9, 0, 0, 0, 0]);
+        self.bytes([0xe9, 0, 0, 0, 0]);
         Jump(self.here())
     }
 
@@ -375,9 +429,9 @@ impl Asm {
     pub(super) fn aligned_jump(&mut self, cc: Option<Cc>) -> Jump {
         let opcode = if cc.is_some() { 2 } else { 1 };
         match (self.code.len() + opcode) % 8 {
-            7 => self.bytes(&[0x90]),
-            6 => self.bytes(&[0x66, 0x90]),
-            5 => self.bytes(&[0x0f, 0x1f, 0x00]),
+            7 => self.bytes([0x90]),
+            6 => self.bytes([0x66, 0x90]),
+            5 => self.bytes([0x0f, 0x1f, 0x00]),
             _ => {}
         }
         self.jump(cc)
@@ -393,9 +447,9 @@ impl Asm {
 
     /// A jump back to code that is already there.
     pub(super) fn jcc_back(&mut self, cc: Cc, target: u32) {
-        self.bytes(&[0x0f, 0x80 | cc as u8]);
+        self.bytes([0x0f, 0x80 | cc as u8]);
         let distance = i64::from(target) - (self.code.len() as i64 + 4);
-        self.bytes(&(distance as i32).to_le_bytes());
+        self.bytes((distance as i32).to_le_bytes());
     }
 
     /// Lets the jump lead here.
@@ -408,7 +462,7 @@ impl Asm {
         match jump.operand().checked_sub(self.base) {
             Some(at) => {
                 let distance = target - jump.0;
-                self.code[at as usize..at as usize + 4].copy_from_slice(&distance.to_le_bytes());
+                self.code.set(at as usize, distance);
             }
             None => self.far.push((jump.operand(), target)),
         }
@@ -418,56 +472,56 @@ impl Asm {
 
     /// Bits of a general-purpose register into an xmm register.
     pub(super) fn movd_in(&mut self, wide: bool, xmm: u8, from: impl Into<Rm>) {
-        self.inst(0x66, wide, false, &[0x0f, 0x6e], xmm, from.into());
+        self.inst(0x66, wide, false, 0x0f6e, xmm, from.into());
     }
 
     /// The other way; the upper half is zero for 32 bits.
     pub(super) fn movd_out(&mut self, wide: bool, to: Reg, xmm: u8) {
-        self.inst(0x66, wide, false, &[0x0f, 0x7e], xmm, to.into());
+        self.inst(0x66, wide, false, 0x0f7e, xmm, to.into());
     }
 
     /// A scalar SSE2 instruction: `to = op(to, from)`, on doubles if `wide`.
     pub(super) fn sse(&mut self, opcode: u8, wide: bool, to: u8, from: u8) {
         let prefix = if wide { 0xf2 } else { 0xf3 };
-        self.inst(prefix, false, false, &[0x0f, opcode], to, Rm::Reg(Reg(from)));
+        self.inst(prefix, false, false, 0x0f00 | u32::from(opcode), to, Rm::Reg(Reg(from)));
     }
 
     /// Compares quietly and sets ZF, PF, CF.
     pub(super) fn ucomis(&mut self, wide: bool, a: u8, b: u8) {
         let prefix = if wide { 0x66 } else { 0 };
-        self.inst(prefix, false, false, &[0x0f, 0x2e], a, Rm::Reg(Reg(b)));
+        self.inst(prefix, false, false, 0x0f2e, a, Rm::Reg(Reg(b)));
     }
 
     /// `roundsd`/`roundss`, which raises inexact.
     pub(super) fn round(&mut self, double: bool, to: u8, from: u8, how: Rounding) {
-        self.inst(0x66, false, false, &[0x0f, 0x3a, if double { 0x0b } else { 0x0a }], to, Rm::Reg(Reg(from)));
-        self.bytes(&[how as u8]);
+        self.inst(0x66, false, false, if double { 0x0f_3a0b } else { 0x0f_3a0a }, to, Rm::Reg(Reg(from)));
+        self.bytes([how as u8]);
     }
 
     /// Loads MXCSR.
     pub(super) fn ldmxcsr(&mut self, from: Mem) {
-        self.inst(0, false, false, &[0x0f, 0xae], 2, from.into());
+        self.inst(0, false, false, 0x0fae, 2, from.into());
     }
 
     /// Stores MXCSR.
     pub(super) fn stmxcsr(&mut self, to: Mem) {
-        self.inst(0, false, false, &[0x0f, 0xae], 3, to.into());
+        self.inst(0, false, false, 0x0fae, 3, to.into());
     }
 
     /// `cvtsi2sd`/`cvtsi2ss` of a 32- or 64-bit integer.
     pub(super) fn int_to_float(&mut self, double: bool, wide_int: bool, to: u8, from: Reg) {
         let prefix = if double { 0xf2 } else { 0xf3 };
-        self.inst(prefix, wide_int, false, &[0x0f, 0x2a], to, from.into());
+        self.inst(prefix, wide_int, false, 0x0f2a, to, from.into());
     }
 
     /// `cvttsd2si`/`cvttss2si` to a 32- or 64-bit integer; without the second `t` where it does not truncate.
     pub(super) fn float_to_int(&mut self, truncates: bool, double: bool, wide_int: bool, to: Reg, from: u8) {
-        let (prefix, opcode) = (if double { 0xf2 } else { 0xf3 }, if truncates { 0x2c } else { 0x2d });
-        self.inst(prefix, wide_int, false, &[0x0f, opcode], to.0, Rm::Reg(Reg(from)));
+        let (prefix, opcode) = (if double { 0xf2 } else { 0xf3 }, if truncates { 0x0f2c } else { 0x0f2d });
+        self.inst(prefix, wide_int, false, opcode, to.0, Rm::Reg(Reg(from)));
     }
 
     /// `xmm0 = xmm0 * xmm1 + xmm2` (`vfmadd213sd`/`ss`).
     pub(super) fn fma(&mut self, double: bool) {
-        self.bytes(&[0xc4, 0xe2, if double { 0xf1 } else { 0x71 }, 0xa9, 0xc2]);
+        self.bytes([0xc4, 0xe2, if double { 0xf1 } else { 0x71 }, 0xa9, 0xc2]);
     }
 }

@@ -6,9 +6,9 @@ use super::{Lower, Unsupported};
 use crate::context::offset;
 use emu_ir::{AccessKind, AtomicOp, Inst, ScId, Type, Value};
 
-const XCHG: &[u8] = &[0x87];
-const XADD: &[u8] = &[0x0f, 0xc1];
-const CMPXCHG: &[u8] = &[0x0f, 0xb1];
+const XCHG: u32 = 0x87;
+const XADD: u32 = 0x0fc1;
+const CMPXCHG: u32 = 0x0fb1;
 
 impl Lower<'_> {
     pub(super) fn atomic(&mut self, at: Value, inst: &Inst) -> Result<(), Unsupported> {

@@ -256,7 +256,7 @@ impl Lower<'_> {
         self.asm.load(4, false, false, RAX, field(offset::MXCSR));
         self.asm.alu_imm(Alu::And, false, RAX, STICKY as i32);
         self.asm.mov_imm(RCX, FLAGS_OF_STICKY.as_ptr() as u64);
-        self.asm.load(1, false, false, RAX, Mem { base: RCX, index: Some(RAX), disp: 0 });
+        self.asm.load(1, false, false, RAX, Mem::indexed(RCX, RAX, 0));
         self.asm.alu(Alu::Or, false, RAX, field(offset::FP_FLAGS));
         self.result_from(at, RAX);
     }

@@ -3,7 +3,7 @@
 
 use super::asm::*;
 use super::regs::field;
-use crate::context::{JUMP_MASK, PLACE_SHIFTS, offset};
+use crate::context::{JUMP_MASK, PLACE_SCALE, PLACE_SHIFT, offset};
 use crate::enter;
 use crate::link::QUICK_ENTRY;
 use emu_ir::{HOT_SLOTS, Slot};
@@ -84,23 +84,32 @@ impl QuickStubs {
             lost,
             fault: spill_and_go(enter::fault_return()),
         };
-        QuickStubs { code: asm.code, at }
+        QuickStubs { code: asm.code.into_bytes(), at }
     }
 }
 
-/// The place of the entry for rsi in the jump cache in rcx that is chosen with this shift. Changes rax.
-pub(super) fn jump_place(asm: &mut Asm, shift: u8) -> Mem {
+/// The entry for the guest address in rsi in its first place in the jump cache in rcx. Changes rax.
+pub(super) fn first_place(asm: &mut Asm) -> Mem {
     asm.mov(false, RAX, RSI);
-    asm.shift_imm(Shift::Shr, false, RAX, shift);
+    masked_place(asm)
+}
+
+/// The same in its second place.
+fn second_place(asm: &mut Asm) -> Mem {
+    asm.mov(false, RAX, RSI);
+    asm.shift_imm(Shift::Shr, false, RAX, PLACE_SHIFT);
     asm.alu(Alu::Xor, false, RAX, RSI);
+    masked_place(asm)
+}
+
+fn masked_place(asm: &mut Asm) -> Mem {
     asm.alu_imm(Alu::And, false, RAX, JUMP_MASK as i32);
-    asm.shift_imm(Shift::Shl, false, RAX, 3);
-    Mem { base: RCX, index: Some(RAX), disp: 0 }
+    Mem { scale: PLACE_SCALE, ..Mem::indexed(RCX, RAX, 0) }
 }
 
 /// Jumps to the code for rsi if the jump cache in rcx has it in its second place.
 fn try_second_place(asm: &mut Asm) {
-    let entry = jump_place(asm, PLACE_SHIFTS[1]);
+    let entry = second_place(asm);
     asm.alu(Alu::Cmp, true, RSI, entry);
     let lost = asm.jcc(Cc::NotEqual);
     asm.jump_to(Mem { disp: 8, ..entry });
@@ -118,12 +127,12 @@ fn spill(asm: &mut Asm, hot: [Slot; HOT_SLOTS]) {
 pub(crate) fn region_prefix(hot: [Slot; HOT_SLOTS]) -> Vec<u8> {
     let mut asm = Asm::default();
     let from_elsewhere = asm.jmp();
-    asm.code.resize(QUICK_ENTRY as usize, NOP);
+    asm.code.pad(QUICK_ENTRY as usize, NOP);
     spill(&mut asm, hot);
     let from_quick = asm.jmp();
     assert!(asm.code.len() <= REGION_PREFIX, "slots that are far from the context's address");
-    asm.code.resize(REGION_PREFIX, NOP);
+    asm.code.pad(REGION_PREFIX, NOP);
     asm.land(from_elsewhere);
     asm.land(from_quick);
-    asm.code
+    asm.code.into_bytes()
 }

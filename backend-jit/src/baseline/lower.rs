@@ -167,8 +167,8 @@ impl Lower<'_> {
         }
         let wide = ty == Type::I64;
         let mem = match self.immediate(b) {
-            Some(disp) => Mem { base: self.reg_or(a, RAX), index: None, disp },
-            None => Mem { base: self.reg_or(a, RAX), index: Some(self.reg_or(b, RCX)), disp: 0 },
+            Some(disp) => Mem::at(self.reg_or(a, RAX), disp),
+            None => Mem::indexed(self.reg_or(a, RAX), self.reg_or(b, RCX), 0),
         };
         self.done(a);
         self.done(b);
@@ -231,7 +231,7 @@ impl Lower<'_> {
         let wide = ty == Type::I64;
         self.copy(args[0], RAX);
         self.copy(args[1], RCX);
-        self.asm.lea(wide, RDX, Mem { base: RCX, index: None, disp: 1 });
+        self.asm.lea(wide, RDX, Mem::at(RCX, 1));
         self.asm.alu_imm(Alu::Cmp, wide, RDX, 1);
         let normal = self.asm.jcc(Cc::Above);
         if remainder {
@@ -387,7 +387,7 @@ impl Lower<'_> {
         if !self.confines(addr)
             && let Some(disp) = self.near(addr, offset)
         {
-            return Mem { base: R15, index: None, disp };
+            return Mem::at(R15, disp);
         }
         self.indexed_address(addr, offset, scratch)
     }
@@ -402,7 +402,7 @@ impl Lower<'_> {
             return self.confined_address(addr, offset, scratch);
         }
         let index = self.reg_or(addr, scratch);
-        Mem { base: R15, index: Some(index), disp: offset }
+        Mem::indexed(R15, index, offset)
     }
 
     /// A constant address that a displacement can be.
@@ -417,17 +417,17 @@ impl Lower<'_> {
         let last = self.options.confine.map_or(0, |size| size + CONFINED_SLACK);
         let small = offset.unsigned_abs() <= CONFINED_OFFSET;
         if self.constant(addr).is_some_and(|addr| small && addr < last) {
-            return Mem { base: R15, index: Some(self.reg_or(addr, scratch)), disp: offset };
+            return Mem::indexed(R15, self.reg_or(addr, scratch), offset);
         }
         let index = self.reg_or(addr, scratch);
         if !small {
-            self.asm.lea(true, scratch, Mem { base: index, index: None, disp: offset });
+            self.asm.lea(true, scratch, Mem::at(index, offset));
         } else if index != scratch {
             self.asm.mov(true, scratch, index);
         }
         self.asm.alu(Alu::Cmp, true, scratch, field(offset::CONFINED_LAST));
         self.asm.cmov(Cc::Above, scratch, field(offset::CONFINED_LAST));
-        Mem { base: R15, index: Some(scratch), disp: if small { offset } else { 0 } }
+        Mem::indexed(R15, scratch, if small { offset } else { 0 })
     }
 
     fn load(&mut self, at: Value, ty: Type, access: Access, addr: Value, offset: i32) {

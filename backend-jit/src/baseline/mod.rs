@@ -14,6 +14,7 @@
 
 mod asm;
 mod atomic;
+mod buffer;
 mod convert;
 mod float;
 mod hot;
@@ -22,18 +23,19 @@ mod regs;
 mod watch;
 
 use crate::compile::CompiledRegion;
-use crate::context::{ExitCode, HOT_PERIOD, PLACE_SHIFTS, hot_index, offset};
+use crate::context::{ExitCode, HOT_PERIOD, hot_index, offset};
 use crate::helpers::HelperCall;
 use crate::link::{COLD_BASE, DirectExit, QUICK_ENTRY, RECORD_BACK, RECORD_CALL, Spot};
 use crate::lower::InsnRef;
 use crate::region::PageList;
 use crate::{CompileOptions, JitError};
 use asm::*;
-use emu_ir::spare::Spare;
-use emu_ir::{Block, ExitKind, IndirectKind, Inst, NanRule, Terminator, Type, Value};
-use hot::jump_place;
+use buffer::CodeBuffer;
+use emu_ir::{Block, ExitKind, Inst, NanRule, Terminator, Type, Value};
+use hot::first_place;
 pub(crate) use hot::{QuickStubs, REGION_PREFIX, StubAddresses, region_prefix};
-use regs::{Places, field};
+use regs::{Place, Places, field};
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 const _: () = assert!(HOT_PERIOD > 0);
@@ -78,36 +80,54 @@ enum WayOut {
     Machine(ExitCode, u64),
     /// To the code for this address.
     Code(u64),
-    /// To the code for the address in rsi, by the stub.
-    Elsewhere,
+    /// To the code for the address in rsi, which is not in its first place in the jump cache, by the stub; from the computed jump of the
+    /// block at this address.
+    Elsewhere(u64),
+    /// The same, and the first place has not been looked at.
+    Unlikely(u64),
+}
+
+/// Lists that the thread's next quick code uses again.
+#[derive(Default)]
+struct Lists {
+    bytes: Vec<u8>,
+    cold: Vec<u8>,
+    traps: Vec<(u32, u32)>,
+    insns: Vec<InsnRef>,
+    outs: Vec<(Jump, WayOut)>,
+    exits: Vec<DirectExit>,
+    jumps: Vec<(Spot, Spot)>,
+    values: Vec<Place>,
+    housed: Vec<Value>,
 }
 
 thread_local! {
-    static BYTES: Spare<u8> = const { Spare::new() };
-    static TRAPS: Spare<(u32, u32)> = const { Spare::new() };
-    static INSNS: Spare<InsnRef> = const { Spare::new() };
-    static OUTS: Spare<(Jump, WayOut)> = const { Spare::new() };
-    static EXITS: Spare<DirectExit> = const { Spare::new() };
-    static JUMPS: Spare<(Spot, Spot)> = const { Spare::new() };
+    static LISTS: RefCell<Lists> = RefCell::default();
 }
 
 impl CompiledRegion {
     /// Gives the memory to the thread's next quick code.
-    pub fn recycle(self) {
-        BYTES.with(|spare| {
-            spare.give(self.bytes);
-            spare.give(self.cold);
+    pub fn recycle(mut self) {
+        self.traps.clear();
+        self.insns.clear();
+        self.exits.clear();
+        self.cold_jumps.clear();
+        LISTS.with_borrow_mut(|lists| {
+            lists.bytes = self.bytes;
+            lists.cold = self.cold;
+            lists.traps = self.traps;
+            lists.insns = self.insns;
+            lists.exits = self.exits;
+            lists.jumps = self.cold_jumps;
         });
-        TRAPS.with(|spare| spare.give(self.traps));
-        INSNS.with(|spare| spare.give(self.insns));
-        EXITS.with(|spare| spare.give(self.exits));
-        JUMPS.with(|spare| spare.give(self.cold_jumps));
     }
 }
 
 /// State while a block is lowered.
 struct Lower<'a> {
     asm: Asm,
+    /// For what follows when that is done.
+    cold_asm: Asm,
     block: &'a Block,
     options: &'a CompileOptions,
     places: Places,
@@ -119,20 +139,24 @@ struct Lower<'a> {
     cold: Vec<Cold>,
     /// What follows all code: calls of the stubs that leave, each with what they want to know.
     outs: Vec<(Jump, WayOut)>,
+    exits: Vec<DirectExit>,
 }
 
 impl<'a> Lower<'a> {
     fn new(block: &'a Block, options: &'a CompileOptions) -> Lower<'a> {
+        let lists = LISTS.take();
         Lower {
-            asm: Asm { code: BYTES.with(Spare::take), ..Asm::default() },
+            asm: Asm { code: CodeBuffer::new(lists.bytes), ..Asm::default() },
+            cold_asm: Asm { code: CodeBuffer::new(lists.cold), base: COLD_BASE, far: lists.jumps },
             block,
             options,
-            places: Places::new(&block.insts, block.term.arg(), options.hot),
+            places: Places::new(&block.insts, block.term.arg(), options.hot, (lists.values, lists.housed)),
             insn: 0,
-            traps: TRAPS.with(Spare::take),
-            insns: INSNS.with(Spare::take),
+            traps: lists.traps,
+            insns: lists.insns,
             cold: Vec::new(),
-            outs: OUTS.with(Spare::take),
+            outs: lists.outs,
+            exits: lists.exits,
         }
     }
 
@@ -159,7 +183,7 @@ impl<'a> Lower<'a> {
 
     /// Gets the guest's memory and its hot registers in reach for who comes from elsewhere, polls, and counts.
     fn entry(&mut self) {
-        self.asm.call(field(offset::FILL_STUB));
+        self.asm.call_field(offset::FILL_STUB);
         self.asm.code.push(NOP);
         assert_eq!(u64::from(self.asm.here()), QUICK_ENTRY, "the length of the entry from elsewhere");
         let out = WayOut::Machine(ExitCode::Hot, self.block.key.pc);
@@ -167,20 +191,20 @@ impl<'a> Lower<'a> {
             self.asm.alu_imm(Alu::Cmp, false, field(offset::INTERRUPT), 0);
             self.leave_if(Cc::NotEqual, out, 0);
         }
-        let counter = field(offset::HOT + 4 * hot_index(self.block.key.pc) as i32);
-        self.asm.alu_imm(Alu::Sub, false, counter, 1);
+        self.asm.count_down(offset::HOT + 4 * hot_index(self.block.key.pc) as i32);
         self.leave_if(Cc::Sign, out, 0);
         self.count_insns();
     }
 
-    /// Does the block lead back, or where only the run tells? Each loop has such a block (or a region, which polls itself).
+    /// Does the block lead back by a jump to a known address? Each loop has such a block, or a region, which polls itself, or a computed
+    /// jump, which leaves when the hart is interrupted.
     fn may_close_loop(&self) -> bool {
         let start = self.block.key.pc;
         let back = |inst: &Inst| matches!(*inst, Inst::LeaveIf { target, .. } if target <= start);
         match self.block.term {
             Terminator::Jump { target, .. } if target <= start => true,
             Terminator::Branch { taken, next, .. } if taken <= start || next <= start => true,
-            Terminator::Indirect { .. } => true,
+            Terminator::Indirect { .. } if self.options.likely.is_some_and(|target| target <= start) => true,
             _ => self.block.insts.iter().any(back),
         }
     }
@@ -202,7 +226,7 @@ impl<'a> Lower<'a> {
 
     fn jump_out(&mut self, cc: Option<Cc>, way: WayOut) {
         let from = match way {
-            WayOut::Machine(..) | WayOut::Elsewhere => self.asm.jump(cc),
+            WayOut::Machine(..) | WayOut::Elsewhere(_) | WayOut::Unlikely(_) => self.asm.jump(cc),
             WayOut::Code(_) => self.asm.aligned_jump(cc),
         };
         self.outs.push((from, way));
@@ -247,37 +271,39 @@ impl<'a> Lower<'a> {
     }
 
     /// The calls of stubs ([`crate::link`]); those that follow each other and are the same to the machine are one.
-    fn ways_out(&mut self) -> Vec<DirectExit> {
-        let mut exits = EXITS.with(Spare::take);
+    fn ways_out(&mut self) {
         let mut made: Option<(WayOut, Spot)> = None;
-        let outs = std::mem::take(&mut self.outs);
-        for &(from, way) in &outs {
+        for i in 0..self.outs.len() {
+            let (from, way) = self.outs[i];
             let known = made.filter(|(known, _)| *known == way).map(|(_, at)| at);
             self.asm.land_at(from, known.unwrap_or(self.asm.here()));
             match way {
                 WayOut::Machine(..) if known.is_some() => {}
                 WayOut::Machine(kind, pc) => {
                     made = Some((way, self.asm.here()));
-                    self.asm.call(field(offset::LEAVE_STUB));
-                    self.asm.code.extend(pc.to_le_bytes());
+                    self.asm.call_field(offset::LEAVE_STUB);
+                    self.asm.code.put(pc.to_le_bytes(), 8);
                     self.asm.code.push(kind as u8);
                 }
-                WayOut::Elsewhere => self.asm.jump_to(field(offset::LOST_STUB)),
+                WayOut::Elsewhere(from) => self.jump_by_stub(from),
+                WayOut::Unlikely(from) => {
+                    let lost = self.try_first_place();
+                    self.asm.land(lost);
+                    self.jump_by_stub(from);
+                }
                 WayOut::Code(target) => {
                     let start = self.asm.here();
-                    self.asm.call(field(offset::EXIT_STUB));
+                    self.asm.call_field(offset::EXIT_STUB);
                     let at = self.asm.here();
                     assert_eq!((at - start) as usize, RECORD_CALL, "the length of the call");
-                    self.asm.code.extend(target.to_le_bytes());
+                    self.asm.code.put(target.to_le_bytes(), 8);
                     assert_eq!((self.asm.here() - at) as usize, RECORD_BACK, "the length of an address");
                     // How far before the record: known when both have their places.
-                    self.asm.code.extend(0_u32.to_le_bytes());
-                    exits.push(DirectExit { target, at, operand: from.operand() });
+                    self.asm.code.put([0; 4], 4);
+                    self.exits.push(DirectExit { target, at, operand: from.operand() });
                 }
             }
         }
-        OUTS.with(|spare| spare.give(outs));
-        exits
     }
 
     fn store_const(&mut self, offset: i32, value: u64) {
@@ -298,13 +324,21 @@ impl<'a> Lower<'a> {
                 self.leave_if(cc, WayOut::Code(taken), 0);
                 self.leave(WayOut::Code(next));
             }
-            Terminator::Indirect { target, kind } => {
+            Terminator::Indirect { target, .. } => {
                 self.copy(target, RSI);
-                if kind != IndirectKind::Return {
-                    self.asm.store_imm(4, field(offset::JUMPED_FROM), self.last_block() as i32);
-                    self.asm.store(8, field(offset::JUMPED_TO), RSI);
+                let from = self.block.last_joint();
+                match self.options.likely {
+                    Some(likely) => {
+                        self.asm.mov_imm(RAX, likely);
+                        self.asm.alu(Alu::Cmp, true, RSI, RAX);
+                        self.leave_if(Cc::NotEqual, WayOut::Unlikely(from), 0);
+                        self.leave(WayOut::Code(likely));
+                    }
+                    None => {
+                        let lost = self.try_first_place();
+                        self.outs.push((lost, WayOut::Elsewhere(from)));
+                    }
                 }
-                self.jump_through_cache();
             }
             Terminator::Syscall { next } => {
                 self.store_const(offset::EXIT_AUX, self.block.last_pc());
@@ -317,7 +351,7 @@ impl<'a> Lower<'a> {
                 self.copy(target, RAX);
                 self.asm.store(8, field(offset::PC), RAX);
                 self.asm.store_imm(4, field(offset::EXIT_KIND), ExitCode::ModeChange as i32);
-                self.asm.call(field(offset::SPILL_STUB));
+                self.asm.call_field(offset::SPILL_STUB);
                 self.asm.ret();
             }
             Terminator::Trap { .. } | Terminator::Exit { .. } | Terminator::ExitTo { .. } => {
@@ -327,20 +361,21 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// The address of the block that ends the run.
-    fn last_block(&self) -> u64 {
-        let joint = (0..self.block.marks.len()).rev().find(|mark| self.block.is_joint(*mark));
-        joint.map_or(self.block.key.pc, |mark| self.block.marks[mark].pc)
+    /// Jumps to the code for the guest address in rsi if the jump cache has it in its first place: here, so that the host predicts each
+    /// such jump by itself. An interrupted hart has an empty one.
+    fn try_first_place(&mut self) -> Jump {
+        self.asm.mov(true, RCX, field(offset::JUMP_ENTRIES));
+        let entry = first_place(&mut self.asm);
+        self.asm.alu(Alu::Cmp, true, RSI, entry);
+        let lost = self.asm.jcc(Cc::NotEqual);
+        self.asm.jump_to(Mem { disp: 8, ..entry });
+        lost
     }
 
-    /// Jumps to the code for the guest address in rsi: here, so that the host predicts each such jump by itself, or by the
-    /// stub if the jump cache does not have it.
-    fn jump_through_cache(&mut self) {
-        self.asm.mov(true, RCX, field(offset::JUMP_ENTRIES));
-        let entry = jump_place(&mut self.asm, PLACE_SHIFTS[0]);
-        self.asm.alu(Alu::Cmp, true, RSI, entry);
-        self.leave_if(Cc::NotEqual, WayOut::Elsewhere, 0);
-        self.asm.jump_to(Mem { disp: 8, ..entry });
+    /// The same if it has it in its second place; leaves to the machine if not.
+    fn jump_by_stub(&mut self, from: u64) {
+        self.asm.store_imm(4, field(offset::JUMPED_FROM), from as i32);
+        self.asm.jump_to(field(offset::LOST_STUB));
     }
 
     /// The host instruction that follows accesses guest memory.
@@ -359,7 +394,7 @@ impl<'a> Lower<'a> {
         // Those of the guest's frontend see all registers.
         let sees_slots = matches!(call, HelperCall::Guest { .. });
         if sees_slots {
-            self.asm.call(field(offset::SPILL_STUB));
+            self.asm.call_field(offset::SPILL_STUB);
         }
         let live = self.begin_call();
         // Arguments may be where other arguments go.
@@ -371,10 +406,10 @@ impl<'a> Lower<'a> {
             self.asm.pop(to);
         }
         self.asm.mov_imm(RSI, call.descriptor());
-        self.asm.call(field(offset::HELPER_ENTRY));
+        self.asm.call_field(offset::HELPER_ENTRY);
         self.end_call(&live);
         if sees_slots {
-            self.asm.call(field(offset::FILL_STUB));
+            self.asm.call_field(offset::FILL_STUB);
         }
     }
 
@@ -406,19 +441,20 @@ impl<'a> Lower<'a> {
 
     fn finish(mut self) -> CompiledRegion {
         let block = self.block;
-        let cold = Asm { code: BYTES.with(Spare::take), base: COLD_BASE, far: JUMPS.with(Spare::take) };
-        let bytes = std::mem::replace(&mut self.asm, cold).code;
+        let bytes = std::mem::replace(&mut self.asm, std::mem::take(&mut self.cold_asm)).code.into_bytes();
         self.cold_code();
-        let exits = self.ways_out();
-        self.places.recycle();
+        self.ways_out();
+        self.outs.clear();
+        let (values, housed) = self.places.into_lists();
+        LISTS.with_borrow_mut(|lists| (lists.outs, lists.values, lists.housed) = (self.outs, values, housed));
         let last = block.end().saturating_sub(1).max(block.key.pc);
         CompiledRegion {
             key: block.key,
             code_len: bytes.len(),
             bytes,
-            cold: self.asm.code,
+            cold: self.asm.code.into_bytes(),
             cold_jumps: self.asm.far,
-            exits,
+            exits: self.exits,
             traps: self.traps,
             insns: self.insns,
             insn_count: block.insn_count(),

@@ -9,7 +9,6 @@ use super::Lower;
 use super::asm::*;
 use super::hot::HOT_REGS;
 use crate::context::offset;
-use emu_ir::spare::Spare;
 use emu_ir::{HOT_SLOTS, Inst, SLOTS, Slot, Type, Value};
 
 /// Registers that values live in, beside the hot ones. rax, rcx and rdx are free within an instruction; rdi holds the context, r15 the
@@ -34,12 +33,12 @@ pub(super) enum Loc {
 
 /// The context's field at an offset.
 pub(super) fn field(offset: i32) -> Mem {
-    Mem { base: RDI, index: None, disp: offset }
+    Mem::at(RDI, offset)
 }
 
 /// What is known of a value.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     /// Uses that are still to come.
     uses: u32,
     loc: Loc,
@@ -47,11 +46,6 @@ struct Place {
     home: Option<i32>,
     /// The hot register that it is computed for.
     wanted: Option<Reg>,
-}
-
-thread_local! {
-    static PLACES: Spare<Place> = const { Spare::new() };
-    static VALUES: Spare<Value> = const { Spare::new() };
 }
 
 /// State of the allocator.
@@ -74,13 +68,19 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn new(insts: &[Inst], last: Option<Value>, hot: [Slot; HOT_SLOTS]) -> Places {
+    /// For the instructions, whose last one uses `last`, in the memory of `lists`.
+    pub(super) fn new(
+        insts: &[Inst],
+        last: Option<Value>,
+        hot: [Slot; HOT_SLOTS],
+        (mut values, housed): (Vec<Place>, Vec<Value>),
+    ) -> Places {
         let hot = hot.map(|slot| offset::slot(slot.0));
-        let mut values = PLACES.with(Spare::take);
         values.resize(insts.len(), Place { uses: 0, loc: Loc::Nowhere, home: None, wanted: None });
         let mut computed = None;
         for (i, inst) in insts.iter().enumerate() {
-            inst.args().for_each(|v| values[v.index()].uses += 1);
+            let mut copy = *inst;
+            copy.for_each_arg(|v| values[v.index()].uses += 1);
             match *inst {
                 // With nothing but other registers' changes in between: no fault, and nobody who reads it.
                 Inst::Set { slot, value, .. } if computed == Some(value) => {
@@ -94,13 +94,14 @@ impl Places {
         if let Some(v) = last {
             values[v.index()].uses += 1;
         }
-        Places { values, housed: VALUES.with(Spare::take), hot, ..Places::default() }
+        Places { values, housed, hot, ..Places::default() }
     }
 
-    /// Gives the memory to the thread's next block.
-    pub(super) fn recycle(&mut self) {
-        PLACES.with(|spare| spare.give(std::mem::take(&mut self.values)));
-        VALUES.with(|spare| spare.give(std::mem::take(&mut self.housed)));
+    /// Its lists, empty.
+    pub(super) fn into_lists(mut self) -> (Vec<Place>, Vec<Value>) {
+        self.values.clear();
+        self.housed.clear();
+        (self.values, self.housed)
     }
 }
 

@@ -43,9 +43,9 @@ impl Lower<'_> {
         }
         let live = self.begin_call();
         self.copy(addr, RDX);
-        self.asm.lea(true, RDX, Mem { base: RDX, index: None, disp: offset });
+        self.asm.lea(true, RDX, Mem::at(RDX, offset));
         self.asm.mov_imm(RSI, HelperCall::Announce { access, bytes }.descriptor());
-        self.asm.call(field(offset::HELPER_ENTRY));
+        self.asm.call_field(offset::HELPER_ENTRY);
         self.end_call(&live);
         self.asm.test(false, RAX, RAX);
         self.interpret_if(Cc::NotEqual);
@@ -62,7 +62,7 @@ impl Lower<'_> {
 
     /// The same, with a register that is free already.
     pub(super) fn note_store_by(&mut self, mem: Mem, bytes: u8, note: Reg) {
-        let place = |at: usize| Mem { base: note, index: None, disp: at as i32 };
+        let place = |at: usize| Mem::at(note, at as i32);
         self.trap();
         self.asm.load(bytes, false, true, RAX, mem);
         self.asm.mov(true, note, field(offset::NEXT_STORE));

@@ -2,7 +2,7 @@
 
 use super::Lower;
 use crate::analysis::SlotSet;
-use crate::context::{ExitCode, JUMP_MASK, PLACE_SHIFTS, offset};
+use crate::context::{ExitCode, JUMP_MASK, PLACE_SCALE, PLACE_SHIFT, offset};
 use crate::link::QUICK_ENTRY;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -172,21 +172,20 @@ impl Lower<'_> {
     /// not have it.
     fn jump_through_cache(&mut self, target: ClifValue) {
         let table = self.load_ctx(types::I64, offset::JUMP_ENTRIES);
-        for shift in PLACE_SHIFTS {
-            self.jump_if_in_place(table, target, shift);
-        }
+        self.jump_if_in_place(table, target, target);
+        let above = self.b.ins().ushr_imm_u(target, i64::from(PLACE_SHIFT));
+        let combined = self.b.ins().bxor(target, above);
+        self.jump_if_in_place(table, target, combined);
         self.exit_clean(ExitCode::Next, target);
     }
 
-    /// Leaves to the code for `target` if it is in the place of the jump cache for `shift`; if not, which is seldom, goes on here.
-    fn jump_if_in_place(&mut self, table: ClifValue, target: ClifValue, shift: u8) {
+    /// Leaves to the code for `target` if it is in the place of the jump cache that `bits` tell; if not, which is seldom, goes on here.
+    fn jump_if_in_place(&mut self, table: ClifValue, target: ClifValue, bits: ClifValue) {
         let (hit, miss) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(miss);
         let trusted = MemFlagsData::trusted();
-        let above = self.b.ins().ushr_imm_u(target, i64::from(shift));
-        let bits = self.b.ins().bxor(target, above);
         let index = self.b.ins().band_imm_u(bits, i64::from(JUMP_MASK));
-        let distance = self.b.ins().ishl_imm_u(index, 3);
+        let distance = self.b.ins().ishl_imm_u(index, i64::from(PLACE_SCALE));
         let entry = self.b.ins().iadd(table, distance);
         let pc = self.b.ins().load(types::I64, trusted, entry, 0);
         let same = self.b.ins().icmp(IntCC::Equal, pc, target);

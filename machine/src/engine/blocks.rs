@@ -2,7 +2,7 @@
 
 use super::BLOCK_INSNS;
 use super::entry::Entry;
-use crate::mem::{GuestMemory, UserEnv};
+use crate::mem::GuestMemory;
 use emu_backend_jit::CodeMap;
 use emu_ir::{Block, BlockKey, Fault, Fetch, Guest, Terminator, opt};
 use std::ops::Range;
@@ -198,39 +198,53 @@ pub(super) fn translate(
     Ok(block)
 }
 
-/// Reads guest code and has each page watched before the first byte is read from it.
-pub(super) struct WatchedFetch {
-    env: UserEnv,
+/// Reads guest code, eight bytes at a time, and has each page watched before the first byte is read from it.
+pub(super) struct WatchedFetch<'a> {
+    mem: &'a GuestMemory,
     /// The page watched last.
     watched: Option<u64>,
+    /// What was read last, and where.
+    quad: u64,
+    quad_addr: u64,
     /// Every page that was read could be watched.
     pub(super) all_watched: bool,
 }
 
-impl WatchedFetch {
-    pub(super) fn new(mem: &Arc<GuestMemory>) -> WatchedFetch {
-        WatchedFetch { env: UserEnv::new(Arc::clone(mem)), watched: None, all_watched: true }
+impl<'a> WatchedFetch<'a> {
+    pub(super) fn new(mem: &'a GuestMemory) -> WatchedFetch<'a> {
+        // No eight bytes begin at an odd address.
+        WatchedFetch { mem, watched: None, quad: 0, quad_addr: 1, all_watched: true }
     }
 
-    fn watch(&mut self, addr: u64) {
+    /// The eight bytes around `addr`, from there on.
+    fn quad(&mut self, addr: u64) -> Result<u64, Fault> {
+        let start = addr & !7;
+        if self.quad_addr != start {
+            self.quad = self.read(addr, start)?;
+            self.quad_addr = start;
+        }
+        Ok(self.quad >> (8 * (addr % 8)))
+    }
+
+    /// Reads the eight bytes at `start`, which lie in one page, for the access to `addr` among them.
+    fn read(&mut self, addr: u64, start: u64) -> Result<u64, Fault> {
         let page = addr / PAGE;
         if self.watched != Some(page) {
             self.watched = Some(page);
-            self.all_watched &= self.env.memory().protect_code(addr);
+            self.all_watched &= self.mem.protect_code(addr);
         }
+        self.mem.fetch(start, 8).map_err(|fault| Fault { addr: fault.addr.max(addr), ..fault })
     }
 }
 
-impl Fetch for WatchedFetch {
+impl Fetch for WatchedFetch<'_> {
     fn fetch16(&mut self, addr: u64) -> Result<u16, Fault> {
-        self.watch(addr);
-        self.env.fetch16(addr)
+        Ok(self.quad(addr)? as u16)
     }
 
     fn fetch32(&mut self, addr: u64) -> Result<u32, Fault> {
-        self.watch(addr);
-        if addr % PAGE <= PAGE - 4 {
-            return self.env.fetch32(addr);
+        if addr % 8 <= 4 {
+            return Ok(self.quad(addr)? as u32);
         }
         let low = self.fetch16(addr)?;
         let high = self.fetch16(addr.wrapping_add(2))?;

@@ -4,8 +4,8 @@ use super::blocks::{Extent, WatchedFetch, translate};
 use super::entry::Entry;
 use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use emu_backend_jit::{BlockSource, Compiler, JitError, Region};
-use emu_ir::{Block, BlockKey};
+use emu_backend_jit::{BlockSource, CompileOptions, Compiler, JitError, Region};
+use emu_ir::{Block, BlockKey, Terminator};
 use rustc_hash::FxHashSet;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,9 @@ const AGAIN_REGION_INSNS: usize = 400;
 /// A region of more instructions is gone to where another one would come to its entry: what it is entered and left for is little of what
 /// it does.
 const LARGE_REGION_INSNS: usize = 200;
+
+/// A computed jump that has gone to one address so often, and to no other, is likely to go there.
+const LIKELY_JUMPS: u32 = 3;
 
 /// The background compiler: a thread that is started with the first request.
 #[derive(Debug, Default)]
@@ -122,6 +125,19 @@ impl Engine {
         let _ = sender.send(key);
     }
 
+    /// Notes for what will be compiled where a block's computed jump has gone.
+    pub(super) fn note_jump(&self, mode: u32, (from, to): (u64, u64)) {
+        if let Some(entry) = self.blocks.get(BlockKey { pc: from, mode }) {
+            entry.note_jump(to);
+        }
+    }
+
+    /// Where the computed jump that ends the run has always gone.
+    fn likely_target(&self, run: &Block) -> Option<u64> {
+        let Terminator::Indirect { .. } = run.term else { return None };
+        self.blocks.get(BlockKey { pc: run.last_joint(), ..run.key })?.only_target(LIKELY_JUMPS)
+    }
+
     /// Compiles the region at the block; is there code for it now?
     pub(super) fn compile_entry(&self, entry: &Entry) -> bool {
         if entry.is_refused() {
@@ -155,7 +171,7 @@ impl Engine {
             return true;
         }
         let Ok(block) = self.ir(entry) else { return false };
-        match self.put_quick(entry, &block, generation) {
+        match self.put_quick(entry, &block, generation, None) {
             Ok(installed) => {
                 drop(block);
                 entry.forget_block();
@@ -177,7 +193,12 @@ impl Engine {
         let run = translate(entry.key, &*self.guest, &mut fetch, super::BLOCK_INSNS, Extent::Run);
         let run = run.ok().filter(|_| fetch.all_watched);
         let Some(run) = run else { return false };
-        let installed = self.put_quick(entry, &run, generation).unwrap_or(false);
+        let likely = self.likely_target(&run);
+        let improves = likely.is_some() || !entry.is_made_again();
+        if likely.is_some() || !matches!(run.term, Terminator::Indirect { .. }) {
+            entry.keep_run();
+        }
+        let installed = improves && self.put_quick(entry, &run, generation, likely).unwrap_or(false);
         if installed {
             entry.note_joints(&run);
         }
@@ -192,15 +213,23 @@ impl Engine {
         std::ptr::eq(&*current, entry).then_some(generation)
     }
 
-    /// Makes quick code of `block`, which is what is there at the entry's address, or the beginning of it.
+    /// Makes quick code of `block`, which is what is there at the entry's address, or the beginning of it. Its computed jump is `likely`
+    /// to go there.
     ///
     /// # Errors
     /// If the quick compiler does not have an op of it.
-    pub(super) fn put_quick(&self, entry: &Entry, block: &Block, generation: u64) -> Result<bool, JitError> {
-        let compiled = emu_backend_jit::compile_block(block, &self.compile_options())?;
+    pub(super) fn put_quick(
+        &self,
+        entry: &Entry,
+        block: &Block,
+        generation: u64,
+        likely: Option<u64>,
+    ) -> Result<bool, JitError> {
+        let options = CompileOptions { likely, ..self.compile_options() };
+        let compiled = emu_backend_jit::compile_block(block, &options)?;
         self.show_region(&compiled);
         if let Some(lockstep) = &self.lockstep {
-            lockstep.note_quick(block);
+            lockstep.note_quick(block, likely);
         }
         let installed = self.install(compiled, generation);
         if installed {

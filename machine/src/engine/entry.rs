@@ -26,8 +26,8 @@ pub struct Entry {
     quick_refused: AtomicBool,
     /// It is run in an exclusive window.
     needs_window: bool,
-    /// Its quick code has been made anew with what follows the block, or cannot be.
-    is_run: AtomicBool,
+    /// How often its quick code has been made anew with what follows the block, or could not be: [`MADE_AGAIN`] at most.
+    made: AtomicU8,
     /// What few blocks have, of so many.
     rare: OnceLock<Box<Rare>>,
 }
@@ -39,6 +39,8 @@ struct Rare {
     code: OnceLock<Code>,
     /// Where the indirect jump that ends it has gone, once it has.
     targets: OnceLock<Targets>,
+    /// How often that has been noted.
+    jumps: AtomicU32,
     /// Addresses of the blocks that follow it in its run.
     joints: OnceLock<Box<[u64]>>,
 }
@@ -66,7 +68,7 @@ impl Entry {
             deferrals: AtomicU8::new(0),
             put_off: AtomicBool::new(false),
             quick_refused: AtomicBool::new(false),
-            is_run: AtomicBool::new(false),
+            made: AtomicU8::new(0),
             rare: OnceLock::new(),
         }
     }
@@ -108,21 +110,28 @@ impl Entry {
         Ok(rare.code.get_or_init(|| Code::new(&block, guest)))
     }
 
-    /// Notes where the block's indirect jump went, if it ends with one.
+    /// Notes where the block's indirect jump or call went, if it ends with one.
     #[inline]
     pub(super) fn note_target(&self, pc: u64) {
         if self.jumps {
-            for cell in self.rare().targets.get_or_init(|| [const { AtomicU64::new(NO_TARGET) }; 16]) {
-                match cell.load(Ordering::Relaxed) {
-                    NO_TARGET => return cell.store(pc, Ordering::Relaxed),
-                    known if known == pc => return,
-                    _ => {}
-                }
+            self.note_jump(pc);
+        }
+    }
+
+    /// Notes where the block's indirect jump, call or return went.
+    pub(super) fn note_jump(&self, pc: u64) {
+        let rare = self.rare();
+        rare.jumps.store(rare.jumps.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        for cell in rare.targets.get_or_init(|| [const { AtomicU64::new(NO_TARGET) }; 16]) {
+            match cell.load(Ordering::Relaxed) {
+                NO_TARGET => return cell.store(pc, Ordering::Relaxed),
+                known if known == pc => return,
+                _ => {}
             }
         }
     }
 
-    /// What [`Entry::note_target`] has seen.
+    /// What [`Entry::note_jump`] has seen.
     pub(super) fn targets(&self) -> Vec<u64> {
         let cells = self.rare.get().and_then(|rare| rare.targets.get()).into_iter().flatten();
         let seen = cells.map(|cell| cell.load(Ordering::Relaxed));
@@ -130,6 +139,15 @@ impl Entry {
         list.sort_unstable();
         list.dedup();
         list
+    }
+
+    /// Where the indirect jump has gone each time that was noted, if it was noted `times` times.
+    pub(super) fn only_target(&self, times: u32) -> Option<u64> {
+        let jumps = self.rare.get()?.jumps.load(Ordering::Relaxed);
+        match self.targets()[..] {
+            [target] if jumps >= times => Some(target),
+            _ => None,
+        }
     }
 
     /// Counts `more` executions that are not to make anything happen.
@@ -196,9 +214,24 @@ impl Entry {
         self.quick_refused.store(true, Ordering::Relaxed);
     }
 
-    /// Has it run so often that its quick code is to be made anew, optimised and with what follows? This is said once.
+    /// Is its quick code to be made anew, together with what follows: for the first time, after `threshold` runs, or once more, when
+    /// it may be known by now where the run's computed jump goes?
     pub(super) fn may_become_run(&self, threshold: u32) -> bool {
-        self.runs.load(Ordering::Relaxed) >= threshold && !self.is_run.swap(true, Ordering::Relaxed)
+        let made = self.made.load(Ordering::Relaxed);
+        let wanted = if made == 0 { threshold } else { threshold.saturating_mul(AGAIN) };
+        made < MADE_AGAIN
+            && self.runs.load(Ordering::Relaxed) >= wanted
+            && self.made.compare_exchange(made, made + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Has its quick code been made anew twice?
+    pub(super) fn is_made_again(&self) -> bool {
+        self.made.load(Ordering::Relaxed) == MADE_AGAIN
+    }
+
+    /// Its quick code is as good as it can be.
+    pub(super) fn keep_run(&self) {
+        self.made.store(MADE_AGAIN, Ordering::Relaxed);
     }
 
     /// Its quick code is that of the run.
@@ -230,10 +263,16 @@ impl Entry {
     /// There is no code after all: count anew.
     pub(super) fn forget_compiled(&self) {
         self.state.store(FRESH, Ordering::Relaxed);
-        self.is_run.store(false, Ordering::Relaxed);
+        self.made.store(0, Ordering::Relaxed);
         self.runs.store(0, Ordering::Relaxed);
     }
 }
+
+/// See [`Entry::may_become_run`].
+const MADE_AGAIN: u8 = 2;
+
+/// So many times the runs after which quick code is made anew it is made anew once more.
+const AGAIN: u32 = 4;
 
 /// By then the region has been compiled: its entry alone has run often enough.
 const MAX_DEFERRALS: u8 = 12;

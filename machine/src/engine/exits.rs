@@ -4,7 +4,7 @@ use emu_backend_jit::ExitCode;
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const KINDS: usize = 7;
+const KINDS: usize = 8;
 
 /// Exits from compiled code by kind.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Exits {
     pub counted: u64,
     /// Changes of the rounding mode and the like.
     pub mode_changes: u64,
+    /// Computed jumps that were noted for what will be compiled.
+    pub sampled: u64,
 }
 
 impl Exits {
@@ -42,8 +44,8 @@ impl Exits {
     }
 
     fn numbers(&self) -> [u64; KINDS] {
-        let Exits { unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes } = *self;
-        [unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes]
+        let Exits { unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes, sampled } = *self;
+        [unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes, sampled]
     }
 }
 
@@ -65,8 +67,8 @@ impl ExitSums {
     }
 
     pub(super) fn get(&self) -> Exits {
-        let [unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes] =
+        let [unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes, sampled] =
             array::from_fn(|i| self.0[i].load(Ordering::Relaxed));
-        Exits { unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes }
+        Exits { unlinked, computed, syscalls, interpreter, interrupted, counted, mode_changes, sampled }
     }
 }

@@ -166,7 +166,10 @@ impl EngineVcpu {
             None if self.compile()? => self.run_code(),
             exit => exit,
         };
-        if let Some(exit) = exit {
+        if let Some(jump) = self.hart.context().take_sample() {
+            self.exits.sampled += 1;
+            self.engine.note_jump(self.hart.cpu().mode, jump);
+        } else if let Some(exit) = exit {
             self.exits.count(exit, self.hart.leaves_link());
         }
         Ok(exit)
@@ -227,13 +230,8 @@ impl EngineVcpu {
 
     /// The quick code at the pc has run for a period.
     fn count_quick_runs(&mut self) -> Exit {
-        let (pc, mode) = (self.hart.cpu().pc, self.hart.cpu().mode);
+        let pc = self.hart.cpu().pc;
         self.hart.context().restart_counter(pc);
-        if let Some((from, to)) = self.hart.context().last_jump()
-            && let Some(entry) = self.engine.blocks.get(BlockKey { pc: from, mode })
-        {
-            entry.note_target(to);
-        }
         match self.local.find(self.hart.cpu(), |key| self.engine.block(key)) {
             Ok(entry) => {
                 entry.joints().filter_map(|key| self.engine.blocks.get(key)).for_each(|e| e.add_runs(HOT_PERIOD));

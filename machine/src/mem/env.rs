@@ -77,7 +77,7 @@ impl Fetch for UserEnv {
 }
 
 impl GuestMemory {
-    /// Reads 2 or 4 bytes that lie in one page as instructions.
+    /// Reads 2, 4 or 8 bytes that lie in one page as instructions.
     ///
     /// # Errors
     /// The fault; the page has to be executable.

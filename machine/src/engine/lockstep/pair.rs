@@ -6,7 +6,7 @@ use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
 use crate::engine::{Engine, Entry, Tier, fault};
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
-use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault};
+use emu_ir::{AccessKind, CpuState, Exit, Fault};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -210,6 +210,9 @@ impl Pair {
                 }
                 return Stop::Here;
             };
+            if let Some(jump) = self.hart.context().take_sample() {
+                self.engine.note_jump(self.hart.cpu().mode, jump);
+            }
             let fault = self.hart.context().last_fault;
             match (exit, fault) {
                 (ExitCode::Hot, _) => self.count_quick_runs(),
@@ -233,13 +236,8 @@ impl Pair {
 
     /// The quick code at the pc has run for a period: what has become hot is compiled at once.
     fn count_quick_runs(&mut self) {
-        let (pc, mode) = (self.hart.cpu().pc, self.hart.cpu().mode);
+        let pc = self.hart.cpu().pc;
         self.hart.context().restart_counter(pc);
-        if let Some((from, to)) = self.hart.context().last_jump()
-            && let Some(entry) = self.engine.blocks.get(BlockKey { pc: from, mode })
-        {
-            entry.note_target(to);
-        }
         let entry = self.blocks.find(self.hart.cpu(), |key| self.engine.block(key));
         let Some(entry) = entry.ok().filter(|_| self.engine.lockstep().only.is_none()) else { return };
         if entry.may_become_run(self.engine.config.run) {

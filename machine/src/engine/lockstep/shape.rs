@@ -16,7 +16,8 @@ pub struct RegionShape {
     pub quick: bool,
     /// Address and number of instructions of each block.
     pub blocks: Vec<(u64, usize)>,
-    /// The address of a block that ends with an indirect jump or call, and where inside it was seen to go.
+    /// The address of a block that ends with an indirect jump or call, and where inside it was seen to go. For quick code its own, and
+    /// where it has always gone.
     pub jumps: Vec<(u64, Vec<u64>)>,
 }
 
@@ -44,9 +45,11 @@ impl Lockstep {
         self.shapes().insert(key, RegionShape::of(region));
     }
 
-    /// The same for quick code.
-    pub(in crate::engine) fn note_quick(&self, block: &Block) {
-        let shape = RegionShape { quick: true, blocks: vec![(block.key.pc, block.marks.len())], jumps: vec![] };
+    /// The same for quick code, whose computed jump is `likely` to go there.
+    pub(in crate::engine) fn note_quick(&self, block: &Block, likely: Option<u64>) {
+        let pc = block.key.pc;
+        let jumps = likely.map(|target| (pc, vec![target])).into_iter().collect();
+        let shape = RegionShape { quick: true, blocks: vec![(pc, block.marks.len())], jumps };
         self.shapes().insert(block.key, shape);
     }
 
@@ -65,8 +68,9 @@ impl Engine {
             None => false,
             Some(shape) if shape.quick => {
                 let generation = self.code().generation();
-                let block = Source { engine: self, shape }.block(key, usize::MAX);
-                block.is_some_and(|block| self.put_quick(entry, &block, generation).unwrap_or(false))
+                let mut source = Source { engine: self, shape };
+                let (block, likely) = (source.block(key, usize::MAX), source.indirect_targets(key).pop());
+                block.is_some_and(|block| self.put_quick(entry, &block, generation, likely).unwrap_or(false))
             }
             Some(_) => self.compile_entry(entry),
         }
