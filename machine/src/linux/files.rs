@@ -1,7 +1,6 @@
 //! Open files: transfers, descriptors, locks. What only takes numbers and bytes is in the table alone.
 
 use super::errno::Errno;
-use super::fs::{HOST, transcode};
 use super::host::{self, Arg};
 use super::table::{Args, SysResult};
 use super::thread::Thread;
@@ -52,14 +51,6 @@ pub(super) fn pwritev2(t: &mut Thread, a: &Args) -> SysResult {
 /// `vmsplice`.
 pub(super) fn vmsplice(t: &mut Thread, a: &Args) -> SysResult {
     vectored(t, a, libc::SYS_vmsplice, false, &[a.uint(3).into()])
-}
-
-/// `_llseek` of 32-bit guests: the position in two halves, the result through a pointer.
-pub(super) fn llseek(t: &mut Thread, a: &Args) -> SysResult {
-    let offset = a.get(1) << 32 | a.get(2) & 0xffff_ffff;
-    let at = host::call(libc::SYS_lseek, &[a.int(0).into(), offset.into(), a.int(4).into()])?;
-    t.write_u64(a.get(3), at)?;
-    Ok(0)
 }
 
 /// A 64-bit offset that the host updates; null stays null.
@@ -117,27 +108,6 @@ pub(super) fn splice(t: &mut Thread, a: &Args) -> SysResult {
 /// `copy_file_range`.
 pub(super) fn copy_file_range(t: &mut Thread, a: &Args) -> SysResult {
     between(t, a, libc::SYS_copy_file_range)
-}
-
-/// `getdents64`: the same records on every machine but for the byte order.
-pub(super) fn getdents64(t: &mut Thread, a: &Args) -> SysResult {
-    let size = a.uint(2);
-    if !t.layout().big {
-        let buffer = t.target(a.get(1), size.into());
-        return host::call(libc::SYS_getdents64, &[a.int(0).into(), buffer, size.into()]);
-    }
-    let mut bytes = vec![0; size.min(1 << 20) as usize];
-    let size = bytes.len();
-    let len = host::call(libc::SYS_getdents64, &[a.int(0).into(), Arg::output(&mut bytes), size.into()])? as usize;
-    let mut at = 0;
-    while at < len {
-        let record = usize::from(u16::from_le_bytes([bytes[at + 16], bytes[at + 17]]));
-        let head = transcode(&[8, 8, 2], &bytes[at..at + 18], HOST, t.layout());
-        bytes[at..at + 18].copy_from_slice(&head);
-        at += record.max(18);
-    }
-    t.write(a.get(1), &bytes[..len])?;
-    Ok(len as u64)
 }
 
 const SYS_CACHESTAT: i64 = 451;

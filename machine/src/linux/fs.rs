@@ -248,7 +248,8 @@ pub(super) fn stat_at(t: &Thread, dirfd: i32, path: u64, flags: i32) -> Result<l
     Ok(stat)
 }
 
-fn stat_of(fd: i32) -> Result<libc::stat, Errno> {
+/// What the host says of an open file.
+pub(super) fn stat_of(fd: i32) -> Result<libc::stat, Errno> {
     let mut stat: libc::stat = host::zeroed();
     host::call(libc::SYS_fstat, &[fd.into(), Arg::from_mut(&mut stat)])?;
     Ok(stat)

@@ -180,31 +180,6 @@ pub(super) fn pipe(t: &mut Thread, a: &Args) -> SysResult {
     }
 }
 
-/// `getdents`: records of two longs, their length, the name, and the type in the last byte.
-pub(super) fn getdents(t: &mut Thread, a: &Args) -> SysResult {
-    const HEAD: usize = 19;
-    let room = a.uint(2) as usize;
-    let long = t.layout().long;
-    // A record is never longer here than in the host's form, whose head has 19 bytes.
-    let mut bytes = vec![0u8; room.min(1 << 16)];
-    let args = [a.int(0).into(), Arg::output(&mut bytes), room.min(1 << 16).into()];
-    let len = host::call(libc::SYS_getdents64, &args)? as usize;
-    let mut all = Vec::new();
-    let mut at = 0;
-    while at + HEAD <= len {
-        let mut r = super::data::Reader::new(fs::HOST, &bytes[at..len]);
-        let (inode, offset, size, kind) = (r.u64(), r.u64(), usize::from(r.u16()), r.u8());
-        let name = bytes[at + HEAD..at + size].split(|&b| b == 0).next().unwrap_or_default();
-        let record = (2 * long + 2 + name.len() + 2).next_multiple_of(long);
-        let mut w = t.writer();
-        w.long(inode).long(offset).u16(record as u16).raw(name).pad_to(record - 1).u8(kind);
-        all.extend(w.finish());
-        at += size;
-    }
-    t.write(a.get(1), &all)?;
-    Ok(all.len() as u64)
-}
-
 /// `signalfd`.
 pub(super) fn signalfd(t: &mut Thread, a: &Args) -> SysResult {
     files::signalfd4(t, &Args::of(&[a.get(0), a.get(1), a.get(2), 0], a.time64))

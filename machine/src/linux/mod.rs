@@ -19,6 +19,7 @@ mod confine;
 mod core;
 pub mod data;
 mod descriptors;
+mod dirs;
 pub mod errno;
 mod exec;
 pub mod explain;

@@ -6,8 +6,8 @@ use super::errno::Errno;
 use super::host::{self, Arg};
 use super::thread::Thread;
 use super::{
-    aio, descriptors, exec, files, fs, futex, ioctl, ipc, keys, legacy, misc, mman, mounts, multiplex, net, numa, poll,
-    proc, ptrace, remote, seccomp, signal, time,
+    aio, descriptors, dirs, exec, files, fs, futex, ioctl, ipc, keys, legacy, misc, mman, mounts, multiplex, net, numa,
+    poll, proc, ptrace, remote, seccomp, signal, time,
 };
 use emu_ir::CpuState;
 use std::collections::HashMap;
@@ -344,9 +344,9 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("pwritev",      files::pwritev,   &[Fd, Ptr, Size, Size, Size]),
     sys("preadv2",      files::preadv2,   &[Fd, Ptr, Size, Size, Size, Hex]),
     sys("pwritev2",     files::pwritev2,  &[Fd, Ptr, Size, Size, Size, Hex]),
-    same("lseek",       libc::SYS_lseek,  &[Fd, Offset, Int]),
-    sys("llseek",       files::llseek,    &[Fd, Size, Size, Ptr, Int]),
-    sys("_llseek",      files::llseek,    &[Fd, Size, Size, Ptr, Int]),
+    sys("lseek",        dirs::lseek,      &[Fd, Offset, Int]),
+    sys("llseek",       dirs::llseek,     &[Fd, Size, Size, Ptr, Int]),
+    sys("_llseek",      dirs::llseek,     &[Fd, Size, Size, Ptr, Int]),
     same("close",       libc::SYS_close,  &[Fd]),
     same("close_range", libc::SYS_close_range, &[Hex, Hex, Hex]),
     same("dup",         libc::SYS_dup,    &[Fd]),
@@ -358,8 +358,8 @@ pub const SYSCALLS: &[Syscall] = &[
     sys("fcntl64",      files::fcntl,     &[Fd, Int, Ptr]),
     sys("ioctl",        ioctl::ioctl,     &[Fd, Hex, Ptr]),
     wait("flock",       libc::SYS_flock,  &[Fd, Hex]),
-    sys("getdents64",   files::getdents64, &[Fd, Ptr, Int]),
-    sys("getdents",     legacy::getdents, &[Fd, Ptr, Int]),
+    sys("getdents64",   dirs::getdents64, &[Fd, Ptr, Int]),
+    sys("getdents",     dirs::getdents,   &[Fd, Ptr, Int]),
     same("ftruncate",   libc::SYS_ftruncate, &[Fd, Offset]),
     same("ftruncate64", libc::SYS_ftruncate, &[Fd, Wide]),
     wait("fallocate",   libc::SYS_fallocate, &[Fd, Hex, Wide, Wide]),

@@ -1,4 +1,5 @@
 # (Threads are locked where all would be stepped: gdb 16 puts the breakpoint behind another thread's RISC-V system call at a wrong place.)
+# (After a step by instructions gdb shows the line where a part of it begins: on mipsel the two steps lead to one, by its line table.)
 # The guest's gdb by itself, then with gdbserver over the loopback interface; the second program dies of its fault.
 gcc -g -O0 -pthread main.c -o main || exit
 # What gdb says of processes, addresses and files that are not there is left out.

@@ -13,7 +13,7 @@ let rec deep n = 1 + deep (n + 1)
 
 (* A generator of its own, because the library's differs between versions. *)
 let seed = ref 12345
-let next () = seed := (!seed * 1103515245 + 12345) land 0x3fffffff; !seed lsr 8
+let next () = seed := (!seed * 69069 + 12345) land 0x3fffffff; !seed lsr 8
 
 let () =
   Printf.printf "fib %d\n" (fib 27);
@@ -29,7 +29,7 @@ let () =
   (try print_int (1 / (Array.length Sys.argv - 1)) with Division_by_zero -> print_endline "division by zero");
   let a = Array.init 1000 (fun i -> float_of_int i /. 7.) in
   Printf.printf "%.10f %h %s\n" (Array.fold_left ( +. ) 0. a) (sqrt 2.) (string_of_float (1. /. 3.));
-  Printf.printf "%Ld %ld %nd %d\n" (Int64.mul 0x123456789L 987654321L) (Int32.mul 123456l 7654321l) (Nativeint.shift_left 1n 40) (max_int + 1);
+  Printf.printf "%Ld %ld %nd %d\n" (Int64.mul 0x123456789L 987654321L) (Int32.mul 123456l 7654321l) (Nativeint.shift_left 1n 20) (max_int + 1);
   let h = Hashtbl.create 16 in
   String.iter (fun c -> Hashtbl.replace h c (1 + Option.value ~default:0 (Hashtbl.find_opt h c))) "the quick brown fox jumps over the lazy dog";
   Printf.printf "%s\n" (String.concat "" (List.sort compare (Hashtbl.fold (fun c n l -> Printf.sprintf "%c%d" c n :: l) h [])));

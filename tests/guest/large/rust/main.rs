@@ -3,7 +3,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::panic;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{mpsc, Arc, Barrier, Condvar, Mutex, RwLock};
 use std::thread;
 
@@ -46,7 +46,7 @@ fn main() {
     let longest = words.iter().max_by_key(|(_, v)| v.len()).unwrap();
     println!("{} {} {}", words.len(), longest.0, longest.1.len());
 
-    let shared = Arc::new(AtomicU64::new(0));
+    let shared = Arc::new(AtomicU32::new(0));
     let table = Arc::new(RwLock::new(HashMap::new()));
     let barrier = Arc::new(Barrier::new(4));
     let (send, receive) = mpsc::channel();
@@ -56,7 +56,7 @@ fn main() {
             thread::spawn(move || {
                 barrier.wait();
                 for i in 0..20_000 {
-                    shared.fetch_add(mix(id << 32 | i) & 0xff, Ordering::Relaxed);
+                    shared.fetch_add((mix(id << 32 | i) & 0xff) as u32, Ordering::Relaxed);
                     if i % 10 == 0 {
                         *table.write().unwrap().entry(i % 100).or_insert(0u64) += id;
                     }
