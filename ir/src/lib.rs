@@ -35,7 +35,7 @@ pub mod op;
 pub mod opt;
 pub mod pattern;
 pub mod reserve;
-pub mod spare;
+mod spare;
 pub mod state;
 pub mod text;
 pub mod types;

@@ -4,37 +4,31 @@
 use crate::block::{Block, InsnMark, Inst};
 use std::cell::RefCell;
 
-/// Lists of one kind that nobody needs at the moment; for a thread-local variable.
+/// Lists of one kind that nobody needs at the moment.
 #[derive(Debug)]
-pub struct Spare<T>(RefCell<Vec<Vec<T>>>);
+pub(crate) struct Spare<T>(RefCell<Vec<Vec<T>>>);
 
 /// More than these are not kept.
 const MOST: usize = 4;
 
 impl<T> Spare<T> {
     /// None yet.
-    pub const fn new() -> Spare<T> {
+    pub(crate) const fn new() -> Spare<T> {
         Spare(RefCell::new(Vec::new()))
     }
 
     /// An empty list.
-    pub fn take(&self) -> Vec<T> {
+    pub(crate) fn take(&self) -> Vec<T> {
         self.0.borrow_mut().pop().unwrap_or_default()
     }
 
     /// Gives a list back, or one to begin with.
-    pub fn give(&self, mut list: Vec<T>) {
+    pub(crate) fn give(&self, mut list: Vec<T>) {
         let mut lists = self.0.borrow_mut();
         if lists.len() < MOST && list.capacity() > 0 {
             list.clear();
             lists.push(list);
         }
-    }
-}
-
-impl<T> Default for Spare<T> {
-    fn default() -> Spare<T> {
-        Spare::new()
     }
 }
 
