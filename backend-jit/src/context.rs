@@ -10,17 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
 pub(crate) const JUMP_CACHE: usize = 32768;
 
-/// Counters of the runs of quick code (a power of two); blocks share one by chance.
-const HOT_COUNTERS: usize = 4096;
-
-/// Runs of quick code between two times that it tells the machine. A prime: blocks that share a counter and run by turns should not
-/// meet its end by turns, too.
+/// Runs of quick code, whichever block's, between two times that it tells the machine which block is running. A prime, so that each block
+/// of a loop is met in its turn.
 pub const HOT_PERIOD: u32 = 4093;
-
-/// The counter of the quick code at `pc`.
-pub(crate) fn hot_index(pc: u64) -> usize {
-    (pc >> 1 ^ pc >> 13) as usize & (HOT_COUNTERS - 1)
-}
 
 /// `Context::jumped_from` before a jump: no instruction is at an odd address.
 pub(crate) const NO_JUMP: u32 = 1;
@@ -46,7 +38,7 @@ pub enum ExitCode {
     ImpreciseFault = 5,
     /// `cpu.mode` must be computed anew; `cpu.pc` is after the instruction.
     ModeChange = 6,
-    /// The counter of the quick code at `cpu.pc` has run down: it was run some [`HOT_PERIOD`] times.
+    /// Quick code has run [`HOT_PERIOD`] times, the last time that at `cpu.pc`, which stands for all of them.
     Hot = 7,
     /// A helper raised a trap, for the instruction at `cpu.pc`. It may have written registers: it must not run again.
     Trap = 8,
@@ -224,8 +216,8 @@ pub struct Context {
     /// The lower half of the address of the block whose quick code left last by a computed jump to an address that was not in its first
     /// place: one instruction stores it.
     pub(crate) jumped_from: u32,
-    /// Runs that are left until quick code tells, by [`hot_index`].
-    pub(crate) hot: [i32; HOT_COUNTERS],
+    /// Runs that are left until quick code tells, while it does not run; then they are in a register.
+    pub(crate) countdown: i32,
     /// The trap behind [`ExitCode::Trap`].
     pub trap: Option<Trap>,
     /// The fault behind [`ExitCode::ImpreciseFault`].
@@ -248,9 +240,6 @@ pub struct Context {
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
 }
-
-/// Counters that have not run yet.
-pub(crate) const FRESH_COUNTERS: [i32; HOT_COUNTERS] = [HOT_PERIOD as i32; HOT_COUNTERS];
 
 /// Compiled code has the address of a context plus this: 32 registers then lie within a signed byte of it, which makes
 /// instructions shorter.
@@ -306,7 +295,7 @@ pub(crate) mod offset {
     own!(CHECKPOINT_COUNT, checkpoint_count);
     own!(UNUSED, unused);
     own!(ZERO, zero);
-    own!(HOT, hot);
+    own!(COUNTDOWN, countdown);
     own!(JUMPED_FROM, jumped_from);
     own!(NEXT_STORE, next_store);
     own!(JUMP_ENTRIES, jump_entries);
@@ -381,21 +370,21 @@ impl Context {
         self.sample = (self.jumped_from != NO_JUMP).then_some((from, self.cpu.pc));
     }
 
-    /// A block whose quick code has made a computed jump, and where it went: a sample for the profile, for each time that a counter has
+    /// A block whose quick code has made a computed jump, and where it went: a sample for the profile, for each time that the count has
     /// run down, if the next such jump was no region's.
     pub fn take_sample(&mut self) -> Option<(u64, u64)> {
         self.sample.take()
     }
 
-    /// Did quick code at `pc` leave since it was interrupted, and not since its counter had run down?
-    pub(crate) fn was_interrupted(&self, pc: u64) -> bool {
-        self.hot[hot_index(pc)] >= 0
+    /// Did quick code leave since it was interrupted, and not since the count had run down?
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.countdown >= 0
     }
 
-    /// Lets the quick code at `pc` run for another period, if there is no region by now, and has the next computed jump told.
-    pub fn restart_counter(&mut self, pc: u64) {
+    /// Lets quick code run for another period, if there is no region for `pc` by now, and has the next computed jump told.
+    pub fn restart_countdown(&mut self, pc: u64) {
         self.samples_jump = true;
-        self.hot[hot_index(pc)] = HOT_PERIOD as i32;
+        self.countdown = HOT_PERIOD as i32;
         self.forget(pc);
     }
 

@@ -1,9 +1,7 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
 use crate::cache::{CodeCache, FaultPoint};
-use crate::context::{
-    Context, ExitCode, FRESH_COUNTERS, JumpCache, LastFault, MAX_STORES, NO_JUMP, StoreNote, no_entries,
-};
+use crate::context::{Context, ExitCode, HOT_PERIOD, JumpCache, LastFault, MAX_STORES, NO_JUMP, StoreNote, no_entries};
 use crate::enter;
 use crate::link::Link;
 use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
@@ -117,7 +115,7 @@ impl Hart {
             unused: 0,
             zero: 0,
             jumped_from: NO_JUMP,
-            hot: FRESH_COUNTERS,
+            countdown: HOT_PERIOD as i32,
             trap: None,
             fault: None,
             last_fault: None,
@@ -203,7 +201,7 @@ impl Hart {
     }
 
     /// Runs compiled code from `cpu.pc` on; `None` if there is none. The jump cache may know quick code although there is
-    /// a region by now: its counter sees to it that it is looked up anew.
+    /// a region by now: the count sees to it that it is looked up anew.
     pub fn run(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
         self.shared.epoch.fetch_add(1, Ordering::SeqCst);
         let exit = self.run_inside(env);
@@ -247,7 +245,7 @@ impl Hart {
         }
         let pc = self.cpu().pc;
         self.link_target = pc;
-        if exit == ExitCode::Hot && self.context().was_interrupted(pc) {
+        if exit == ExitCode::Hot && self.context().was_interrupted() {
             return Some(ExitCode::Interrupted);
         }
         Some(exit)

@@ -405,10 +405,9 @@ impl Asm {
         self.bytes([0xff, 0x97, a, b, c, d]);
     }
 
-    /// `sub dword [rdi + disp], 1`; likewise.
-    pub(super) fn count_down(&mut self, disp: i32) {
-        let [a, b, c, d] = disp.to_le_bytes();
-        self.bytes([0x83, 0xaf, a, b, c, d, 1]);
+    /// `dec` of the lower half.
+    pub(super) fn dec(&mut self, reg: Reg) {
+        self.inst(0, false, false, 0xff, 1, reg.into());
     }
 
     pub(super) fn jump_to(&mut self, rm: impl Into<Rm>) {

@@ -1,5 +1,5 @@
 //! The guest's hot registers ([`emu_ir::Guest::hot_slots`]): quick code has them in the host's, all other code in their slots. Here is
-//! what carries them over: stubs, at the beginning of each arena, and the entry of regions from quick code.
+//! what carries them over, and the count of runs with them: stubs, at the beginning of each arena, and the entry of regions from quick code.
 
 use super::asm::*;
 use super::regs::field;
@@ -10,6 +10,10 @@ use emu_ir::{HOT_SLOTS, Slot};
 
 /// Where quick code has the hot registers. A call of a System V function keeps all but the last.
 pub(super) const HOT_REGS: [Reg; HOT_SLOTS] = [RBX, RBP, R12, R13, R14, R8];
+
+/// Where quick code has [`Context::countdown`](crate::context::Context::countdown). Counters of each block's own would be in memory, and
+/// fill a large part of the host's first cache. A call of a System V function changes it.
+pub(super) const COUNTDOWN: Reg = R11;
 
 /// Bytes before the code of a region: its entries from elsewhere and, at [`QUICK_ENTRY`], from quick code.
 pub(crate) const REGION_PREFIX: usize = 64;
@@ -24,7 +28,7 @@ pub(crate) struct QuickStubs {
 /// Where they are: from the start of [`QuickStubs::code`], or in memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct StubAddresses {
-    /// Called by code that is entered from elsewhere: slots to registers, and the memory base.
+    /// Called by code that is entered from elsewhere: slots to registers, the memory base and the count.
     pub(crate) fill: u64,
     /// Called before something looks at the slots: registers to slots.
     pub(crate) spill: u64,
@@ -62,6 +66,7 @@ impl QuickStubs {
         for (slot, reg) in hot.into_iter().zip(HOT_REGS) {
             asm.mov(true, reg, field(offset::slot(slot.0)));
         }
+        asm.mov(false, COUNTDOWN, field(offset::COUNTDOWN));
         asm.ret();
         let spilled = u64::from(asm.here());
         spill(&mut asm, hot);
@@ -121,6 +126,7 @@ fn spill(asm: &mut Asm, hot: [Slot; HOT_SLOTS]) {
     for (slot, reg) in hot.into_iter().zip(HOT_REGS) {
         asm.store(8, field(offset::slot(slot.0)), reg);
     }
+    asm.store(4, field(offset::COUNTDOWN), COUNTDOWN);
 }
 
 /// What a region begins with. Its own code follows.

@@ -320,8 +320,8 @@ impl Lower<'_> {
                 self.asm.alu_imm(Alu::Cmp, wide, lhs, imm);
             }
             None => {
-                let rhs = self.operand(b, RCX);
                 let lhs = self.reg_or(a, RAX);
+                let rhs = self.operand(b, RCX);
                 self.asm.alu(Alu::Cmp, wide, lhs, rhs);
             }
         }

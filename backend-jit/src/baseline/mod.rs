@@ -2,7 +2,7 @@
 //!
 //! It makes code some ten times faster than the region compiler does, and the code runs at perhaps half the speed: most guest
 //! registers stay in memory between translations. It is for what runs too often to be interpreted and not often enough for a
-//! region. Its code counts its runs ([`HOT_PERIOD`]) so that the machine sees what deserves one.
+//! region. Its code counts runs ([`HOT_PERIOD`]) so that the machine sees what deserves one.
 //!
 //! - `asm`: the instructions; `regs`: where values are; `hot`: registers that stay in the host's; `lower`: integers, memory, control;
 //!   `atomic`; `float`.
@@ -23,7 +23,7 @@ mod regs;
 mod watch;
 
 use crate::compile::CompiledRegion;
-use crate::context::{ExitCode, HOT_PERIOD, hot_index, offset};
+use crate::context::{ExitCode, HOT_PERIOD, offset};
 use crate::helpers::HelperCall;
 use crate::link::{COLD_BASE, DirectExit, QUICK_ENTRY, RECORD_BACK, RECORD_CALL, Spot};
 use crate::lower::InsnRef;
@@ -32,7 +32,7 @@ use crate::{CompileOptions, JitError};
 use asm::*;
 use buffer::CodeBuffer;
 use emu_ir::{Block, ExitKind, Inst, NanRule, Terminator, Type, Value};
-use hot::first_place;
+use hot::{COUNTDOWN, first_place};
 pub(crate) use hot::{QuickStubs, REGION_PREFIX, StubAddresses, region_prefix};
 use regs::{Place, Places, field};
 use std::cell::RefCell;
@@ -191,7 +191,7 @@ impl<'a> Lower<'a> {
             self.asm.alu_imm(Alu::Cmp, false, field(offset::INTERRUPT), 0);
             self.leave_if(Cc::NotEqual, out, 0);
         }
-        self.asm.count_down(offset::HOT + 4 * hot_index(self.block.key.pc) as i32);
+        self.asm.dec(COUNTDOWN);
         self.leave_if(Cc::Sign, out, 0);
         self.count_insns();
     }

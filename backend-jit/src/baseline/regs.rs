@@ -7,13 +7,13 @@
 
 use super::Lower;
 use super::asm::*;
-use super::hot::HOT_REGS;
+use super::hot::{COUNTDOWN, HOT_REGS};
 use crate::context::offset;
 use emu_ir::{HOT_SLOTS, Inst, SLOTS, Slot, Type, Value};
 
 /// Registers that values live in, beside the hot ones. rax, rcx and rdx are free within an instruction; rdi holds the context, r15 the
-/// host address of guest address 0. An instruction needs four at most. A call of a System V function may change all of them.
-const POOL: [Reg; 4] = [RSI, R9, R10, R11];
+/// host address of guest address 0. An instruction needs three at most. A call of a System V function may change all of them.
+const POOL: [Reg; 3] = [RSI, R9, R10];
 
 /// The first of the slots that are nobody's register: values that do not fit into the host's are kept there.
 const FIRST_SPILL: usize = SLOTS / 2;
@@ -345,12 +345,14 @@ impl Lower<'_> {
         }
     }
 
-    /// One use of the value is over.
+    /// One use of the value is over: its register can be had for the instruction's result, whether the value is needed again or not.
     pub(super) fn done(&mut self, v: Value) {
-        let uses = &mut self.places.values[v.index()].uses;
-        *uses -= 1;
-        if *uses == 0 {
-            self.release(v);
+        let place = &mut self.places.values[v.index()];
+        place.uses -= 1;
+        match place.loc {
+            _ if place.uses == 0 => self.release(v),
+            Loc::Reg(reg) => self.places.pinned &= !(1 << reg.0),
+            _ => {}
         }
     }
 
@@ -385,7 +387,7 @@ impl Lower<'_> {
     /// Registers with values that a call would change.
     pub(super) fn live_across_call(&self) -> Vec<Reg> {
         let live = |r: &Reg| self.places.regs[usize::from(r.0)].is_some();
-        POOL.into_iter().filter(live).chain([R8]).collect()
+        POOL.into_iter().filter(live).chain([R8, COUNTDOWN]).collect()
     }
 
     /// Cuts a register to a type narrower than 32 bits.

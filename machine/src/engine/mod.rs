@@ -80,7 +80,7 @@ impl Default for EngineConfig {
         EngineConfig {
             tier: Tier::Tiered,
             quick: Some(0),
-            // Two periods of quick code: blocks share counters, so that the first says little.
+            // Twice met by the count of quick code: once says little.
             run: 2 * HOT_PERIOD,
             threshold: 2_000_000,
             region_insns: 1500,

@@ -231,7 +231,7 @@ impl EngineVcpu {
     /// The quick code at the pc has run for a period.
     fn count_quick_runs(&mut self) -> Exit {
         let pc = self.hart.cpu().pc;
-        self.hart.context().restart_counter(pc);
+        self.hart.context().restart_countdown(pc);
         match self.local.find(self.hart.cpu(), |key| self.engine.block(key)) {
             Ok(entry) => {
                 entry.joints().filter_map(|key| self.engine.blocks.get(key)).for_each(|e| e.add_runs(HOT_PERIOD));
