@@ -47,7 +47,14 @@ impl Lower<'_> {
     /// The host address; a misaligned one leaves to the interpreter, which raises the fault.
     fn aligned_address(&mut self, ty: Type, addr: Value, access: AccessKind) -> Mem {
         self.announce(access, addr, 0, ty.bytes());
-        let mem = self.indexed_address(addr, 0, RDX);
+        let mem = if self.constant(addr).is_some() || self.confines(addr) {
+            let scratch = self.alloc();
+            let mem = self.indexed_address(addr, 0, scratch);
+            self.unpin(addr);
+            mem
+        } else {
+            self.indexed_address(addr, 0, RAX)
+        };
         if ty.bytes() > 1 {
             self.asm.test_low(mem.index.expect("an address has an index"), ty.bytes() - 1);
             self.interpret_if(Cc::NotEqual);
@@ -74,24 +81,16 @@ impl Lower<'_> {
     /// rax is the old value in the end.
     fn compare_and_swap_loop(&mut self, op: AtomicOp, ty: Type, mem: Mem, value: Value) {
         let wide = ty == Type::I64;
-        // The address may be in rdx (a constant): it moves out of the way of the new value.
-        let mem = match mem.index {
-            Some(RDX) => {
-                let to = self.alloc();
-                self.asm.mov(true, to, RDX);
-                Mem { index: Some(to), ..mem }
-            }
-            _ => mem,
-        };
+        let new = self.alloc();
         let rhs = self.reg_or(value, RCX);
         self.trap();
         self.asm.load(ty.bytes(), false, true, RAX, mem);
         let again = self.asm.here();
-        self.asm.mov(true, RDX, RAX);
+        self.asm.mov(true, new, RAX);
         match op {
-            AtomicOp::And => self.asm.alu(Alu::And, wide, RDX, rhs),
-            AtomicOp::Or => self.asm.alu(Alu::Or, wide, RDX, rhs),
-            AtomicOp::Xor => self.asm.alu(Alu::Xor, wide, RDX, rhs),
+            AtomicOp::And => self.asm.alu(Alu::And, wide, new, rhs),
+            AtomicOp::Or => self.asm.alu(Alu::Or, wide, new, rhs),
+            AtomicOp::Xor => self.asm.alu(Alu::Xor, wide, new, rhs),
             _ => {
                 let replace = match op {
                     AtomicOp::MinS => Cc::Greater,
@@ -99,12 +98,12 @@ impl Lower<'_> {
                     AtomicOp::MinU => Cc::Above,
                     _ => Cc::Below,
                 };
-                self.asm.alu(Alu::Cmp, wide, RDX, rhs);
-                self.asm.cmov(replace, RDX, rhs);
+                self.asm.alu(Alu::Cmp, wide, new, rhs);
+                self.asm.cmov(replace, new, rhs);
             }
         }
         self.trap();
-        self.asm.atomic(CMPXCHG, ty.bytes(), mem, RDX);
+        self.asm.atomic(CMPXCHG, ty.bytes(), mem, new);
         self.asm.jcc_back(Cc::NotEqual, again);
     }
 

@@ -79,11 +79,11 @@ impl Lower<'_> {
     fn exact_int(&mut self, at: Value, to: Type, call: HelperCall, arg: Value) {
         let double = to == Type::F64;
         let most = 1u64 << if double { 53 } else { 24 };
+        let limit = self.alloc_const(2 * most);
         self.copy(arg, RAX);
         self.asm.mov_imm(RCX, most);
         self.asm.alu(Alu::Add, true, RCX, RAX);
-        self.asm.mov_imm(RDX, 2 * most);
-        self.asm.alu(Alu::Cmp, true, RCX, RDX);
+        self.asm.alu(Alu::Cmp, true, RCX, limit);
         let other = self.asm.jcc(Cc::Above);
         self.asm.int_to_float(double, true, 0, RAX);
         self.asm.movd_out(double, RAX, 0);

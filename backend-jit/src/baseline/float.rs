@@ -158,6 +158,7 @@ impl Lower<'_> {
     fn classify(&mut self, at: Value, ty: Type, arg: Value) {
         let (wide, infinity) = (ty == Type::F64, infinity(ty));
         let normal = if wide { 0x0010_0000_0000_0000 } else { 0x0080_0000 };
+        let negative = self.alloc_const(1 << 1);
         // Without the sign.
         self.copy(arg, RCX);
         self.asm.alu(Alu::Add, wide, RCX, RCX);
@@ -168,9 +169,8 @@ impl Lower<'_> {
         let other = self.asm.jcc(Cc::AboveEqual);
         self.copy(arg, RCX);
         self.asm.mov_imm(RAX, 1 << 6);
-        self.asm.mov_imm(RDX, 1 << 1);
         self.asm.alu_imm(Alu::Cmp, wide, RCX, 0);
-        self.asm.cmov(Cc::Less, RAX, RDX);
+        self.asm.cmov(Cc::Less, RAX, negative);
         self.or_call(at, other, HelperCall::Classify { ty, nan: self.block.nan }, &[arg]);
     }
 
@@ -238,14 +238,14 @@ impl Lower<'_> {
 
     /// Jumps where an operand is a NaN, with what the condition then is in rax. Raises nothing.
     fn jump_if_nan(&mut self, cond: FloatCond, args: [Value; 2]) -> [Jump; 2] {
+        let limit = self.alloc_const(2 * infinity(self.ty(args[0])));
         self.asm.mov_imm(RAX, u64::from(cond == FloatCond::Unordered));
         args.map(|v| {
             let wide = self.ty(v) == Type::F64;
             self.copy(v, RCX);
             // Without the sign.
             self.asm.alu(Alu::Add, wide, RCX, RCX);
-            self.asm.mov_imm(RDX, 2 * infinity(self.ty(v)));
-            self.asm.alu(Alu::Cmp, wide, RCX, RDX);
+            self.asm.alu(Alu::Cmp, wide, RCX, limit);
             self.asm.jcc(Cc::Above)
         })
     }

@@ -12,8 +12,9 @@ use emu_ir::{HOT_SLOTS, Slot};
 pub(super) const HOT_REGS: [Reg; HOT_SLOTS] = [RBX, RBP, R12, R13, R14, R8];
 
 /// Where quick code has [`Context::countdown`](crate::context::Context::countdown). Counters of each block's own would be in memory, and
-/// fill a large part of the host's first cache. A call of a System V function changes it.
-pub(super) const COUNTDOWN: Reg = R11;
+/// fill a large part of the host's first cache. A call of a System V function changes it, and so do multiplication and division: see
+/// [`Lower::keep_countdown`](super::Lower::keep_countdown).
+pub(super) const COUNTDOWN: Reg = RDX;
 
 /// Bytes before the code of a region: its entries from elsewhere and, at [`QUICK_ENTRY`], from quick code.
 pub(crate) const REGION_PREFIX: usize = 64;

@@ -1,6 +1,7 @@
 //! Integer ops, loads and stores.
 
 use super::asm::*;
+use super::hot::COUNTDOWN;
 use super::regs::{Loc, field};
 use super::{Lower, Unsupported};
 use crate::context::offset;
@@ -201,10 +202,22 @@ impl Lower<'_> {
     fn high_product(&mut self, at: Value, op: Unary, ty: Type, [a, b]: [Value; 2]) {
         let rhs = self.operand(b, RCX);
         self.copy(a, RAX);
+        self.keep_countdown();
         self.asm.unary(op, ty == Type::I64, rhs);
+        self.asm.mov(true, RAX, RDX);
+        self.restore_countdown();
         self.done(a);
         self.done(b);
-        self.result_from(at, RDX);
+        self.result_from(at, RAX);
+    }
+
+    /// Puts the count of runs aside where rdx is needed.
+    fn keep_countdown(&mut self) {
+        self.asm.store(4, field(offset::COUNTDOWN), COUNTDOWN);
+    }
+
+    fn restore_countdown(&mut self) {
+        self.asm.mov(false, COUNTDOWN, field(offset::COUNTDOWN));
     }
 
     fn shift(&mut self, at: Value, op: Shift, ty: Type, [a, b]: [Value; 2]) {
@@ -231,6 +244,7 @@ impl Lower<'_> {
         let wide = ty == Type::I64;
         self.copy(args[0], RAX);
         self.copy(args[1], RCX);
+        self.keep_countdown();
         self.asm.lea(wide, RDX, Mem::at(RCX, 1));
         self.asm.alu_imm(Alu::Cmp, wide, RDX, 1);
         let normal = self.asm.jcc(Cc::Above);
@@ -253,6 +267,7 @@ impl Lower<'_> {
             self.asm.mov(true, RAX, RDX);
         }
         self.asm.land(end);
+        self.restore_countdown();
         args.iter().for_each(|v| self.done(*v));
         self.result_from(at, RAX);
     }
@@ -261,6 +276,7 @@ impl Lower<'_> {
         let wide = ty == Type::I64;
         self.copy(args[0], RAX);
         self.copy(args[1], RCX);
+        self.keep_countdown();
         self.asm.test(wide, RCX, RCX);
         let normal = self.asm.jcc(Cc::NotEqual);
         if !remainder {
@@ -274,6 +290,7 @@ impl Lower<'_> {
             self.asm.mov(true, RAX, RDX);
         }
         self.asm.land(end);
+        self.restore_countdown();
         args.iter().for_each(|v| self.done(*v));
         self.result_from(at, RAX);
     }
@@ -347,7 +364,10 @@ impl Lower<'_> {
 
     fn select(&mut self, at: Value, cond: Value, [a, b]: [Value; 2]) {
         // The condition's operands may be `b`, whose register the result takes: compare last.
-        let then = self.operand(a, RDX);
+        let then = match self.constant(a) {
+            Some(bits) => self.alloc_const(bits).into(),
+            None => self.operand(a, RAX),
+        };
         let to = self.take(at, b);
         let cc = self.flags(cond);
         self.asm.cmov(cc, to, then);
@@ -392,7 +412,7 @@ impl Lower<'_> {
         self.indexed_address(addr, offset, scratch)
     }
 
-    fn confines(&self, addr: Value) -> bool {
+    pub(super) fn confines(&self, addr: Value) -> bool {
         self.options.confine.is_some() && self.ty(addr) == Type::I64
     }
 

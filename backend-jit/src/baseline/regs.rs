@@ -11,9 +11,9 @@ use super::hot::{COUNTDOWN, HOT_REGS};
 use crate::context::offset;
 use emu_ir::{HOT_SLOTS, Inst, SLOTS, Slot, Type, Value};
 
-/// Registers that values live in, beside the hot ones. rax, rcx and rdx are free within an instruction; rdi holds the context, r15 the
-/// host address of guest address 0. An instruction needs three at most. A call of a System V function may change all of them.
-const POOL: [Reg; 3] = [RSI, R9, R10];
+/// Registers that values live in, beside the hot ones. rax and rcx are free within an instruction; rdi holds the context, r15 the
+/// host address of guest address 0. An instruction needs four at most. A call of a System V function may change all of them.
+const POOL: [Reg; 4] = [RSI, R9, R10, R11];
 
 /// The first of the slots that are nobody's register: values that do not fit into the host's are kept there.
 const FIRST_SPILL: usize = SLOTS / 2;
@@ -211,6 +211,13 @@ impl Lower<'_> {
         self.places.pinned |= 1 << reg.0;
     }
 
+    /// The instruction does not need the value's register any more.
+    pub(super) fn unpin(&mut self, v: Value) {
+        if let Loc::Reg(reg) = self.loc(v) {
+            self.places.pinned &= !(1 << reg.0);
+        }
+    }
+
     fn evict(&mut self, reg: Reg) {
         let Some(v) = self.places.regs[usize::from(reg.0)].take() else { return };
         let place = self.places.values[v.index()].home.unwrap_or_else(|| {
@@ -282,6 +289,13 @@ impl Lower<'_> {
         reg
     }
 
+    /// A register of the pool, as [`Lower::alloc`] gives it, with a constant in it.
+    pub(super) fn alloc_const(&mut self, bits: u64) -> Reg {
+        let reg = self.alloc();
+        self.asm.mov_imm(reg, bits);
+        reg
+    }
+
     /// The value in a register: `scratch` if it is a constant.
     pub(super) fn reg_or(&mut self, v: Value, scratch: Reg) -> Reg {
         match self.constant(v) {
@@ -347,13 +361,9 @@ impl Lower<'_> {
 
     /// One use of the value is over: its register can be had for the instruction's result, whether the value is needed again or not.
     pub(super) fn done(&mut self, v: Value) {
-        let place = &mut self.places.values[v.index()];
-        place.uses -= 1;
-        match place.loc {
-            _ if place.uses == 0 => self.release(v),
-            Loc::Reg(reg) => self.places.pinned &= !(1 << reg.0),
-            _ => {}
-        }
+        let uses = &mut self.places.values[v.index()].uses;
+        *uses -= 1;
+        if *uses == 0 { self.release(v) } else { self.unpin(v) }
     }
 
     fn release(&mut self, v: Value) {
