@@ -8,7 +8,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/msg.h>
 #include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -74,6 +77,19 @@ static long good(char kind)
     }
 }
 
+/* System V's objects outlive their maker, and the machine has a limited number of them. */
+static void remove_object(long number, int id)
+{
+#ifdef SYS_shmget
+    if (number == SYS_shmget)
+        shmctl(id, IPC_RMID, NULL);
+    if (number == SYS_semget)
+        semctl(id, 0, IPC_RMID);
+    if (number == SYS_msgget)
+        msgctl(id, IPC_RMID, NULL);
+#endif
+}
+
 static void call(const struct call *c, int argument, const char *what, long value)
 {
     long v[6] = { 0 };
@@ -85,6 +101,8 @@ static void call(const struct call *c, int argument, const char *what, long valu
     errno = 0;
     long result = syscall(c->number, v[0], v[1], v[2], v[3], v[4], v[5]);
     const char *outcome = result == -1 ? error_name(errno) : "done";
+    if (result >= 0)
+        remove_object(c->number, (int)result);
     if (argument < 0)
         printf("%s: %s\n", c->name, outcome);
     else
