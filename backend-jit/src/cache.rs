@@ -60,6 +60,8 @@ struct Inner {
     incoming: LinkLists,
     /// Indices into `regions`.
     known: CodeMap<u32>,
+    /// The code put in place last, if it has not been dropped.
+    latest: Option<(BlockKey, u32)>,
     /// The latest invalidations, by ascending generation.
     invalidated: VecDeque<Range<u64>>,
     news: News,
@@ -84,6 +86,10 @@ struct Placed {
     counted: bool,
     quick: bool,
 }
+
+/// Code has been dropped that a hart may remember.
+#[derive(Debug)]
+pub(crate) struct HasNews;
 
 /// What a fault in compiled code means to the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +124,7 @@ impl CodeCache {
                 insns: Vec::new(),
                 incoming: LinkLists::default(),
                 known: CodeMap::default(),
+                latest: None,
                 invalidated: VecDeque::new(),
                 news: News::default(),
                 stats: Stats::default(),
@@ -168,17 +175,24 @@ impl CodeCache {
         self.harts.lock().unwrap_or_else(PoisonError::into_inner).retain(|h| !Arc::ptr_eq(h, hart));
     }
 
-    /// The address of the code for `key`. From now on the exit `link`, if there is one, leads straight to it.
-    pub(crate) fn enter(&self, key: BlockKey, link: Option<Link>) -> Option<u64> {
+    /// The address of the code for `key`, if there is some. From now on the exit `link`, if there is one, leads straight to it.
+    ///
+    /// # Errors
+    /// If there have been other news than `seen`.
+    pub(crate) fn enter(&self, key: BlockKey, link: Option<Link>, seen: u64) -> Result<Option<u64>, HasNews> {
         let inner = &mut *self.lock();
-        let target = &mut inner.regions[*inner.known.get(key)? as usize];
+        if inner.news.total() != seen {
+            return Err(HasNews);
+        }
+        let Some(index) = inner.find(key) else { return Ok(None) };
+        let target = &mut inner.regions[index as usize];
         // The exit's own code is in place, dropped or not: when `Inner::clear` gives its memory away, harts forget their links.
         if let Some(link) = link {
             link.join(&mut inner.arena, target.start);
             inner.incoming.push(&mut target.incoming, link);
             inner.stats.links += 1;
         }
-        Some(target.start)
+        Ok(Some(target.start))
     }
 
     /// Is there a region for `key`? Quick code does not count.
@@ -360,9 +374,17 @@ impl Inner {
         missed > self.invalidated.len() as u64 || self.invalidated.iter().take(missed as usize).any(hits)
     }
 
+    /// The index of the code for `key`. Most code is entered for the first time just after it was put in place.
+    fn find(&self, key: BlockKey) -> Option<u32> {
+        match self.latest {
+            Some((latest, index)) if latest == key => Some(index),
+            _ => self.known.get(key).copied(),
+        }
+    }
+
     /// Is there a region for `key`?
     fn has_region(&self, key: BlockKey) -> bool {
-        self.known.get(key).is_some_and(|index| !self.regions[*index as usize].quick)
+        self.find(key).is_some_and(|index| !self.regions[index as usize].quick)
     }
 
     /// The code that the address lies in.
@@ -426,11 +448,13 @@ impl Inner {
             quick: region.quick,
         };
         self.regions.push(placed);
+        self.latest = Some((region.key, index));
     }
 
     /// Sends what jumps to code that has been dropped to the machine. The code stays: a hart may still fault in it before it leaves.
     fn unlink(&mut self, index: u32, exit: u64) {
         let region = &mut self.regions[index as usize];
+        self.latest = None;
         self.news.push(region.key.pc);
         for link in self.incoming.iter(std::mem::take(&mut region.incoming)) {
             link.part(&mut self.arena, exit);
@@ -445,5 +469,6 @@ impl Inner {
         self.insns.clear();
         self.incoming.clear();
         self.known.clear();
+        self.latest = None;
     }
 }

@@ -1,6 +1,6 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
-use crate::cache::{CodeCache, FaultPoint};
+use crate::cache::{CodeCache, FaultPoint, HasNews};
 use crate::context::{Context, ExitCode, HOT_PERIOD, JumpCache, LastFault, MAX_STORES, NO_JUMP, StoreNote, no_entries};
 use crate::enter;
 use crate::link::Link;
@@ -8,7 +8,7 @@ use emu_ir::{BlockKey, CpuState, Env, Fault, Guest};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 /// What other threads may know and do of a hart.
 pub struct HartShared {
@@ -37,6 +37,12 @@ impl fmt::Debug for HartShared {
 impl HartShared {
     pub(crate) fn is_outside(&self) -> bool {
         self.epoch.load(Ordering::SeqCst).is_multiple_of(2)
+    }
+
+    /// The hart comes in or goes out. It alone does, on one thread: this is no read-modify-write, which would wait for all of the hart's
+    /// stores. What has to be ordered with coming in has a fence of its own.
+    fn step_epoch(&self) {
+        self.epoch.store(self.epoch.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
     /// Will it come into compiled code only by looking it up?
@@ -203,27 +209,16 @@ impl Hart {
     /// Runs compiled code from `cpu.pc` on; `None` if there is none. The jump cache may know quick code although there is
     /// a region by now: the count sees to it that it is looked up anew.
     pub fn run(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
-        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        self.shared.step_epoch();
         let exit = self.run_inside(env);
-        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        self.shared.step_epoch();
         exit
     }
 
     /// Between the changes of `epoch` nothing that is looked up can go away.
     fn run_inside(&mut self, env: &mut dyn Env) -> Option<ExitCode> {
         let key = BlockKey { pc: self.cpu().pc, mode: self.cpu().mode };
-        if self.cache.news() != self.seen || self.mode != key.mode {
-            self.catch_up(key.mode);
-        }
-        let ctx = self.context();
-        let code = match ctx.recall(key.pc) {
-            Some(code) if ctx.link == 0 => code,
-            _ => {
-                // The interpreter may have run since the hart left through the exit, and gone elsewhere.
-                let link = Link::from_context(ctx.link).filter(|_| self.link_target == key.pc);
-                self.cache.enter(key, link)?
-            }
-        };
+        let code = self.look_up(key)?;
         let ctx = self.context();
         ctx.link = 0;
         ctx.remember(key.pc, code);
@@ -253,6 +248,35 @@ impl Hart {
 }
 
 impl Hart {
+    /// The code for `key`, while nothing is in the jump cache that has been dropped.
+    ///
+    /// Whoever drops code tells the news and then looks for harts inside. Either they see that this one is, or the news are seen here:
+    /// by the lock under which the cache is looked into, or by the fence.
+    fn look_up(&mut self, key: BlockKey) -> Option<u64> {
+        if self.mode != key.mode {
+            self.catch_up(key.mode);
+        }
+        loop {
+            let seen = self.seen;
+            let ctx = self.context();
+            let remembered = if ctx.link == 0 { ctx.recall(key.pc) } else { None };
+            if let Some(code) = remembered {
+                fence(Ordering::SeqCst);
+                if self.cache.news() == seen {
+                    return Some(code);
+                }
+            } else {
+                // The interpreter may have run since the hart left through the exit, and gone elsewhere.
+                let link = Link::from_context(ctx.link).filter(|_| self.link_target == key.pc);
+                match self.cache.enter(key, link, seen) {
+                    Ok(code) => return code,
+                    Err(HasNews) => {}
+                }
+            }
+            self.catch_up(key.mode);
+        }
+    }
+
     /// Forgets code that has been dropped, or is of another mode.
     #[cold]
     fn catch_up(&mut self, mode: u32) {

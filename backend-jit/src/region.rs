@@ -19,6 +19,9 @@ pub struct PageList {
 impl PageList {
     /// The pages from that of one address to that of another, and some more.
     pub(crate) fn span(first: u64, last: u64, more: &[u64]) -> PageList {
+        if first / PAGE == last / PAGE && more.is_empty() {
+            return PageList { first: Some(first / PAGE * PAGE), others: Vec::new() };
+        }
         (first / PAGE..=last / PAGE).map(|page| page * PAGE).chain(more.iter().copied()).collect()
     }
 

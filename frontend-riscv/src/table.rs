@@ -53,7 +53,7 @@ pub struct InsnDef {
     /// Has it a rounding mode in bits 14..12?
     pub rounds: bool,
     /// Is this encoding reserved, among those that match? (The second argument is XLEN.)
-    reserved: fn(Word, u32) -> bool,
+    reserved: Option<fn(Word, u32) -> bool>,
     /// Where it leads.
     pub action: Action,
 }
@@ -67,7 +67,7 @@ impl InsnDef {
     /// Is `word`, which matches the pattern, reserved on a hart of that width? Rounding modes 5 and 6 are.
     pub fn is_reserved(&self, word: u32, xlen: u32) -> bool {
         let w = Word(word);
-        self.rounds && matches!(w.rm(), 5 | 6) || (self.reserved)(w, xlen)
+        self.rounds && matches!(w.rm(), 5 | 6) || self.reserved.is_some_and(|reserved| reserved(w, xlen))
     }
 
     /// A legal encoding with operand bits from `random`, for program generators; `None` if those bits are reserved
@@ -90,7 +90,7 @@ impl InsnDef {
     }
 
     const fn reserved(self, reserved: fn(Word, u32) -> bool) -> InsnDef {
-        InsnDef { reserved, ..self }
+        InsnDef { reserved: Some(reserved), ..self }
     }
 
     const fn rounds(self) -> InsnDef {
@@ -107,17 +107,13 @@ const fn insn(name: &'static str, needs: E, bits: &str, operands: &'static str, 
         pattern: Pattern::new(bits),
         operands,
         rounds: false,
-        reserved: never,
+        reserved: None,
         action,
     }
 }
 
 const fn c16(name: &'static str, needs: E, bits: &str, operands: &'static str, expand: fn(Word) -> u32) -> InsnDef {
     InsnDef { action: Action::Expand(expand), ..insn(name, needs, bits, operands, |_, _| Flow::Illegal) }
-}
-
-fn never(_: Word, _: u32) -> bool {
-    false
 }
 
 /// The sixth bit of a shift amount is reserved in RV32.

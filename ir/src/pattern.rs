@@ -54,6 +54,65 @@ impl Pattern {
     }
 }
 
+/// Some bits of a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BitField {
+    /// The lowest one.
+    pub shift: u32,
+    /// How many.
+    pub bits: u32,
+}
+
+impl BitField {
+    const fn get(self, word: u32) -> u32 {
+        word >> self.shift & !(u32::MAX << self.bits)
+    }
+
+    /// The values that the field has in words that match the pattern.
+    fn values(self, pattern: Pattern) -> impl Iterator<Item = u32> {
+        (0..1 << self.bits).filter(move |v| (pattern.value ^ v << self.shift) & pattern.mask & self.mask() == 0)
+    }
+
+    const fn mask(self) -> u32 {
+        !(u32::MAX << self.bits) << self.shift
+    }
+}
+
+/// Finds the lines of a table that match a word by two fields of it.
+#[derive(Debug)]
+pub struct PatternIndex<T: 'static> {
+    fields: [BitField; 2],
+    /// For each value of the fields where its lines begin; they end where the next one's do.
+    starts: Vec<u16>,
+    /// The lines of one value after another; of each those that fix more bits come first.
+    lines: Vec<(Pattern, &'static T)>,
+}
+
+impl<T> PatternIndex<T> {
+    /// The index of these lines, of fewer than 65 536 in all values of the fields. It is small if most of them fix most of the fields.
+    pub fn new(lines: impl Iterator<Item = (Pattern, &'static T)>, fields: [BitField; 2]) -> PatternIndex<T> {
+        let mut keyed: Vec<(u32, (Pattern, &'static T))> = Vec::new();
+        for line in lines {
+            for first in fields[0].values(line.0) {
+                keyed.extend(fields[1].values(line.0).map(|second| (first << fields[1].bits | second, line)));
+            }
+        }
+        keyed.sort_by_key(|(key, (pattern, _))| (*key, u32::MAX - pattern.mask.count_ones()));
+        let begin = |key: u32| keyed.partition_point(|(other, _)| *other < key) as u16;
+        let starts = (0..=1 << (fields[0].bits + fields[1].bits)).map(begin).collect();
+        PatternIndex { fields, starts, lines: keyed.into_iter().map(|(_, line)| line).collect() }
+    }
+
+    /// The lines that match the word, those first that fix more bits.
+    #[inline]
+    pub fn find(&self, word: u32) -> impl Iterator<Item = &'static T> {
+        let [first, second] = self.fields;
+        let key = (first.get(word) << second.bits | second.get(word)) as usize;
+        let lines = &self.lines[self.starts[key].into()..self.starts[key + 1].into()];
+        lines.iter().filter(move |(pattern, _)| pattern.matches(word)).map(|(_, line)| *line)
+    }
+}
+
 /// Splits a template of operands, such as `rd, imm(rs1)`, into names and what stands between them.
 pub fn pieces(template: &'static str) -> impl Iterator<Item = &'static str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -142,28 +142,32 @@ impl Jump {
     }
 }
 
-/// An instruction up to its displacement, which is seven bytes at most.
-#[derive(Default)]
-struct Head {
-    bytes: u64,
-    len: usize,
+/// What an instruction begins with.
+#[derive(Clone, Copy)]
+struct Opcode {
+    /// The opcode's bytes, the first one lowest.
+    bytes: u32,
+    len: u8,
+    /// A legacy prefix, or 0.
+    prefix: u8,
+    /// Bits of the REX prefix that are not the registers', or [`BARE_REX`].
+    rex: u8,
 }
 
-impl Head {
-    fn push(&mut self, byte: u8) {
-        self.bytes |= u64::from(byte) << (8 * self.len);
-        self.len += 1;
-    }
+/// A REX prefix that is needed although no bit of it is set.
+const BARE_REX: u8 = 0x40;
 
-    fn push_opcode(&mut self, opcode: u32) {
-        let [third, second, first] = [opcode >> 16, opcode >> 8, opcode].map(|byte| byte as u8);
-        if opcode > 0xffff {
-            self.push(third);
-        }
-        if opcode > 0xff {
-            self.push(second);
-        }
-        self.push(first);
+impl Opcode {
+    /// From all its bytes, as the manual writes them.
+    #[inline(always)]
+    fn new(prefix: u8, rex: u8, opcode: u32) -> Opcode {
+        let [_, third, second, first] = opcode.to_be_bytes();
+        let (bytes, len) = match opcode {
+            0..=0xff => ([first, 0, 0, 0], 1),
+            0x100..=0xffff => ([second, first, 0, 0], 2),
+            _ => ([third, second, first, 0], 3),
+        };
+        Opcode { bytes: u32::from_le_bytes(bytes), len, prefix, rex }
     }
 }
 
@@ -188,48 +192,56 @@ impl Asm {
 
     /// One instruction: legacy prefix (0 for none), REX, opcode (all its bytes, as the manual writes them), ModRM with its SIB and
     /// displacement. `byte_reg`: the register operand is a byte, which for rsi and rdi needs a REX prefix.
+    // Always: what of it is known where it is called takes no time then.
+    #[inline(always)]
     fn inst(&mut self, prefix: u8, wide: bool, byte_reg: bool, opcode: u32, reg: u8, rm: Rm) {
-        let mut head = Head::default();
-        if prefix != 0 {
-            head.push(prefix);
+        let bare = byte_reg && (reg >= 4 || matches!(rm, Rm::Reg(r) if r.0 >= 4));
+        let rex = u8::from(wide) << 3 | if bare { BARE_REX } else { 0 };
+        let opcode = Opcode::new(prefix, rex, opcode);
+        match rm {
+            Rm::Reg(rm) => self.inst_reg(opcode, reg, rm.0),
+            Rm::Mem(mem) => self.inst_mem(opcode, reg, mem),
         }
-        let (index, base) = match rm {
-            Rm::Reg(r) => (0, r.0),
-            Rm::Mem(m) => (m.index.map_or(0, |r| r.0), m.base.0),
-        };
-        let rex = u8::from(wide) << 3 | (reg >> 3) << 2 | (index >> 3) << 1 | base >> 3;
-        let byte_rm = byte_reg && matches!(rm, Rm::Reg(r) if r.0 >= 4);
-        if rex != 0 || byte_reg && reg >= 4 || byte_rm {
-            head.push(0x40 | rex);
-        }
-        head.push_opcode(opcode);
-        self.modrm(head, reg & 7, rm);
     }
 
-    fn modrm(&mut self, mut head: Head, reg: u8, rm: Rm) {
-        let Mem { base, index, scale, disp } = match rm {
-            Rm::Reg(r) => {
-                head.push(0xc0 | reg << 3 | r.0 & 7);
-                return self.code.put(head.bytes.to_le_bytes(), head.len);
-            }
-            Rm::Mem(mem) => mem,
-        };
+    fn inst_reg(&mut self, opcode: Opcode, reg: u8, rm: u8) {
+        let rex = opcode.rex | (reg >> 3) << 2 | rm >> 3;
+        self.head(opcode, rex, u16::from(0xc0 | (reg & 7) << 3 | rm & 7), 1);
+    }
+
+    fn inst_mem(&mut self, opcode: Opcode, reg: u8, Mem { base, index, scale, disp }: Mem) {
+        // rsp as index is none.
+        let index = index.unwrap_or(RSP).0;
+        let rex = opcode.rex | (reg >> 3) << 2 | (index >> 3) << 1 | base.0 >> 3;
         // rbp and r13 as base always have a displacement.
-        let (mode, size) = match disp {
-            0 if base.0 & 7 != 5 => (0, 0),
-            -128..=127 => (1, 1),
-            _ => (2, 4),
+        let (mode, size) = match i8::try_from(disp) {
+            Ok(0) if base.0 & 7 != 5 => (0, 0),
+            Ok(_) => (1, 1),
+            Err(_) => (2, 4),
         };
-        match index {
-            // rsp and r12 as base need a SIB byte.
-            None if base.0 & 7 != 4 => head.push(mode << 6 | reg << 3 | base.0 & 7),
-            _ => {
-                head.push(mode << 6 | reg << 3 | 4);
-                head.push(scale << 6 | index.map_or(4, |r| r.0 & 7) << 3 | base.0 & 7);
+        let modrm = mode << 6 | (reg & 7) << 3;
+        // rsp and r12 as base need a SIB byte.
+        if index == RSP.0 && base.0 & 7 != 4 {
+            self.head(opcode, rex, u16::from(modrm | base.0 & 7), 1);
+        } else {
+            let sib = scale << 6 | (index & 7) << 3 | base.0 & 7;
+            self.head(opcode, rex, u16::from_le_bytes([modrm | 4, sib]), 2);
+        }
+        self.code.put(disp.to_le_bytes(), size);
+    }
+
+    /// What comes before the displacement: seven bytes at most.
+    #[inline]
+    fn head(&mut self, opcode: Opcode, rex: u8, operands: u16, count: usize) {
+        let mut bytes = u64::from(opcode.bytes) | u64::from(operands) << (8 * opcode.len);
+        let mut len = usize::from(opcode.len) + count;
+        for (byte, wanted) in [(BARE_REX | rex, rex != 0), (opcode.prefix, opcode.prefix != 0)] {
+            if wanted {
+                bytes = bytes << 8 | u64::from(byte);
+                len += 1;
             }
         }
-        self.code.put(head.bytes.to_le_bytes(), head.len);
-        self.code.put(disp.to_le_bytes(), size);
+        self.code.put(bytes.to_le_bytes(), len);
     }
 
     pub(super) fn mov(&mut self, wide: bool, to: Reg, from: impl Into<Rm>) {

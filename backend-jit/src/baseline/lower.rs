@@ -10,6 +10,8 @@ use crate::{CONFINED_OFFSET, CONFINED_SLACK};
 use emu_ir::{Access, AccessKind, BinaryOp, Cond, ConvertOp, FenceKind, Inst, Type, UnaryOp, Value};
 
 impl Lower<'_> {
+    // Always: its frame is large, and it has one caller.
+    #[inline(always)]
     pub(super) fn inst(&mut self, at: Value, inst: &Inst) -> Result<(), Unsupported> {
         self.settle_args(inst);
         match *inst {

@@ -167,11 +167,14 @@ impl<'a> Lower<'a> {
     fn block(&mut self) -> Result<(), Unsupported> {
         let block = self.block;
         self.entry();
+        let first_of = |insn: usize| block.marks.get(insn).map_or(u32::MAX, |mark| mark.first);
+        let mut next = first_of(1);
         for (i, inst) in block.insts.iter().enumerate() {
-            while block.marks.get(self.insn + 1).is_some_and(|m| m.first as usize <= i) {
-                self.insn += 1;
-            }
             let at = Value(i as u32);
+            while next <= at.0 {
+                self.insn += 1;
+                next = first_of(self.insn + 1);
+            }
             self.inst(at, inst)?;
             self.spoil(at, inst);
             self.end_inst(at);

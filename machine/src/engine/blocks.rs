@@ -66,13 +66,13 @@ impl BlockCache {
         self.read().entries.get(key).cloned()
     }
 
-    /// Translates the block at `key` and keeps it, unless its page cannot be watched for changes.
+    /// Translates the block at `key` and keeps its entry, without the IR, unless its page cannot be watched for changes.
     pub(super) fn translate(
         &self,
         key: BlockKey,
         guest: &dyn Guest,
         mem: &Arc<GuestMemory>,
-    ) -> Result<Arc<Entry>, Fault> {
+    ) -> Result<(Arc<Entry>, Block), Fault> {
         loop {
             let epoch = mem.code_epoch();
             let mut fetch = WatchedFetch::new(mem);
@@ -81,28 +81,26 @@ impl BlockCache {
             } else {
                 translate(key, guest, &mut fetch, BLOCK_INSNS, Extent::Block)?
             };
-            let (end, insns) = (block.end(), block.insn_count());
-            // Mostly empty.
-            let beyond = block.beyond.clone();
-            let entry = Arc::new(Entry::new(block));
+            let entry = Arc::new(Entry::new(&block));
             if !fetch.all_watched {
                 // Nobody would be told of a change.
                 entry.set_dropped();
-                return Ok(entry);
+                return Ok((entry, block));
             }
-            self.insert(&entry, pages_of(key.pc..end).chain(beyond), insns);
+            self.insert(&entry, &block);
             // A change that came before the insertion has not found the block.
             if mem.code_epoch() == epoch {
-                return Ok(entry);
+                return Ok((entry, block));
             }
             self.remove(key);
         }
     }
 
-    fn insert(&self, entry: &Arc<Entry>, pages: impl Iterator<Item = u64>, insns: u32) {
+    fn insert(&self, entry: &Arc<Entry>, block: &Block) {
         let (mut map, key) = (self.lock(), entry.key);
         map.stats.blocks += 1;
-        map.stats.insns += u64::from(insns);
+        map.stats.insns += u64::from(block.insn_count());
+        let pages = pages_of(key.pc..block.end()).chain(block.beyond.iter().copied());
         // Another thread may have translated the block as well.
         if let Some(old) = map.entries.insert(key, pages, Arc::clone(entry)) {
             old.set_dropped();

@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, CompileOptions, Compiler, JitError, Region};
-use emu_ir::{Block, BlockKey, Terminator};
+use emu_ir::{Block, BlockKey, IndirectKind, JumpKind, Terminator};
 use rustc_hash::FxHashSet;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +26,9 @@ const AGAIN_REGION_INSNS: usize = 400;
 /// A region of more instructions is gone to where another one would come to its entry: what it is entered and left for is little of what
 /// it does.
 const LARGE_REGION_INSNS: usize = 200;
+
+/// So many jumps to known addresses are followed from what is about to run, to compile at once what will run next.
+const JUMPS_AHEAD: u32 = 3;
 
 /// A computed jump that has gone to one address so often, and to no other, is likely to go there.
 const LIKELY_JUMPS: u32 = 3;
@@ -151,6 +154,54 @@ impl Engine {
         compiled == Some(true)
     }
 
+    /// Compiles the block that a hart has come to and that has no code; its IR may have been `made` for that. Is there code for it now?
+    pub(super) fn compile_reached(&self, entry: &Entry, made: Option<Block>, generation: u64) -> bool {
+        match made {
+            Some(block) if self.config.translates_at_once() => {
+                if self.compile_new(entry, block, generation, JUMPS_AHEAD) {
+                    return true;
+                }
+            }
+            Some(block) => entry.keep_block(block),
+            None if entry.is_compiled() => entry.forget_compiled(),
+            None => {}
+        }
+        match self.config.tier {
+            _ if entry.needs_window() => false,
+            Tier::Interp => false,
+            Tier::Jit => self.compile_at_once(entry, generation),
+            Tier::Tiered => self.compile_warm(entry, generation),
+        }
+    }
+
+    /// Makes quick code of a new block, or else keeps its IR for who else may need it; before that of the block that it jumps to, if that
+    /// is new, too. That will run next, what it takes to translate a block is in the host's caches by now, and the jump is joined at once.
+    fn compile_new(&self, entry: &Entry, block: Block, generation: u64, jumps: u32) -> bool {
+        let done = !entry.needs_window() && self.config.run > 0 && {
+            if jumps > 0 {
+                let [jump, ret] = sure_followers(&block.term);
+                for pc in jump.into_iter().chain(ret) {
+                    self.compile_ahead(BlockKey { pc, ..entry.key }, jumps - 1);
+                }
+            }
+            self.try_quick(entry, &block, generation)
+        };
+        if done {
+            block.recycle()
+        } else {
+            entry.keep_block(block)
+        }
+        done
+    }
+
+    /// Makes quick code of the block at `key`, unless there has been a block.
+    fn compile_ahead(&self, key: BlockKey, jumps: u32) {
+        let generation = self.code().generation();
+        if let Ok((entry, Some(block))) = self.find_or_translate(key) {
+            self.compile_new(&entry, block, generation, jumps);
+        }
+    }
+
     /// Compiles a block that has not been: is there code for it now?
     pub(super) fn compile_at_once(&self, entry: &Entry, generation: u64) -> bool {
         self.config.quick.is_some() && self.compile_quick(entry, generation) || self.compile_entry(entry)
@@ -171,18 +222,21 @@ impl Engine {
             return true;
         }
         let Ok(block) = self.ir(entry) else { return false };
-        match self.put_quick(entry, &block, generation, None) {
-            Ok(installed) => {
-                drop(block);
-                entry.forget_block();
-                installed
-            }
-            Err(error) => {
-                debug!("{error}");
-                entry.refuse_quick();
-                false
-            }
+        let installed = self.try_quick(entry, &block, generation);
+        drop(block);
+        if !entry.is_quick_refused() {
+            entry.forget_block();
         }
+        installed
+    }
+
+    /// [`Engine::put_quick`], which is not asked again for this block if that is not possible.
+    fn try_quick(&self, entry: &Entry, block: &Block, generation: u64) -> bool {
+        self.put_quick(entry, block, generation, None).unwrap_or_else(|error| {
+            debug!("{error}");
+            entry.refuse_quick();
+            false
+        })
     }
 
     /// Makes the quick code of a block anew, with what follows it: code that runs often is worth a second translation.
@@ -336,6 +390,16 @@ impl Engine {
         let budget = self.config.region_insns.min(most);
         let budget = if self.lockstep.is_some() { budget.min(lockstep::REGION_INSNS) } else { budget };
         Region::discover(key, budget, &mut source)
+    }
+}
+
+/// Where the guest will go on after a block with this end: where it jumps to, and where it comes back to when it calls.
+fn sure_followers(term: &Terminator) -> [Option<u64>; 2] {
+    match *term {
+        Terminator::Jump { target, kind: JumpKind::Call { ret } } => [Some(target), Some(ret)],
+        Terminator::Jump { target, kind: JumpKind::Plain } => [Some(target), None],
+        Terminator::Indirect { kind: IndirectKind::Call { ret }, .. } => [None, Some(ret)],
+        _ => [None, None],
     }
 }
 

@@ -52,8 +52,8 @@ type Targets = [AtomicU64; 16];
 const NO_TARGET: u64 = 1;
 
 impl Entry {
-    /// An entry that nobody has run.
-    pub(super) fn new(block: Block) -> Entry {
+    /// An entry that nobody has run, without its IR.
+    pub(super) fn new(block: &Block) -> Entry {
         Entry {
             key: block.key,
             needs_window: block.needs_window(),
@@ -61,7 +61,7 @@ impl Entry {
                 block.term,
                 Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. }
             ),
-            block: Mutex::new(Some(Arc::new(block))),
+            block: Mutex::new(None),
             runs: AtomicU32::new(0),
             state: AtomicU8::new(FRESH),
             dropped: AtomicBool::new(false),
@@ -85,6 +85,11 @@ impl Entry {
     /// Its IR, if it is still kept.
     pub(super) fn block(&self) -> Option<Arc<Block>> {
         self.block.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps its IR.
+    pub(super) fn keep_block(&self, block: Block) {
+        *self.block.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(block));
     }
 
     /// There is code: the IR is not needed any more.

@@ -232,16 +232,21 @@ impl Engine {
     /// # Errors
     /// The fault of fetching its first instruction.
     fn block(&self, key: BlockKey) -> Result<Arc<Entry>, Fault> {
-        match self.blocks.get(key) {
-            Some(entry) => Ok(entry),
-            None => {
-                let entry = self.blocks.translate(key, &*self.guest, &self.mem)?;
-                if let Some(block) = entry.block() {
-                    self.show_block(&block);
-                }
-                Ok(entry)
-            }
+        let (entry, made) = self.find_or_translate(key)?;
+        if let Some(block) = made {
+            entry.keep_block(block);
         }
+        Ok(entry)
+    }
+
+    /// The same, with the IR if that was made just now: the caller needs it and then mostly nobody does, or has it kept.
+    fn find_or_translate(&self, key: BlockKey) -> Result<(Arc<Entry>, Option<Block>), Fault> {
+        if let Some(entry) = self.blocks.get(key) {
+            return Ok((entry, None));
+        }
+        let (entry, block) = self.blocks.translate(key, &*self.guest, &self.mem)?;
+        self.show_block(&block);
+        Ok((entry, Some(block)))
     }
 
     /// The IR of a block, made anew if it is not kept.

@@ -186,18 +186,8 @@ impl EngineVcpu {
         let cpu = self.hart.cpu();
         // Before the block is known to be what is there: if it changes, this does.
         let generation = self.engine.code().generation();
-        let entry = self.engine.block(BlockKey { pc: cpu.pc, mode: cpu.mode })?;
-        if entry.needs_window() {
-            return Ok(false);
-        }
-        if entry.is_compiled() {
-            entry.forget_compiled();
-        }
-        Ok(match self.engine.config.tier {
-            Tier::Interp => false,
-            Tier::Jit => self.engine.compile_at_once(&entry, generation),
-            Tier::Tiered => self.engine.compile_warm(&entry, generation),
-        })
+        let (entry, made) = self.engine.find_or_translate(BlockKey { pc: cpu.pc, mode: cpu.mode })?;
+        Ok(self.engine.compile_reached(&entry, made, generation))
     }
 
     fn interpret(&mut self) -> Exit {

@@ -206,7 +206,11 @@ impl Engine {
         let plain = &self.lockstep().plain;
         match plain.get(key) {
             Some(entry) => Ok(entry),
-            None => plain.translate(key, &*self.guest, &self.mem),
+            None => {
+                let (entry, block) = plain.translate(key, &*self.guest, &self.mem)?;
+                entry.keep_block(block);
+                Ok(entry)
+            }
         }
     }
 
