@@ -5,7 +5,7 @@
 //! well as words. The block at its start is compiled, and what the region finds from there.
 
 use capstone::prelude::*;
-use emu_backend_jit::{BlockSource, CompileOptions, CompiledRegion, Compiler, Region, compile_block};
+use emu_backend_jit::{BlockSource, CompileOptions, CompiledRegion, Compiler, QuickCompiler, Region};
 use emu_frontend_mips::{Config, Mips};
 use emu_frontend_riscv::Riscv;
 use emu_ir::text::{Names, print};
@@ -74,8 +74,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let region = Region::discover(key, 1000, &mut &code).ok_or("no instruction")?;
     for rb in &region.blocks {
         println!("{}", print(&rb.block, Names::of(&*code.guest)));
-        match compile_block(&rb.block, &options) {
-            Ok(quick) => disassemble("quick", &quick)?,
+        match QuickCompiler::default().compile(&rb.block, &options) {
+            Ok(quick) => disassemble("quick", quick)?,
             Err(error) => println!("quick: {error}"),
         }
     }

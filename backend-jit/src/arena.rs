@@ -82,6 +82,11 @@ impl Arena {
         (addr - self.rx as u64) as u32
     }
 
+    /// The executable address at a distance from the start.
+    pub(crate) fn address(&self, offset: u32) -> u64 {
+        self.rx as u64 + u64::from(offset)
+    }
+
     /// Bytes in use.
     pub(crate) fn used(&self) -> usize {
         self.used + (self.size - self.cold)

@@ -19,6 +19,7 @@ use crate::stubs;
 use crate::{JitError, Stats};
 use emu_ir::{BlockKey, HOT_SLOTS, Slot};
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -58,24 +59,39 @@ struct Inner {
     traps: Vec<(u32, u32)>,
     insns: Vec<InsnRef>,
     incoming: LinkLists,
-    /// Indices into `regions`.
-    known: CodeMap<u32>,
+    known: CodeMap<Index>,
     /// The code put in place last, if it has not been dropped.
-    latest: Option<(BlockKey, u32)>,
+    latest: Option<(BlockKey, Index)>,
     /// The latest invalidations, by ascending generation.
     invalidated: VecDeque<Range<u64>>,
     news: News,
     stats: Stats,
 }
 
+/// An index into [`Inner::regions`], plus one: `Option` has the room then to say that there is none.
+#[derive(Clone, Copy, Debug)]
+struct Index(NonZeroU32);
+
+impl Index {
+    fn new(index: usize) -> Index {
+        Index(NonZeroU32::new(index as u32 + 1).expect("code is in an arena of less than 2 GiB"))
+    }
+
+    fn get(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// So many invalidations are kept: code that more have come after while it was compiled is not installed.
 const KEPT_INVALIDATIONS: usize = 1024;
 
-/// A region in place.
+/// A region in place. There are as many as blocks: it is kept small.
 #[derive(Debug)]
 struct Placed {
-    key: BlockKey,
-    start: u64,
+    /// Guest address of its entry.
+    pc: u64,
+    /// Distance from the arena's start.
+    start: u32,
     len: u32,
     /// Where its instructions begin in [`Inner::insns`].
     first_insn: u32,
@@ -185,14 +201,15 @@ impl CodeCache {
             return Err(HasNews);
         }
         let Some(index) = inner.find(key) else { return Ok(None) };
-        let target = &mut inner.regions[index as usize];
+        let target = &mut inner.regions[index.get()];
         // The exit's own code is in place, dropped or not: when `Inner::clear` gives its memory away, harts forget their links.
         if let Some(link) = link {
-            link.join(&mut inner.arena, target.start);
+            let start = inner.arena.address(target.start);
+            link.join(&mut inner.arena, start);
             inner.incoming.push(&mut target.incoming, link);
             inner.stats.links += 1;
         }
-        Ok(Some(target.start))
+        Ok(Some(inner.arena.address(target.start)))
     }
 
     /// Is there a region for `key`? Quick code does not count.
@@ -333,7 +350,7 @@ impl CodeCache {
             });
         }
         if ctx.checkpoint as i32 as i64 == CHECKPOINT_ENTRY {
-            return Some(replay(region.key.pc, 0));
+            return Some(replay(region.pc, 0));
         }
         let (checkpoint, resume) = (ctx.checkpoint >> 2, Resume::from_bits(ctx.checkpoint & 3));
         let insn = inner.insns[(region.first_insn + checkpoint) as usize];
@@ -375,7 +392,7 @@ impl Inner {
     }
 
     /// The index of the code for `key`. Most code is entered for the first time just after it was put in place.
-    fn find(&self, key: BlockKey) -> Option<u32> {
+    fn find(&self, key: BlockKey) -> Option<Index> {
         match self.latest {
             Some((latest, index)) if latest == key => Some(index),
             _ => self.known.get(key).copied(),
@@ -384,13 +401,14 @@ impl Inner {
 
     /// Is there a region for `key`?
     fn has_region(&self, key: BlockKey) -> bool {
-        self.find(key).is_some_and(|index| !self.regions[index as usize].quick)
+        self.find(key).is_some_and(|index| !self.regions[index.get()].quick)
     }
 
-    /// The code that the address lies in.
+    /// The code that the address in the arena lies in.
     fn at(&self, addr: u64) -> Option<&Placed> {
-        let after = self.regions.partition_point(|region| region.start <= addr);
-        self.regions[..after].last().filter(|region| addr < region.start + u64::from(region.len))
+        let offset = self.arena.offset(addr);
+        let after = self.regions.partition_point(|region| region.start <= offset);
+        self.regions[..after].last().filter(|region| offset - region.start < region.len)
     }
 
     /// Lets the exits of new code jump to the code that is there, or to the machine.
@@ -408,8 +426,9 @@ impl Inner {
             let link = Link::new(region.quick, at);
             match self.known.get(BlockKey { pc: request.target, ..region.key }) {
                 Some(index) => {
-                    let target = &mut self.regions[*index as usize];
-                    link.join(&mut self.arena, target.start);
+                    let target = &mut self.regions[index.get()];
+                    let start = self.arena.address(target.start);
+                    link.join(&mut self.arena, start);
                     self.incoming.push(&mut target.incoming, link);
                 }
                 None => link.part(&mut self.arena, exit),
@@ -426,9 +445,9 @@ impl Inner {
             self.stats.insns += u64::from(region.insn_count);
         }
         // Code that had this key before is no longer found. What jumps to it jumps here from now on.
-        let index = self.regions.len() as u32;
+        let index = Index::new(self.regions.len());
         let before =
-            self.known.insert(region.key, region.pages.iter(), index).map(|old| &mut self.regions[old as usize]);
+            self.known.insert(region.key, region.pages.iter(), index).map(|old| &mut self.regions[old.get()]);
         let incoming = before.map(|old| std::mem::take(&mut old.incoming)).unwrap_or_default();
         for link in self.incoming.iter(incoming) {
             link.join(&mut self.arena, start);
@@ -437,8 +456,8 @@ impl Inner {
         self.traps.extend(region.traps.iter().map(|(at, insn)| (offset + at, first_insn + insn)));
         self.insns.extend_from_slice(&region.insns);
         let placed = Placed {
-            key: region.key,
-            start,
+            pc: region.key.pc,
+            start: offset,
             len: region.bytes.len() as u32,
             first_insn,
             incoming,
@@ -452,10 +471,10 @@ impl Inner {
     }
 
     /// Sends what jumps to code that has been dropped to the machine. The code stays: a hart may still fault in it before it leaves.
-    fn unlink(&mut self, index: u32, exit: u64) {
-        let region = &mut self.regions[index as usize];
+    fn unlink(&mut self, index: Index, exit: u64) {
+        let region = &mut self.regions[index.get()];
         self.latest = None;
-        self.news.push(region.key.pc);
+        self.news.push(region.pc);
         for link in self.incoming.iter(std::mem::take(&mut region.incoming)) {
             link.part(&mut self.arena, exit);
         }

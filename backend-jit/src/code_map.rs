@@ -8,72 +8,93 @@ use emu_ir::BlockKey;
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
-/// Lists of a page, each for the code in a part of it.
-const LISTS: usize = 256;
-/// Bits of a mode (`BlockKey::mode`), at most: a page has fewer cells than a `u16` can count.
+/// Bits of a mode (`BlockKey::mode`), at most.
 const MODE_BITS: u32 = 4;
+
+/// Cells of a page to begin with: half of those of most pages in the end.
+const FIRST_CELLS: usize = 32;
 
 /// Values by address and mode of guest code.
 #[derive(Debug)]
 pub struct CodeMap<V> {
-    pages: FxHashMap<u64, Box<Page<V>>>,
+    pages: FxHashMap<u64, Page<V>>,
+    /// By page, code that begins elsewhere and has bytes there. There is little of it.
+    reaching: FxHashMap<u64, Vec<BlockKey>>,
 }
 
-/// What begins on a page, or has bytes of it.
+/// What begins on a page: a hash table of its own, open, in which what is close together in the guest mostly is, too.
 #[derive(Debug)]
 struct Page<V> {
-    /// For each part of the page the first cell of its list ([`Cell::next`]).
-    lists: [u16; LISTS],
-    cells: Vec<Cell<V>>,
-    /// Code that begins elsewhere and has bytes here.
-    reaching: Vec<BlockKey>,
+    /// A power of two, at most half of them in use.
+    cells: Box<[Cell<V>]>,
+    used: usize,
 }
 
 #[derive(Debug)]
 struct Cell<V> {
+    /// Mode and offset in the page; [`UNUSED`].
+    which: u32,
     /// `None` where it has been removed.
     value: Option<V>,
-    /// Mode and offset in the page.
-    which: u32,
-    /// The index of the next cell of the list, plus one; 0 at the end.
-    next: u16,
 }
+
+/// No code has this mode.
+const UNUSED: u32 = u32::MAX;
 
 impl<V> Default for Page<V> {
     fn default() -> Self {
-        Page { lists: [0; LISTS], cells: Vec::new(), reaching: Vec::new() }
+        Page { cells: unused(FIRST_CELLS), used: 0 }
     }
+}
+
+fn unused<V>(cells: usize) -> Box<[Cell<V>]> {
+    (0..cells).map(|_| Cell { which: UNUSED, value: None }).collect()
 }
 
 impl<V> Page<V> {
-    fn list(key: BlockKey) -> usize {
-        (key.pc % PAGE) as usize * LISTS / PAGE as usize
+    /// The cell of `which`, or the one for it.
+    #[inline]
+    fn find(&self, which: u32) -> usize {
+        let mask = self.cells.len() - 1;
+        // Code that begins in the same 16 bytes is looked for at the same place.
+        let mut at = ((which >> 4).wrapping_mul(0x9e37_79b1) >> 16) as usize & mask;
+        while self.cells[at].which != which && self.cells[at].which != UNUSED {
+            at = (at + 1) & mask;
+        }
+        at
     }
 
-    fn find(&self, key: BlockKey) -> Option<usize> {
-        let which = which(key);
-        let mut next = self.lists[Self::list(key)];
-        while next != 0 {
-            let index = next as usize - 1;
-            if self.cells[index].which == which {
-                return Some(index);
+    #[inline]
+    fn get(&self, which: u32) -> Option<&V> {
+        // A cell that is not in use has no value.
+        self.cells[self.find(which)].value.as_ref()
+    }
+
+    fn insert(&mut self, which: u32, value: V) -> Option<V> {
+        let at = self.find(which);
+        if self.cells[at].which == which {
+            return self.cells[at].value.replace(value);
+        }
+        self.cells[at] = Cell { which, value: Some(value) };
+        self.used += 1;
+        if 2 * self.used > self.cells.len() {
+            self.grow();
+        }
+        None
+    }
+
+    fn grow(&mut self) {
+        let more = unused(2 * self.cells.len());
+        for cell in std::mem::replace(&mut self.cells, more) {
+            if cell.which != UNUSED {
+                let at = self.find(cell.which);
+                self.cells[at] = cell;
             }
-            next = self.cells[index].next;
         }
-        None
-    }
-
-    fn insert(&mut self, key: BlockKey, value: V) -> Option<V> {
-        if let Some(index) = self.find(key) {
-            return self.cells[index].value.replace(value);
-        }
-        let list = &mut self.lists[Self::list(key)];
-        self.cells.push(Cell { value: Some(value), which: which(key), next: *list });
-        *list = self.cells.len() as u16;
-        None
     }
 }
 
+#[inline]
 fn which(key: BlockKey) -> u32 {
     debug_assert!(key.mode < 1 << MODE_BITS, "too many mode bits");
     key.mode << 12 | (key.pc % PAGE) as u32
@@ -81,50 +102,51 @@ fn which(key: BlockKey) -> u32 {
 
 impl<V> Default for CodeMap<V> {
     fn default() -> Self {
-        CodeMap { pages: FxHashMap::default() }
+        CodeMap { pages: FxHashMap::default(), reaching: FxHashMap::default() }
     }
 }
 
 impl<V> CodeMap<V> {
     /// The value of `key`.
     pub fn get(&self, key: BlockKey) -> Option<&V> {
-        let page = self.pages.get(&(key.pc / PAGE))?;
-        page.cells[page.find(key)?].value.as_ref()
+        self.pages.get(&(key.pc / PAGE))?.get(which(key))
     }
 
     /// Sets the value of `key`, whose code has bytes on `pages` (their addresses; its own among them). Returns the value that it had.
     pub fn insert(&mut self, key: BlockKey, pages: impl Iterator<Item = u64>, value: V) -> Option<V> {
         for page in pages.map(|page| page / PAGE).filter(|page| *page != key.pc / PAGE) {
-            let reaching = &mut self.pages.entry(page).or_default().reaching;
+            let reaching = self.reaching.entry(page).or_default();
             if !reaching.contains(&key) {
                 reaching.push(key);
             }
         }
-        self.pages.entry(key.pc / PAGE).or_default().insert(key, value)
+        self.pages.entry(key.pc / PAGE).or_default().insert(which(key), value)
     }
 
     /// Takes the value of `key` away.
     pub fn remove(&mut self, key: BlockKey) -> Option<V> {
         let page = self.pages.get_mut(&(key.pc / PAGE))?;
-        let index = page.find(key)?;
-        page.cells[index].value.take()
+        let at = page.find(which(key));
+        page.cells[at].value.take()
     }
 
     /// Takes all away whose code has bytes on a page of the range; `None` if nothing ever had since the page was last taken.
     pub fn take(&mut self, range: Range<u64>) -> Option<Vec<V>> {
         // At least one byte, and up to the last one of the address space.
         let pages = range.start / PAGE..=(range.end.max(range.start.saturating_add(1)) - 1) / PAGE;
-        let is_wide = pages.end() - pages.start() > self.pages.len() as u64;
+        let is_wide = pages.end() - pages.start() > (self.pages.len() + self.reaching.len()) as u64;
         let hit: Vec<u64> = if is_wide {
-            self.pages.keys().copied().filter(|page| pages.contains(page)).collect()
+            let known = self.pages.keys().chain(self.reaching.keys());
+            known.copied().filter(|page| pages.contains(page)).collect()
         } else {
-            pages.filter(|page| self.pages.contains_key(page)).collect()
+            pages.filter(|page| self.pages.contains_key(page) || self.reaching.contains_key(page)).collect()
         };
         let mut taken = Vec::new();
         for page in &hit {
-            let Some(page) = self.pages.remove(page) else { continue };
-            taken.extend(page.cells.into_iter().filter_map(|cell| cell.value));
-            taken.extend(page.reaching.into_iter().filter_map(|key| self.remove(key)));
+            let cells = self.pages.remove(page).map(|page| page.cells);
+            taken.extend(cells.into_iter().flatten().filter_map(|cell| cell.value));
+            let reaching = self.reaching.remove(page);
+            taken.extend(reaching.into_iter().flatten().filter_map(|key| self.remove(key)));
         }
         (!hit.is_empty()).then_some(taken)
     }
@@ -137,6 +159,7 @@ impl<V> CodeMap<V> {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.pages.clear();
+        self.reaching.clear();
     }
 }
 

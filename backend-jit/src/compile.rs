@@ -18,7 +18,7 @@ use emu_ir::{BlockKey, NanRule};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A region as native code, not yet in place. The bytes do not depend on where they will lie.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CompiledRegion {
     /// Guest address and mode of the entry.
     pub key: BlockKey,

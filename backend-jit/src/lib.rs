@@ -4,7 +4,7 @@
 //!
 //! - [`Region`]: the blocks that are compiled together, found by [`Region::discover`].
 //! - [`Compiler`]: makes a [`CompiledRegion`] of a region; one per thread.
-//! - [`compile_block`]: makes one of a single block, quickly.
+//! - [`QuickCompiler`]: makes one of a single block, quickly.
 //! - [`CodeCache`]: the code in place, by guest address and by guest page; shared by all harts.
 //! - [`CodeMap`]: what is known of code, by address and by page.
 //! - [`Hart`]: runs code of the cache on the registers of one hart.
@@ -30,7 +30,7 @@ mod residence;
 mod singles;
 mod stubs;
 
-pub use baseline::compile_block;
+pub use baseline::QuickCompiler;
 pub use cache::{CodeCache, ForkGuard};
 pub use code_map::CodeMap;
 pub use compile::{CompiledRegion, Compiler};

@@ -7,7 +7,7 @@ use crate::state::Slot;
 use crate::types::Type;
 
 /// What names a block: the guest address and the mode bits that change what the bytes mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlockKey {
     /// Guest address of the first instruction.
     pub pc: u64,

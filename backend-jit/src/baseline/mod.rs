@@ -35,7 +35,6 @@ use emu_ir::{Block, ExitKind, Inst, NanRule, Terminator, Type, Value};
 use hot::{COUNTDOWN, first_place};
 pub(crate) use hot::{QuickStubs, REGION_PREFIX, StubAddresses, region_prefix};
 use regs::{Place, Places, field};
-use std::cell::RefCell;
 use std::sync::OnceLock;
 
 const _: () = assert!(HOT_PERIOD > 0);
@@ -44,18 +43,28 @@ const _: () = assert!(HOT_PERIOD > 0);
 #[derive(Debug)]
 struct Unsupported;
 
-/// Compiles a block.
-///
-/// # Errors
-/// If the block holds an op that this compiler does not have, or the host lacks an instruction.
-pub fn compile_block(block: &Block, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
-    let refused = |message: &str| JitError::Region { pc: block.key.pc, message: message.to_owned() };
-    if !host_is_fit() {
-        return Err(refused("the host has no lzcnt, tzcnt and popcnt"));
+/// Makes quick code; one per thread, its buffers are used again.
+#[derive(Debug, Default)]
+pub struct QuickCompiler {
+    made: CompiledRegion,
+    lists: Lists,
+}
+
+impl QuickCompiler {
+    /// Compiles a block.
+    ///
+    /// # Errors
+    /// If the block holds an op that this compiler does not have, or the host lacks an instruction.
+    pub fn compile(&mut self, block: &Block, options: &CompileOptions) -> Result<&CompiledRegion, JitError> {
+        let refused = |message: &str| JitError::Region { pc: block.key.pc, message: message.to_owned() };
+        if !host_is_fit() {
+            return Err(refused("the host has no lzcnt, tzcnt and popcnt"));
+        }
+        let mut lower = Lower::new(block, options, self);
+        lower.block().map_err(|Unsupported| refused("an op is not for quick code"))?;
+        lower.finish(self);
+        Ok(&self.made)
     }
-    let mut lower = Lower::new(block, options);
-    lower.block().map_err(|Unsupported| refused("an op is not for quick code"))?;
-    Ok(lower.finish())
 }
 
 fn host_is_fit() -> bool {
@@ -74,7 +83,7 @@ struct Cold {
 }
 
 /// How code is left.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WayOut {
     /// To the machine, at this address.
     Machine(ExitCode, u64),
@@ -87,40 +96,18 @@ enum WayOut {
     Unlikely(u64),
 }
 
-/// Lists that the thread's next quick code uses again.
-#[derive(Default)]
+/// Lists that are needed while a block is lowered.
+#[derive(Debug, Default)]
 struct Lists {
-    bytes: Vec<u8>,
-    cold: Vec<u8>,
-    traps: Vec<(u32, u32)>,
-    insns: Vec<InsnRef>,
     outs: Vec<(Jump, WayOut)>,
-    exits: Vec<DirectExit>,
-    jumps: Vec<(Spot, Spot)>,
     values: Vec<Place>,
     housed: Vec<Value>,
 }
 
-thread_local! {
-    static LISTS: RefCell<Lists> = RefCell::default();
-}
-
-impl CompiledRegion {
-    /// Gives the memory to the thread's next quick code.
-    pub fn recycle(mut self) {
-        self.traps.clear();
-        self.insns.clear();
-        self.exits.clear();
-        self.cold_jumps.clear();
-        LISTS.with_borrow_mut(|lists| {
-            lists.bytes = self.bytes;
-            lists.cold = self.cold;
-            lists.traps = self.traps;
-            lists.insns = self.insns;
-            lists.exits = self.exits;
-            lists.jumps = self.cold_jumps;
-        });
-    }
+/// A list's memory, without what was in it.
+fn emptied<T>(list: &mut Vec<T>) -> Vec<T> {
+    list.clear();
+    std::mem::take(list)
 }
 
 /// State while a block is lowered.
@@ -143,20 +130,22 @@ struct Lower<'a> {
 }
 
 impl<'a> Lower<'a> {
-    fn new(block: &'a Block, options: &'a CompileOptions) -> Lower<'a> {
-        let lists = LISTS.take();
+    fn new(block: &'a Block, options: &'a CompileOptions, memory: &mut QuickCompiler) -> Lower<'a> {
+        let QuickCompiler { made, lists } = memory;
+        let places = (emptied(&mut lists.values), emptied(&mut lists.housed));
+        let far = emptied(&mut made.cold_jumps);
         Lower {
-            asm: Asm { code: CodeBuffer::new(lists.bytes), ..Asm::default() },
-            cold_asm: Asm { code: CodeBuffer::new(lists.cold), base: COLD_BASE, far: lists.jumps },
+            asm: Asm { code: CodeBuffer::new(std::mem::take(&mut made.bytes)), ..Asm::default() },
+            cold_asm: Asm { code: CodeBuffer::new(std::mem::take(&mut made.cold)), base: COLD_BASE, far },
             block,
             options,
-            places: Places::new(&block.insts, block.term.arg(), options.hot, (lists.values, lists.housed)),
+            places: Places::new(&block.insts, block.term.arg(), options.hot, places),
             insn: 0,
-            traps: lists.traps,
-            insns: lists.insns,
+            traps: emptied(&mut made.traps),
+            insns: emptied(&mut made.insns),
             cold: Vec::new(),
-            outs: lists.outs,
-            exits: lists.exits,
+            outs: emptied(&mut lists.outs),
+            exits: emptied(&mut made.exits),
         }
     }
 
@@ -385,7 +374,7 @@ impl<'a> Lower<'a> {
     fn trap(&mut self) {
         let m = &self.block.marks[self.insn];
         let left = self.left(self.insn);
-        let insn = InsnRef { pc: m.pc, len: m.len, left, ahead: 0, in_slot: left > self.not_run() };
+        let insn = InsnRef { pc: m.pc, len: m.len, left: left as u16, ahead: 0, in_slot: left > self.not_run() };
         if self.insns.last() != Some(&insn) {
             self.insns.push(insn);
         }
@@ -442,16 +431,15 @@ impl<'a> Lower<'a> {
         self.asm.load(ty.bytes(), false, true, to, from);
     }
 
-    fn finish(mut self) -> CompiledRegion {
+    fn finish(mut self, memory: &mut QuickCompiler) {
         let block = self.block;
         let bytes = std::mem::replace(&mut self.asm, std::mem::take(&mut self.cold_asm)).code.into_bytes();
         self.cold_code();
         self.ways_out();
-        self.outs.clear();
         let (values, housed) = self.places.into_lists();
-        LISTS.with_borrow_mut(|lists| (lists.outs, lists.values, lists.housed) = (self.outs, values, housed));
+        memory.lists = Lists { outs: self.outs, values, housed };
         let last = block.end().saturating_sub(1).max(block.key.pc);
-        CompiledRegion {
+        memory.made = CompiledRegion {
             key: block.key,
             code_len: bytes.len(),
             bytes,
@@ -467,6 +455,6 @@ impl<'a> Lower<'a> {
             counted: self.options.count_insns,
             quick: true,
             clif: None,
-        }
+        };
     }
 }

@@ -44,8 +44,6 @@ pub(super) struct Place {
     loc: Loc,
     /// The slot, by its offset, that holds a copy, or the hot register of which has it.
     home: Option<i32>,
-    /// The hot register that it is computed for.
-    wanted: Option<Reg>,
 }
 
 /// State of the allocator.
@@ -76,20 +74,10 @@ impl Places {
         (mut values, housed): (Vec<Place>, Vec<Value>),
     ) -> Places {
         let hot = hot.map(|slot| offset::slot(slot.0));
-        values.resize(insts.len(), Place { uses: 0, loc: Loc::Nowhere, home: None, wanted: None });
-        let mut computed = None;
-        for (i, inst) in insts.iter().enumerate() {
+        values.resize(insts.len(), Place { uses: 0, loc: Loc::Nowhere, home: None });
+        for inst in insts {
             let mut copy = *inst;
             copy.for_each_arg(|v| values[v.index()].uses += 1);
-            match *inst {
-                // With nothing but other registers' changes in between: no fault, and nobody who reads it.
-                Inst::Set { slot, value, .. } if computed == Some(value) => {
-                    let wanted = &mut values[value.index()].wanted;
-                    *wanted = wanted.or(hot_reg(hot, offset::slot(slot.0)));
-                }
-                Inst::Set { .. } => {}
-                _ => computed = Some(Value(i as u32)),
-            }
         }
         if let Some(v) = last {
             values[v.index()].uses += 1;
@@ -97,10 +85,8 @@ impl Places {
         Places { values, housed, hot, ..Places::default() }
     }
 
-    /// Its lists, empty.
-    pub(super) fn into_lists(mut self) -> (Vec<Place>, Vec<Value>) {
-        self.values.clear();
-        self.housed.clear();
+    /// The memory of its lists.
+    pub(super) fn into_lists(self) -> (Vec<Place>, Vec<Value>) {
         (self.values, self.housed)
     }
 }
@@ -253,12 +239,22 @@ impl Lower<'_> {
 
     /// The hot register that the value is computed for, unless it has another one that is needed; `source` has its last use now.
     fn wanted(&self, at: Value, source: Option<Value>) -> Option<Reg> {
-        let reg = self.places.values[at.index()].wanted?;
+        let reg = self.destination(at)?;
         let needs = |v: &Value| {
             let Place { uses, loc, .. } = self.places.values[v.index()];
             loc == Loc::Reg(reg) && uses > u32::from(Some(*v) == source)
         };
         (!self.places.housed.iter().any(needs)).then_some(reg)
+    }
+
+    /// The hot register that the value is put into next, with nothing but other registers' changes in between: no fault, and nobody
+    /// who reads the register.
+    fn destination(&self, at: Value) -> Option<Reg> {
+        let sets = self.block.insts[at.index() + 1..].iter().map_while(|inst| match *inst {
+            Inst::Set { slot, value, .. } => Some((slot, value)),
+            _ => None,
+        });
+        sets.filter(|(_, value)| *value == at).find_map(|(slot, _)| self.hot_reg(offset::slot(slot.0)))
     }
 
     /// Puts the value into a hot register, which has nothing that is needed.

@@ -293,7 +293,7 @@ impl Lower<'_> {
     pub(super) fn exit_to_interpreter(&mut self) {
         let insn = self.out.insns[self.cur.insn];
         if self.options.count_insns {
-            self.uncount(insn.left + self.cur.ahead);
+            self.uncount(u32::from(insn.left) + self.cur.ahead);
         }
         self.exit(ExitCode::Interpret, insn.pc);
     }

@@ -40,7 +40,7 @@ pub struct InsnRef {
     /// Length in bytes.
     pub len: u8,
     /// Instructions of its block from this one on, itself included: not yet retired when it faults.
-    pub left: u32,
+    pub left: u16,
     /// Instructions of later blocks that are counted already.
     pub ahead: u16,
     /// Is it in the delay slot of a branch, which has been retired when it faults, but runs again?
@@ -50,7 +50,7 @@ pub struct InsnRef {
 impl InsnRef {
     /// How many counted instructions have not been retired when this one faults.
     pub(crate) fn not_retired(&self) -> u64 {
-        u64::from(self.left - u32::from(self.in_slot)) + u64::from(self.ahead)
+        u64::from(self.left - u16::from(self.in_slot)) + u64::from(self.ahead)
     }
 }
 
@@ -362,7 +362,7 @@ impl<'a> Lower<'a> {
         self.out.insns.push(InsnRef {
             pc: m.pc,
             len: m.len,
-            left: (block.marks.len() - before) as u32,
+            left: (block.marks.len() - before) as u16,
             ahead: self.cur.ahead as u16,
             in_slot: before < mark,
         });
@@ -519,7 +519,7 @@ impl<'a> Lower<'a> {
         self.cur.dirty = SlotSet::default();
         if self.options.precise_faults {
             let code = (self.cur.insn as i64) << 2 | resume as i64;
-            let left = self.out.insns[self.cur.insn].left - u32::from(resume == Resume::Completed);
+            let left = u32::from(self.out.insns[self.cur.insn].left) - u32::from(resume == Resume::Completed);
             self.checkpoint(code, left + self.cur.ahead);
         }
     }

@@ -4,7 +4,7 @@ use super::blocks::{Extent, WatchedFetch, translate};
 use super::entry::Entry;
 use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use emu_backend_jit::{BlockSource, CompileOptions, Compiler, JitError, Region};
+use emu_backend_jit::{BlockSource, CompileOptions, Compiler, JitError, QuickCompiler, Region};
 use emu_ir::{Block, BlockKey, IndirectKind, JumpKind, Terminator};
 use rustc_hash::FxHashSet;
 use std::cell::RefCell;
@@ -109,6 +109,9 @@ impl HeldWorker<'_> {
 thread_local! {
     /// The calling thread's compiler, for `Tier::Jit` and for the worker.
     static COMPILER: RefCell<Option<Compiler>> = const { RefCell::new(None) };
+
+    /// The same for quick code.
+    static QUICK_COMPILER: RefCell<QuickCompiler> = RefCell::default();
 }
 
 impl Engine {
@@ -280,12 +283,14 @@ impl Engine {
         likely: Option<u64>,
     ) -> Result<bool, JitError> {
         let options = CompileOptions { likely, ..self.compile_options() };
-        let compiled = emu_backend_jit::compile_block(block, &options)?;
-        self.show_region(&compiled);
-        if let Some(lockstep) = &self.lockstep {
-            lockstep.note_quick(block, likely);
-        }
-        let installed = self.install(compiled, generation);
+        let installed = QUICK_COMPILER.with_borrow_mut(|compiler| -> Result<bool, JitError> {
+            let compiled = compiler.compile(block, &options)?;
+            self.show_region(compiled);
+            if let Some(lockstep) = &self.lockstep {
+                lockstep.note_quick(block, likely);
+            }
+            Ok(self.install(compiled, generation))
+        })?;
         if installed {
             entry.set_compiled(Some(true));
         }
@@ -346,7 +351,7 @@ impl Engine {
             compiled.bytes.len()
         );
         self.show_region(&compiled);
-        Ok(self.install(compiled, generation))
+        Ok(self.install(&compiled, generation))
     }
 
     /// Has the region's code run so often that to compile it will cost less than it gains, if the program runs as long again?

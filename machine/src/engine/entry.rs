@@ -8,8 +8,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// A translated block.
 pub struct Entry {
     pub(super) key: BlockKey,
-    /// Its optimised IR, until there is quick code: what else needs it then makes it anew, which is seldom.
-    block: Mutex<Option<Arc<Block>>>,
     /// It ends with an indirect jump or call.
     jumps: bool,
     /// Executions by the interpreter.
@@ -35,6 +33,8 @@ pub struct Entry {
 /// What is known of blocks that the interpreter runs, or that run often.
 #[derive(Default)]
 struct Rare {
+    /// Its IR, until there is quick code: what else needs it then makes it anew, which is seldom.
+    block: Mutex<Option<Arc<Block>>>,
     /// The block for the interpreter, made when it first runs it: quick code often comes before.
     code: OnceLock<Code>,
     /// Where the indirect jump that ends it has gone, once it has.
@@ -61,7 +61,6 @@ impl Entry {
                 block.term,
                 Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. }
             ),
-            block: Mutex::new(None),
             runs: AtomicU32::new(0),
             state: AtomicU8::new(FRESH),
             dropped: AtomicBool::new(false),
@@ -84,17 +83,18 @@ impl Entry {
 
     /// Its IR, if it is still kept.
     pub(super) fn block(&self) -> Option<Arc<Block>> {
-        self.block.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rare.get()?.block.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps its IR.
     pub(super) fn keep_block(&self, block: Block) {
-        *self.block.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(block));
+        *self.rare().block.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(block));
     }
 
     /// There is code: the IR is not needed any more.
     pub(super) fn forget_block(&self) {
-        let block = self.block.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(rare) = self.rare.get() else { return };
+        let block = rare.block.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(block) = block.and_then(Arc::into_inner) {
             block.recycle();
         }

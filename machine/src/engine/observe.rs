@@ -38,12 +38,10 @@ impl Engine {
     }
 
     /// Puts code in place, unless the guest's code has changed since `generation`.
-    pub(super) fn install(&self, region: CompiledRegion, generation: u64) -> bool {
-        let (pc, quick, len) = (region.key.pc, region.quick, region.bytes.len());
-        let start = self.code().install(&region, generation);
-        region.recycle();
+    pub(super) fn install(&self, region: &CompiledRegion, generation: u64) -> bool {
+        let start = self.code().install(region, generation);
         if let (Some(start), Some(observer)) = (start, self.observer.get()) {
-            observer.placed(PlacedCode { pc, quick, start, len });
+            observer.placed(PlacedCode { pc: region.key.pc, quick: region.quick, start, len: region.bytes.len() });
         }
         start.is_some()
     }
