@@ -446,8 +446,7 @@ impl Inner {
         }
         // Code that had this key before is no longer found. What jumps to it jumps here from now on.
         let index = Index::new(self.regions.len());
-        let before =
-            self.known.insert(region.key, region.pages.iter(), index).map(|old| &mut self.regions[old.get()]);
+        let before = self.known.insert(region.key, region.pages.iter(), index).map(|old| &mut self.regions[old.get()]);
         let incoming = before.map(|old| std::mem::take(&mut old.incoming)).unwrap_or_default();
         for link in self.incoming.iter(incoming) {
             link.join(&mut self.arena, start);

@@ -1,6 +1,6 @@
 //! A hart's side of compiled code: entering it, leaving it, and faults in it.
 
-use crate::cache::{CodeCache, FaultPoint, HasNews};
+use crate::cache::{CodeCache, FaultPoint};
 use crate::context::{Context, ExitCode, HOT_PERIOD, JumpCache, LastFault, MAX_STORES, NO_JUMP, StoreNote, no_entries};
 use crate::enter;
 use crate::link::Link;
@@ -268,9 +268,8 @@ impl Hart {
             } else {
                 // The interpreter may have run since the hart left through the exit, and gone elsewhere.
                 let link = Link::from_context(ctx.link).filter(|_| self.link_target == key.pc);
-                match self.cache.enter(key, link, seen) {
-                    Ok(code) => return code,
-                    Err(HasNews) => {}
+                if let Ok(code) = self.cache.enter(key, link, seen) {
+                    return code;
                 }
             }
             self.catch_up(key.mode);

@@ -159,17 +159,19 @@ impl Engine {
 
     /// Compiles the block that a hart has come to and that has no code; its IR may have been `made` for that. Is there code for it now?
     pub(super) fn compile_reached(&self, entry: &Entry, made: Option<Block>, generation: u64) -> bool {
-        match made {
-            Some(block) if self.config.translates_at_once() => {
-                if self.compile_new(entry, block, generation, JUMPS_AHEAD) {
-                    return true;
-                }
+        let is_new = made.is_some();
+        let done = made.is_some_and(|block| match self.config.translates_at_once() {
+            true => self.compile_new(entry, block, generation, JUMPS_AHEAD),
+            false => {
+                entry.keep_block(block);
+                false
             }
-            Some(block) => entry.keep_block(block),
-            None if entry.is_compiled() => entry.forget_compiled(),
-            None => {}
+        });
+        if !is_new && entry.is_compiled() {
+            entry.forget_compiled();
         }
         match self.config.tier {
+            _ if done => true,
             _ if entry.needs_window() => false,
             Tier::Interp => false,
             Tier::Jit => self.compile_at_once(entry, generation),
