@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Entries of the per-hart cache of indirect jump targets (a power of two).
 pub(crate) const JUMP_CACHE: usize = 32768;
 
-/// Runs of quick code, whichever block's, between two times that it tells the machine which block is running. A prime, so that each block
-/// of a loop is met in its turn.
+/// Runs of quick code, whichever block's, until it tells the machine for the first time which block is running. A prime, so that each
+/// block of a loop is met in its turn.
 pub const HOT_PERIOD: u32 = 4093;
 
 /// `Context::jumped_from` before a jump: no instruction is at an odd address.
@@ -38,7 +38,8 @@ pub enum ExitCode {
     ImpreciseFault = 5,
     /// `cpu.mode` must be computed anew; `cpu.pc` is after the instruction.
     ModeChange = 6,
-    /// Quick code has run [`HOT_PERIOD`] times, the last time that at `cpu.pc`, which stands for all of them.
+    /// Quick code has run [`HOT_PERIOD`] times, or as often as [`Context::restart_countdown`] was told: the last time that at `cpu.pc`,
+    /// which stands for all of them.
     Hot = 7,
     /// A helper raised a trap, for the instruction at `cpu.pc`. It may have written registers: it must not run again.
     Trap = 8,
@@ -381,10 +382,10 @@ impl Context {
         self.countdown >= 0
     }
 
-    /// Lets quick code run for another period, if there is no region for `pc` by now, and has the next computed jump told.
-    pub fn restart_countdown(&mut self, pc: u64) {
+    /// Lets quick code run so many times, if there is no region for `pc` by now, and has the next computed jump told.
+    pub fn restart_countdown(&mut self, pc: u64, runs: u32) {
         self.samples_jump = true;
-        self.countdown = HOT_PERIOD as i32;
+        self.countdown = runs as i32;
         self.forget(pc);
     }
 

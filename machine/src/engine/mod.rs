@@ -12,6 +12,7 @@ mod fault;
 mod fuel;
 pub mod lockstep;
 mod observe;
+mod period;
 mod turns;
 mod vcpu;
 mod window;

@@ -3,10 +3,11 @@
 use super::entry::Entry;
 use super::exits::Exits;
 use super::fuel::Tank;
+use super::period::Period;
 use super::window::Membership;
 use super::{Engine, Tier, fault};
 use crate::mem::UserEnv;
-use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, HartShared, JitError};
+use emu_backend_jit::{ExitCode, Hart, HartShared, JitError};
 use emu_ir::{BlockKey, CpuState, Exit, Fault};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -29,6 +30,8 @@ pub struct EngineVcpu {
     /// Exits that have not been added to the engine's.
     exits: Exits,
     pub(super) membership: Membership,
+    /// For how long its quick code runs until it is looked at.
+    period: Period,
 }
 
 /// Blocks that a hart met lately, by address; saves the shared map's lock.
@@ -102,7 +105,8 @@ impl EngineVcpu {
         let local = LocalBlocks::new(engine.config.tier);
         let tank = Tank::of(&engine);
         let membership = Membership::new(&engine, hart.shared());
-        EngineVcpu { engine, hart, env, local, tank, reported: 0, exits: Exits::default(), membership }
+        let period = Period::new();
+        EngineVcpu { engine, hart, env, local, tank, reported: 0, exits: Exits::default(), membership, period }
     }
 
     /// Runs until something needs the operating system.
@@ -220,20 +224,18 @@ impl EngineVcpu {
 
     /// The quick code at the pc has run for a period.
     fn count_quick_runs(&mut self) -> Exit {
-        let pc = self.hart.cpu().pc;
-        self.hart.context().restart_countdown(pc);
-        match self.local.find(self.hart.cpu(), |key| self.engine.block(key)) {
-            Ok(entry) => {
-                entry.joints().filter_map(|key| self.engine.blocks.get(key)).for_each(|e| e.add_runs(HOT_PERIOD));
-                if entry.count_runs(HOT_PERIOD, self.engine.config.threshold) {
-                    self.engine.request(entry.key);
-                } else if entry.may_become_run(self.engine.config.run) {
-                    self.engine.compile_run(entry);
-                }
-                Exit::Next
+        let (pc, period, engine) = (self.hart.cpu().pc, self.period, &self.engine);
+        let sampled = self.local.find(self.hart.cpu(), |key| engine.block(key)).map(|entry| {
+            entry.joints().filter_map(|key| engine.blocks.get(key)).for_each(|e| e.add_runs(period.runs()));
+            let hot = entry.count_runs(period.runs(), engine.config.threshold);
+            if hot {
+                engine.request(entry.key);
             }
-            Err(fault) => Exit::Fault(fault),
-        }
+            hot || entry.may_become_run(period.scaled(engine.config.run)) && engine.compile_run(entry)
+        });
+        self.period = period.next(sampled == Ok(true));
+        self.hart.context().restart_countdown(pc, self.period.runs());
+        sampled.map_or_else(Exit::Fault, |_| Exit::Next)
     }
 
     fn update_mode(&mut self) {

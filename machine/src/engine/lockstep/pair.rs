@@ -237,7 +237,7 @@ impl Pair {
     /// The quick code at the pc has run for a period: what has become hot is compiled at once.
     fn count_quick_runs(&mut self) {
         let pc = self.hart.cpu().pc;
-        self.hart.context().restart_countdown(pc);
+        self.hart.context().restart_countdown(pc, HOT_PERIOD);
         let entry = self.blocks.find(self.hart.cpu(), |key| self.engine.block(key));
         let Some(entry) = entry.ok().filter(|_| self.engine.lockstep().only.is_none()) else { return };
         if entry.may_become_run(self.engine.config.run) {
