@@ -199,10 +199,12 @@ impl Engine {
         done
     }
 
-    /// Makes quick code of the block at `key`, unless there has been a block.
+    /// Makes quick code of the block at `key`, unless there has been a block. What cannot be read or watched waits until it runs.
     fn compile_ahead(&self, key: BlockKey, jumps: u32) {
         let generation = self.code().generation();
-        if let Ok((entry, Some(block))) = self.find_or_translate(key) {
+        if let Ok((entry, Some(block))) = self.find_or_translate(key)
+            && !entry.is_dropped()
+        {
             self.compile_new(&entry, block, generation, jumps);
         }
     }
