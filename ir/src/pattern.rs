@@ -151,4 +151,25 @@ mod tests {
         assert!(nop.overlaps(&addi) && addi.covers(&nop) && !nop.covers(&addi));
         assert!(!addi.overlaps(&Pattern::new("001 i ddddd iiiii 01")));
     }
+
+    #[test]
+    fn an_index_finds_special_cases_first() {
+        static LINES: [(&str, &str); 4] = [
+            ("mv", "1000 ddddd sssss 10"),
+            ("jr", "1000 ddddd 00000 10"),
+            ("lui", "011 i ddddd iiiii 01"),
+            ("li", "010 i ddddd iiiii 01"),
+        ];
+        let lines = || LINES.iter().map(|line| (Pattern::new(line.1), line));
+        // Fixed in some lines, operands in others, or both at once.
+        for fields in [[(0, 2), (10, 6)], [(0, 2), (2, 5)], [(13, 3), (6, 3)]] {
+            let index = PatternIndex::new(lines(), fields.map(|(shift, bits)| BitField { shift, bits }));
+            for word in 0..=0xffff {
+                let mut expected: Vec<_> = lines().filter(|(pattern, _)| pattern.matches(word)).collect();
+                expected.sort_by_key(|(pattern, _)| u32::MAX - pattern.mask.count_ones());
+                let found = index.find(word).map(|line| line.0);
+                assert!(found.eq(expected.iter().map(|(_, line)| line.0)), "{word:#x} by {fields:?}");
+            }
+        }
+    }
 }
