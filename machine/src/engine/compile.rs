@@ -170,17 +170,16 @@ impl Engine {
         if !is_new && entry.is_compiled() {
             entry.forget_compiled();
         }
-        match self.config.tier {
-            _ if done => true,
-            _ if entry.needs_window() => false,
-            Tier::Interp => false,
-            Tier::Jit => self.compile_at_once(entry, generation),
-            Tier::Tiered => self.compile_warm(entry, generation),
-        }
+        done || !entry.needs_window()
+            && match self.config.tier {
+                Tier::Interp => false,
+                Tier::Jit => self.compile_at_once(entry, generation),
+                Tier::Tiered => self.compile_warm(entry, generation),
+            }
     }
 
-    /// Makes quick code of a new block, or else keeps its IR for who else may need it; before that of the block that it jumps to, if that
-    /// is new, too. That will run next, what it takes to translate a block is in the host's caches by now, and the jump is joined at once.
+    /// Makes quick code of a new block, or else keeps its IR for who else may need it; before that of the blocks that it surely goes on
+    /// with, if they are new, too: what it takes to translate one is in the host's caches by now, and a jump is joined at once.
     fn compile_new(&self, entry: &Entry, block: Block, generation: u64, jumps: u32) -> bool {
         let done = !entry.needs_window() && self.config.run > 0 && {
             if jumps > 0 {
