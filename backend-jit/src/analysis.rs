@@ -430,11 +430,13 @@ fn block_use(
                 defs.insert(*slot);
                 dirty.insert(*slot);
             }
-            Inst::LeaveIf { target, .. } => side_exits.extend(region.at(*target).map(|to| SideExit { to, defs })),
+            Inst::LeaveIf { target, .. } => {
+                side_exits.extend(region.successor(index, *target).map(|to| SideExit { to, defs }))
+            }
             _ => {}
         }
     }
-    if may_leave(region, rb.block.term) {
+    if may_leave(region, index) {
         uses = uses.union(dirty.without(defs));
     }
     BlockUse { uses, defs, side_exits }
@@ -480,11 +482,12 @@ fn ways_last(region: &Region, stops: &[bool], reached: &[bool]) -> Vec<usize> {
     order
 }
 
-/// Can the terminator leave the region?
-fn may_leave(region: &Region, term: Terminator) -> bool {
-    match term {
-        Terminator::Jump { target, .. } => region.at(target).is_none(),
-        Terminator::Branch { taken, next, .. } => region.at(taken).is_none() || region.at(next).is_none(),
+/// Can the block's terminator leave the region?
+fn may_leave(region: &Region, block: usize) -> bool {
+    let is_outside = |pc| region.successor(block, pc).is_none();
+    match region.blocks[block].block.term {
+        Terminator::Jump { target, .. } => is_outside(target),
+        Terminator::Branch { taken, next, .. } => is_outside(taken) || is_outside(next),
         _ => true,
     }
 }

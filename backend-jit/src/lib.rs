@@ -29,6 +29,7 @@ mod region;
 mod residence;
 mod singles;
 mod stubs;
+mod unroll;
 
 pub use baseline::QuickCompiler;
 pub use cache::{CodeCache, ForkGuard};

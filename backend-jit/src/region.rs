@@ -47,6 +47,12 @@ pub trait BlockSource {
     /// cannot be fetched, or has never run and is not worth compiling).
     fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>>;
 
+    /// Does the loop with this head, which goes on at `exits`, run so often and so long that further rounds of it pay?
+    fn rounds_pay(&self, head: BlockKey, exits: &[u64]) -> bool {
+        let _ = (head, exits);
+        true
+    }
+
     /// Where the indirect jump that ends the block at `key` has gone so far.
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
         let _ = key;
@@ -61,7 +67,7 @@ pub struct Region {
     pub mode: u32,
     /// Index of the block the region is entered at.
     pub entry: usize,
-    /// By ascending guest address.
+    /// By ascending guest address; behind them further rounds of loops ([`Region::unroll`]).
     pub blocks: Vec<RegionBlock>,
     index: FxHashMap<u64, usize>,
 }
@@ -79,11 +85,20 @@ pub struct RegionBlock {
     pub predecessors: Vec<usize>,
     /// Where back edges to it come from. Every cycle of the region has a block with such.
     pub latches: Vec<usize>,
+    /// It belongs to a loop of several rounds, the head of which is there.
+    pub(crate) unrolled: Option<usize>,
 }
 
 impl RegionBlock {
-    fn new(block: Arc<Block>) -> RegionBlock {
-        RegionBlock { block, successors: vec![], known_targets: vec![], predecessors: vec![], latches: vec![] }
+    pub(crate) fn new(block: Arc<Block>) -> RegionBlock {
+        RegionBlock {
+            block,
+            successors: vec![],
+            known_targets: vec![],
+            predecessors: vec![],
+            latches: vec![],
+            unrolled: None,
+        }
     }
 
     /// Is it the target of a back edge?
@@ -103,13 +118,24 @@ impl Region {
         region.blocks = blocks.into_iter().map(RegionBlock::new).collect();
         region.find_known_targets(&indirect);
         region.find_successors();
-        region.find_back_edges();
+        region.link_back();
+        region.unroll(source);
         Some(region)
     }
 
-    /// The index of the block at `pc`.
+    /// The index of the block at `pc`, in the first round of its loop.
     pub fn at(&self, pc: u64) -> Option<usize> {
         self.index.get(&pc).copied()
+    }
+
+    /// The block at `pc` that follows `block`, if it goes there.
+    pub(crate) fn successor(&self, block: usize, pc: u64) -> Option<usize> {
+        self.blocks[block].successors.iter().copied().find(|succ| self.blocks[*succ].block.key.pc == pc)
+    }
+
+    /// Is the way from one block to another out of a loop of several rounds?
+    pub(crate) fn ends_rounds(&self, from: usize, to: usize) -> bool {
+        self.blocks[from].unrolled.is_some() && self.blocks[to].unrolled != self.blocks[from].unrolled
     }
 
     /// The guest address of the entry.
@@ -197,9 +223,22 @@ impl Region {
             list.extend(&self.blocks[i].known_targets);
             list.sort_unstable();
             list.dedup();
-            list.iter().for_each(|succ| self.blocks[*succ].predecessors.push(i));
             self.blocks[i].successors = list;
         }
+    }
+
+    /// Notes where each block is come to from, given the successors.
+    pub(crate) fn link_back(&mut self) {
+        for rb in &mut self.blocks {
+            rb.predecessors.clear();
+            rb.latches.clear();
+        }
+        for i in 0..self.blocks.len() {
+            for succ in self.blocks[i].successors.clone() {
+                self.blocks[succ].predecessors.push(i);
+            }
+        }
+        self.find_back_edges();
     }
 
     /// Notes the back edges of one depth-first walk.
@@ -232,7 +271,7 @@ impl Region {
 }
 
 /// Addresses that the block's terminator names, and where it may be left for before.
-fn direct_targets(block: &Block) -> Vec<u64> {
+pub(crate) fn direct_targets(block: &Block) -> Vec<u64> {
     let mut targets = match block.term {
         Terminator::Jump { target, .. } => vec![target],
         Terminator::Branch { taken, next, .. } => vec![taken, next],

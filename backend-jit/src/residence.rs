@@ -44,12 +44,12 @@ impl Uses {
                 floats.insert(*slot);
             }
         }
-        let block_use = |(i, block)| BlockUse {
+        let block_use = |i| BlockUse {
             uses: read[i],
             defs: written[i],
-            side_exits: side_ways(region, block).map(|(to, _, defs)| SideExit { to, defs }).collect(),
+            side_exits: side_ways(region, i).map(|(to, _, defs)| SideExit { to, defs }).collect(),
         };
-        let live_in = analysis::backward(region, &blocks().enumerate().map(block_use).collect::<Vec<_>>());
+        let live_in = analysis::backward(region, &(0..region.blocks.len()).map(block_use).collect::<Vec<_>>());
         Uses { flags: blocks().map(set_to_flags).collect(), read, written, live_in, floats }
     }
 
@@ -118,9 +118,10 @@ fn set_to_flags(block: &Block) -> SlotSet {
 }
 
 /// Where the block may be left in the middle for another one of the region, and what it has touched until there.
-fn side_ways<'a>(region: &'a Region, block: &'a Block) -> impl Iterator<Item = (usize, SlotSet, SlotSet)> + 'a {
-    let ways = block.insts.iter().enumerate().filter_map(|(i, inst)| match inst {
-        Inst::LeaveIf { target, .. } => Some((region.at(*target)?, i)),
+fn side_ways(region: &Region, index: usize) -> impl Iterator<Item = (usize, SlotSet, SlotSet)> {
+    let block = &region.blocks[index].block;
+    let ways = block.insts.iter().enumerate().filter_map(move |(i, inst)| match inst {
+        Inst::LeaveIf { target, .. } => Some((region.successor(index, *target)?, i)),
         _ => None,
     });
     ways.map(|(to, i)| (to, read_first(&block.insts[..i]), written(&block.insts[..i])))
@@ -194,7 +195,7 @@ pub(crate) fn present_in(region: &Region, uses: &Uses, needed_in: &[SlotSet], si
                 present[to] = met;
             };
             rb.successors.iter().for_each(|to| go(*to, uses.read[i], uses.written[i]));
-            side_ways(region, &rb.block).for_each(|(to, read, written)| go(to, read, written));
+            side_ways(region, i).for_each(|(to, read, written)| go(to, read, written));
         }
     }
     present

@@ -62,3 +62,41 @@ fn blocks_that_end_with_one_jump_share_its_targets() {
     assert_eq!(region.blocks[at(0x10)].successors, [at(0x14)]);
     assert_eq!(region.blocks[at(0x14)].known_targets, [at(0x60), at(0x64)]);
 }
+
+#[test]
+fn a_small_loop_gets_rounds_of_which_one_is_its_head() {
+    let blocks = vec![
+        block(0x8, "jump 0x10"),
+        branch(0x10, "0x18, 0x14"),
+        block(0x14, "jump 0x10"),
+        block(0x18, "syscall next 0x1c"),
+    ];
+    let mut source = Source { blocks, targets: vec![] };
+    let region = Region::discover(BlockKey { pc: 0x8, mode: 0 }, 100, &mut source).expect("a region");
+    let pcs: Vec<u64> = region.blocks.iter().map(|b| b.block.key.pc).collect();
+    assert_eq!(pcs, [0x8, 0x10, 0x14, 0x18, 0x10, 0x14, 0x10, 0x14, 0x10, 0x14]);
+    let heads: Vec<usize> = (0..region.blocks.len()).filter(|i| region.blocks[*i].is_loop_header()).collect();
+    assert_eq!(heads, [1]);
+    let ways: Vec<&[usize]> = region.blocks.iter().map(|b| &*b.successors).collect();
+    assert_eq!(ways, [&[1][..], &[2, 3], &[4], &[], &[5, 3], &[6], &[7, 3], &[8], &[9, 3], &[1]]);
+}
+
+/// A block of one instruction that branches to the one or the other.
+fn branch(pc: u64, ways: &str) -> Arc<Block> {
+    let text = format!("block {pc:#x} mode 0x0\ninsn {pc:#x} len 4\n  v0 = get.i8 slot5\n  branch v0, {ways}\n");
+    Arc::new(parse(&text, Names::default()).expect("a block"))
+}
+
+#[test]
+fn a_loop_that_loads_with_long_steps_keeps_one_round() {
+    let rounds = |step: i64| {
+        let text = format!(
+            "block 0x10 mode 0x0\ninsn 0x10 len 4\n  v0 = get.i64 slot5\n  v1 = load.i64.u8 v0\n  v2 = const.i64 {step}\n  \
+             v3 = add.i64 v0, v2\n  set slot5, v3\n  jump 0x10\n"
+        );
+        let blocks = vec![Arc::new(parse(&text, Names::default()).expect("a block"))];
+        let mut source = Source { blocks, targets: vec![] };
+        Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region").blocks.len()
+    };
+    assert_eq!([64, -64, 72].map(rounds), [4, 4, 1]);
+}

@@ -76,7 +76,7 @@ impl Lower<'_> {
     }
 
     fn goto(&mut self, target: u64) {
-        let inside = self.region.at(target);
+        let inside = self.region.successor(self.cur.block, target);
         self.pay_back(self.counted_for_nothing(inside));
         match inside {
             Some(i) => {
@@ -95,10 +95,18 @@ impl Lower<'_> {
     }
 
     /// A block from which to go on to the one of the region: that, or one that first pays back what was counted for a longer way, and
-    /// loads what is missing.
+    /// loads what is missing; or one that keeps out of the way of those who stay in the loop.
     fn way_to(&mut self, index: usize) -> (ClifBlock, Option<usize>) {
         let nothing_to_do = self.counted_for_nothing(Some(index)) == 0 && self.missing_for(index) == SlotSet::default();
-        if nothing_to_do { (self.blocks[index], None) } else { (self.b.create_block(), Some(index)) }
+        let is_rare = self.region.ends_rounds(self.cur.block, index);
+        if nothing_to_do && !is_rare {
+            return (self.blocks[index], None);
+        }
+        let way = self.b.create_block();
+        if is_rare {
+            self.b.set_cold_block(way);
+        }
+        (way, Some(index))
     }
 
     /// Fills a block that [`Self::way_to`] has made.
@@ -130,7 +138,7 @@ impl Lower<'_> {
 
     /// The block to branch to for a guest address, and what is to be put into it.
     fn edge(&mut self, target: u64) -> (ClifBlock, Edge) {
-        match self.region.at(target) {
+        match self.region.successor(self.cur.block, target) {
             Some(i) => {
                 let (way, rest) = self.way_to(i);
                 (way, Edge::Inside(rest))
@@ -326,7 +334,7 @@ impl Lower<'_> {
     /// Goes to a guest address if `cond` is not 0. (By way of memory where NaNs may still have to be made canonical, or the other block
     /// takes a register for a single that is none yet.)
     pub(super) fn leave_for_if(&mut self, cond: ClifValue, target: u64) {
-        let inside = self.region.at(target).filter(|_| self.cur.nan != NanRule::Canonical);
+        let inside = self.region.successor(self.cur.block, target).filter(|_| self.cur.nan != NanRule::Canonical);
         let inside = inside.filter(|i| self.has_singles_for(*i));
         let (aside, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.ins().brif(cond, aside, &[], go_on, &[]);

@@ -19,6 +19,12 @@ const REGION_SHARE: u32 = 64;
 /// A region whose instructions have run less often than this part of the threshold, on average, is not worth compiling yet.
 const WORTH_SHARE: u32 = 4;
 
+/// A loop whose head has run less often than this part of the threshold gets no further rounds.
+const LOOP_SHARE: u32 = 8;
+
+/// Nor does one that is left after fewer rounds, on average.
+const LONG_LOOP: u64 = 10;
+
 /// Most instructions of a region at a block that is part of another one, and is often entered from elsewhere. An interpreter has dozens
 /// of such blocks, and what follows them would be compiled for each anew.
 const AGAIN_REGION_INSNS: usize = 400;
@@ -363,21 +369,22 @@ impl Engine {
         if self.lockstep.is_some() || self.config.quick.is_none() {
             return true;
         }
-        let threshold = self.config.threshold;
         let work = |block: &Block| {
             let entry = self.blocks.get(block.key);
-            let runs = entry.map_or(0, |entry| match entry.has_been_hot() {
-                true => threshold,
-                false => entry.runs.load(Ordering::Relaxed),
-            });
-            u64::from(runs) * block.marks.len() as u64
+            entry.map_or(0, |entry| self.runs(&entry)) * block.marks.len() as u64
         };
         let done: u64 = region.blocks.iter().map(|b| work(&b.block)).sum();
-        let pays = done >= u64::from(threshold / WORTH_SHARE) * region.insn_count() as u64;
+        let pays = done >= u64::from(self.config.threshold / WORTH_SHARE) * region.insn_count() as u64;
         if !pays && let Some(entry) = self.blocks.get(BlockKey { pc: region.entry_pc(), mode: region.mode }) {
             entry.defer();
         }
         pays
+    }
+
+    /// How often the block has run, as far as that was counted.
+    fn runs(&self, entry: &Entry) -> u64 {
+        let runs = entry.runs.load(Ordering::Relaxed);
+        u64::from(if entry.has_been_hot() { runs.max(self.config.threshold) } else { runs })
     }
 
     /// What is compiled for `key`.
@@ -453,6 +460,12 @@ impl BlockSource for Source<'_> {
         let max_insns = max_insns.min(super::BLOCK_INSNS);
         let block = translate(key, &*self.engine.guest, &mut fetch, max_insns, Extent::Block).ok()?;
         (fetch.all_watched && !block.needs_window()).then(|| Arc::new(block))
+    }
+
+    fn rounds_pay(&self, head: BlockKey, exits: &[u64]) -> bool {
+        let runs = |pc| self.engine.blocks.get(BlockKey { pc, ..head }).map_or(0, |entry| self.engine.runs(&entry));
+        let left = exits.iter().map(|pc| runs(*pc)).sum::<u64>();
+        self.whole || runs(head.pc) >= (left * LONG_LOOP).max(u64::from(self.engine.config.threshold / LOOP_SHARE))
     }
 
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct RegionShape {
     /// It is quick code instead, of a block or a run that begins with it.
     pub quick: bool,
-    /// Address and number of instructions of each block.
+    /// Address and number of instructions of each block; several times if its loop has several rounds.
     pub blocks: Vec<(u64, usize)>,
     /// The address of a block that ends with an indirect jump or call, and where inside it was seen to go. For quick code its own, and
     /// where it has always gone.
@@ -89,6 +89,10 @@ impl BlockSource for Source<'_> {
         let mut fetch = WatchedFetch::new(&self.engine.mem);
         let extent = if self.shape.quick { Extent::Run } else { Extent::Block };
         translate(key, &*self.engine.guest, &mut fetch, insns.min(max_insns), extent).ok().map(Arc::new)
+    }
+
+    fn rounds_pay(&self, head: BlockKey, _: &[u64]) -> bool {
+        self.shape.blocks.iter().filter(|(pc, _)| *pc == head.pc).count() > 1
     }
 
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
