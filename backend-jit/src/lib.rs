@@ -22,6 +22,7 @@ mod context;
 mod enter;
 mod hart;
 mod helpers;
+mod knowledge;
 mod link;
 mod lower;
 mod news;

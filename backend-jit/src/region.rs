@@ -119,6 +119,7 @@ impl Region {
         region.find_known_targets(&indirect);
         region.find_successors();
         region.link_back();
+        region.share_knowledge();
         region.unroll(source);
         Some(region)
     }
@@ -216,7 +217,8 @@ impl Region {
         returns
     }
 
-    fn find_successors(&mut self) {
+    /// Notes where each block goes.
+    pub(crate) fn find_successors(&mut self) {
         for i in 0..self.blocks.len() {
             let mut list: Vec<usize> =
                 direct_targets(&self.blocks[i].block).into_iter().filter_map(|pc| self.at(pc)).collect();

@@ -17,6 +17,7 @@ mod compare;
 mod convert;
 mod flags;
 mod int;
+mod known;
 pub mod liveness;
 mod sweep;
 mod width;
@@ -27,12 +28,24 @@ use crate::op::{BinaryOp, ConvertOp, FloatBinaryOp};
 use crate::spare::{INSTS, Spare};
 use crate::state::{GUEST_SLOTS, Slot};
 use crate::types::Type;
+use known::Known;
 use width::Width;
+
+pub use known::Knowledge;
 
 /// Optimises a well-formed block.
 pub fn optimize(block: &mut Block) {
     Rewriter::new(block).run(block);
     sweep::sweep(block);
+}
+
+/// The same of a block that is only come to where `before` is true of the registers. What is true where it ends?
+pub fn optimize_knowing(block: &mut Block, before: &Knowledge) -> Knowledge {
+    let mut rewriter = Rewriter::new(block);
+    rewriter.before = Some(before.clone());
+    let after = rewriter.run(block);
+    sweep::sweep(block);
+    after.unwrap_or_default()
 }
 
 /// The forward pass. Values are those of the new block, except in `map` and `old_uses`.
@@ -44,6 +57,8 @@ struct Rewriter {
     map: Vec<Value>,
     /// What each register holds, or [`NO_VALUE`].
     known: [Value; GUEST_SLOTS],
+    /// What is known of the registers' contents at the block's start, as long as they are the same.
+    before: Option<Knowledge>,
 }
 
 /// What is known of a new value.
@@ -72,10 +87,11 @@ impl Rewriter {
         let (mut out, mut facts) = (INSTS.with(Spare::take), FACTS.with(Spare::take));
         out.reserve(n + n / 4);
         facts.reserve(n + n / 4);
-        Rewriter { out, facts, map: uses, known: [NO_VALUE; GUEST_SLOTS] }
+        Rewriter { out, facts, map: uses, known: [NO_VALUE; GUEST_SLOTS], before: None }
     }
 
-    fn run(mut self, block: &mut Block) {
+    /// Rewrites the block; what is known at its end, if that was of interest at its start.
+    fn run(mut self, block: &mut Block) -> Option<Knowledge> {
         let mut marks = block.marks.iter_mut().peekable();
         for (i, inst) in block.insts.iter().enumerate() {
             while let Some(mark) = marks.next_if(|m| m.first as usize <= i) {
@@ -92,9 +108,19 @@ impl Rewriter {
         let end = self.out.len() as u32;
         marks.for_each(|mark: &mut InsnMark| mark.first = end);
         block.term = self.terminator(block.term);
+        let after = self.known_after();
         INSTS.with(|spare| spare.give(std::mem::replace(&mut block.insts, self.out)));
         FACTS.with(|spare| spare.give(self.facts));
         VALUES.with(|spare| spare.give(self.map));
+        after
+    }
+
+    fn known_after(&mut self) -> Option<Knowledge> {
+        let mut after = self.before.take()?;
+        for (index, value) in self.known.iter().enumerate().filter(|(_, value)| **value != NO_VALUE) {
+            after.set(index, Known::of(self.def(*value), self.width(*value)));
+        }
+        Some(after)
     }
 
     /// Puts the instruction, simplified, at the end; its value if it has one.
@@ -119,6 +145,7 @@ impl Rewriter {
             }
             Inst::Call { .. } => {
                 self.known = [NO_VALUE; GUEST_SLOTS];
+                self.before = self.before.take().map(|_| Knowledge::default());
                 Some(self.push(inst))
             }
             Inst::WriteFpFlags { value } if self.silences(value) => None,
@@ -136,7 +163,18 @@ impl Rewriter {
         if known != NO_VALUE && self.ty(known) == ty {
             return known;
         }
-        let value = self.push(Inst::Get { ty, slot });
+        let value = match self.before.as_ref().and_then(|before| before.get(slot)) {
+            Some(Known::Constant { ty: of, bits }) if of == ty => self.iconst(ty, bits),
+            before => {
+                let value = self.push(Inst::Get { ty, slot });
+                if let Some(Known::Width { ty: of, width }) = before
+                    && of == ty
+                {
+                    self.facts[value.index()].width = width;
+                }
+                value
+            }
+        };
         self.known[slot.index()] = value;
         value
     }

@@ -16,7 +16,7 @@ pub(super) struct Width {
 
 impl Width {
     /// Any value of the type.
-    fn any(ty: Type) -> Width {
+    pub(super) fn any(ty: Type) -> Width {
         Width { unsigned: ty.bits(), signed: ty.bits() }
     }
 
@@ -31,7 +31,20 @@ impl Width {
         Width { unsigned, signed: self.signed.min(unsigned + 1).clamp(1, ty.bits()) }
     }
 
-    fn max(self, other: Width) -> Width {
+    /// The width of a constant.
+    pub(super) fn of_constant(ty: Type, bits: u64) -> Width {
+        let signed = sign_extend(ty, bits);
+        let magnitude = if signed < 0 { !signed } else { signed };
+        Width { unsigned: 64 - bits.leading_zeros(), signed: 65 - magnitude.leading_zeros() }.tightened(ty)
+    }
+
+    /// A width that is no less, of which there are few.
+    pub(super) fn coarse(self, ty: Type) -> Width {
+        let up = |bits: u32, steps: &[u32]| steps.iter().copied().find(|step| bits <= *step).unwrap_or(64);
+        Width { unsigned: up(self.unsigned, &[1, 8, 16, 31, 32]), signed: up(self.signed, &[8, 16, 32]) }.tightened(ty)
+    }
+
+    pub(super) fn max(self, other: Width) -> Width {
         Width { unsigned: self.unsigned.max(other.unsigned), signed: self.signed.max(other.signed) }
     }
 
@@ -47,11 +60,7 @@ impl Width {
         constant: impl Fn(Value) -> Option<u64>,
     ) -> Width {
         match *inst {
-            Inst::Const { ty, bits } => {
-                let signed = sign_extend(ty, bits);
-                let magnitude = if signed < 0 { !signed } else { signed };
-                Width { unsigned: 64 - bits.leading_zeros(), signed: 65 - magnitude.leading_zeros() }.tightened(ty)
-            }
+            Inst::Const { ty, bits } => Width::of_constant(ty, bits),
             Inst::Load { ty, access, .. } if access.signed && access.bytes < ty.bytes() => {
                 Width { unsigned: ty.bits(), signed: 8 * u32::from(access.bytes) }
             }
@@ -116,10 +125,6 @@ mod tests {
             let below = self.unsigned == 64 || value >> self.unsigned == 0;
             below && low as u64 & ty.mask() == value && (1..=ty.bits()).contains(&self.signed)
         }
-
-        fn of_constant(ty: Type, bits: u64) -> Width {
-            Width::of(&Inst::Const { ty, bits }, |_| unreachable!(), |_| None)
-        }
     }
 
     /// The bounds of two values bound the result; all bytes are tried.
@@ -136,6 +141,7 @@ mod tests {
             }
             let chosen = x.max(y);
             assert!(chosen.holds(ty, a) && chosen.holds(ty, b));
+            assert!(x.coarse(ty).holds(ty, a));
         }
     }
 

@@ -1,0 +1,90 @@
+//! What is known of registers between blocks.
+
+use super::width::Width;
+use crate::block::Inst;
+use crate::state::{GUEST_SLOTS, Slot};
+use crate::types::Type;
+
+/// What is known of the integers that the registers hold at some point of a program: constants, and how many low bits matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knowledge {
+    slots: Box<[Option<Known>; GUEST_SLOTS]>,
+}
+
+/// What is known of one register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    Constant { ty: Type, bits: u64 },
+    Width { ty: Type, width: Width },
+}
+
+impl Known {
+    /// What the instruction gives away of its result, of which the width is known; `None` if that is nothing.
+    pub(super) fn of(inst: &Inst, width: Width) -> Option<Known> {
+        match (*inst, inst.result()?) {
+            (_, ty) if !ty.is_int() => None,
+            (Inst::Const { bits, .. }, ty) => Some(Known::Constant { ty, bits }),
+            (_, ty) => Known::of_width(ty, width),
+        }
+    }
+
+    fn of_width(ty: Type, width: Width) -> Option<Known> {
+        let width = width.coarse(ty);
+        (width != Width::any(ty)).then_some(Known::Width { ty, width })
+    }
+
+    fn width(self) -> (Type, Width) {
+        match self {
+            Known::Constant { ty, bits } => (ty, Width::of_constant(ty, bits)),
+            Known::Width { ty, width } => (ty, width),
+        }
+    }
+
+    /// What is true of both.
+    fn meet(self, other: Known) -> Option<Known> {
+        let ((ty, a), (other_ty, b)) = (self.width(), other.width());
+        match () {
+            () if self == other => Some(self),
+            () if ty == other_ty => Known::of_width(ty, a.max(b)),
+            () => None,
+        }
+    }
+}
+
+impl Default for Knowledge {
+    /// Nothing.
+    fn default() -> Knowledge {
+        Knowledge { slots: Box::new([None; GUEST_SLOTS]) }
+    }
+}
+
+impl Knowledge {
+    pub(super) fn get(&self, slot: Slot) -> Option<Known> {
+        self.slots[slot.index()]
+    }
+
+    pub(super) fn set(&mut self, index: usize, known: Option<Known>) {
+        self.slots[index] = known;
+    }
+
+    /// Keeps what `other` knows, too. Did that make it less?
+    ///
+    /// As often as that may be asked of one set, it is answered with yes a few times for each register: widths are few.
+    pub fn meet(&mut self, other: &Knowledge) -> bool {
+        let mut changed = false;
+        for (mine, others) in self.slots.iter_mut().zip(&*other.slots) {
+            let both = mine.zip(*others).and_then(|(a, b)| a.meet(b));
+            changed |= both != *mine;
+            *mine = both;
+        }
+        changed
+    }
+
+    /// Is the register's 64-bit integer the sign extension of its lower half?
+    pub fn is_word(&self, slot: Slot) -> bool {
+        self.get(slot).is_some_and(|known| {
+            let (ty, width) = known.width();
+            ty == Type::I64 && width.signed <= 32
+        })
+    }
+}
