@@ -55,6 +55,8 @@ pub(crate) struct Analysis {
     pub(crate) needed_in: Vec<SlotSet>,
     /// Slots that are, on every path there.
     pub(crate) present_in: Vec<SlotSet>,
+    /// Slots that are overwritten on every way from the block's start, before anything sees them: not written back when it polls.
+    pub(crate) overwritten: Vec<SlotSet>,
     /// Slots that the block writes back at its end.
     pub(crate) written_early: Vec<SlotSet>,
     /// Slots that hold, on every path to the block's start, a result whose NaN is still to be made canonical. Any other
@@ -79,7 +81,8 @@ impl Analysis {
         let (dirty_in, written_early) = dirty_in(region, &uses, &starts, options);
         let single_in = singles::single_in(region);
         let raw_in = raw_in(region, &single_in);
-        let live_in = live_in(region, &dirty_in, &starts, options);
+        let overwritten = overwritten(region, options);
+        let live_in = live_in(region, &dirty_in, &overwritten, &starts, options);
         let needed_in = residence::needed_in(region, &uses, &dirty_in, &live_in);
         let singles = SlotSet(live_in[region.entry].0 & single_in[region.entry].0);
         let present_in = residence::present_in(region, &uses, &needed_in, singles);
@@ -90,6 +93,7 @@ impl Analysis {
             live_in,
             needed_in,
             present_in,
+            overwritten,
             written_early,
             raw_in,
             single_in,
@@ -340,11 +344,47 @@ pub(crate) fn makes_raw_nan(inst: &Inst) -> bool {
 }
 
 /// Backward liveness. Leaving the region uses what is dirty there.
-fn live_in(region: &Region, dirty_in: &[SlotSet], starts: &[bool], options: &CompileOptions) -> Vec<SlotSet> {
+fn live_in(
+    region: &Region,
+    dirty_in: &[SlotSet],
+    overwritten: &[SlotSet],
+    starts: &[bool],
+    options: &CompileOptions,
+) -> Vec<SlotSet> {
     let points = |i: usize| write_backs(&region.blocks[i].block, options.precise_faults, starts[i]);
-    let blocks: Vec<BlockUse> =
-        (0..region.blocks.len()).map(|i| block_use(region, i, dirty_in[i], &points(i), options)).collect();
-    backward(region, &blocks)
+    let block_use = |i: usize| {
+        let mut block = block_use(region, i, dirty_in[i], &points(i), options);
+        // A poll at a loop header, or of the budget, writes back what is dirty there.
+        if region.blocks[i].is_loop_header() || options.stops_at(region, i) {
+            block.uses = block.uses.union(dirty_in[i].without(overwritten[i]));
+        }
+        block
+    };
+    backward(region, &(0..region.blocks.len()).map(block_use).collect::<Vec<_>>())
+}
+
+/// See [`Analysis::overwritten`]: no way is longer than to the next loop header. Faults do not count, where registers are not exact then.
+fn overwritten(region: &Region, options: &CompileOptions) -> Vec<SlotSet> {
+    let mut soon = vec![SlotSet::default(); region.blocks.len()];
+    if options.precise_faults || options.count_insns {
+        return soon;
+    }
+    for i in residence::in_order(region).into_iter().rev() {
+        let rb = &region.blocks[i];
+        let after = |succ: &usize| if region.blocks[*succ].is_loop_header() { SlotSet::default() } else { soon[*succ] };
+        let on_all_ways = rb.successors.iter().map(after).reduce(|a, b| SlotSet(a.0 & b.0));
+        let mut slots = on_all_ways.filter(|_| !may_leave(region, i)).unwrap_or_default();
+        for inst in rb.block.insts.iter().rev() {
+            match inst {
+                Inst::Set { slot, .. } => slots.insert(*slot),
+                Inst::Get { slot, .. } => slots.remove(*slot),
+                _ if has_cold_exit(inst, options) => slots = SlotSet::default(),
+                _ => {}
+            }
+        }
+        soon[i] = slots;
+    }
+    soon
 }
 
 /// What is live at each block's start, by what each uses and defines.
@@ -410,10 +450,6 @@ fn block_use(
     let rb = &region.blocks[index];
     let (mut uses, mut defs, mut dirty) = (SlotSet::default(), SlotSet::default(), dirty_in);
     let mut side_exits = Vec::new();
-    // A poll at a loop header, or of the budget, writes back what is dirty there.
-    if rb.is_loop_header() || options.stops_at(region, index) {
-        uses = uses.union(dirty);
-    }
     let mut points = points.iter().peekable();
     for i in 0..=rb.block.insts.len() {
         while points.next_if(|p| p.before == i).is_some() {

@@ -30,7 +30,7 @@ pub enum ExitCode {
     Syscall = 1,
     /// Let the interpreter run from `cpu.pc`: a trap, a rare instruction, or a fault to be found again.
     Interpret = 2,
-    /// `cpu.interrupt` was seen.
+    /// `cpu.interrupt` was seen. Registers may be old that the guest is about to overwrite: [`Context::take_stale`].
     Interrupted = 3,
     /// `cpu.insn_count` would pass `insn_limit` (in code that counts).
     Budget = 4,
@@ -240,6 +240,8 @@ pub struct Context {
     pub(crate) sample: Option<(u64, u64)>,
     pub(crate) env: Option<*mut dyn Env>,
     pub(crate) helpers: *const [HelperDef],
+    /// Registers that a region has not written back with [`ExitCode::Interrupted`]: a bit each ([`Context::take_stale`]).
+    pub(crate) stale: [u64; 2],
 }
 
 /// Compiled code has the address of a context plus this: 32 registers then lie within a signed byte of it, which makes
@@ -300,6 +302,7 @@ pub(crate) mod offset {
     own!(JUMPED_FROM, jumped_from);
     own!(NEXT_STORE, next_store);
     own!(JUMP_ENTRIES, jump_entries);
+    own!(STALE, stale);
     quick!(FILL_STUB, fill);
     quick!(SPILL_STUB, spill);
     quick!(EXIT_STUB, exit);
@@ -308,6 +311,13 @@ pub(crate) mod offset {
 }
 
 impl Context {
+    /// The registers, a bit for each slot, whose contents have not been written back. On all of its ways the guest writes them before it
+    /// reads them and before a system call or the like, a few blocks on: what runs next has to be the interpreter, until that is done.
+    pub fn take_stale(&mut self) -> u128 {
+        let [low, high] = std::mem::take(&mut self.stale);
+        u128::from(high) << 64 | u128::from(low)
+    }
+
     /// Remembers that the code for `pc` is at `code`.
     pub(crate) fn remember(&mut self, pc: u64, code: u64) {
         self.jump_cache.remember(pc, code);

@@ -134,6 +134,7 @@ impl Hart {
             other_caches: Vec::new(),
             env: None,
             helpers: std::ptr::from_ref(guest.helpers()),
+            stale: [0; 2],
         };
         let shared = Arc::new(HartShared {
             epoch: AtomicU64::new(0),

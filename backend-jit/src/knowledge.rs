@@ -26,6 +26,7 @@ impl Region {
                 jumps_changed = true;
             }
             self.blocks[i].block = Arc::new(block);
+            self.blocks[i].before = Some(Arc::new(before));
         }
         if jumps_changed {
             self.find_successors();

@@ -1,6 +1,7 @@
 //! Regions: the unit of compilation. From a hot entry along direct branches and direct calls, bounded by a number
 //! of guest instructions, not by pages.
 
+use emu_ir::opt::Knowledge;
 use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -87,6 +88,8 @@ pub struct RegionBlock {
     pub latches: Vec<usize>,
     /// It belongs to a loop of several rounds, the head of which is there.
     pub(crate) unrolled: Option<usize>,
+    /// What is known of the registers where it begins, on every way there.
+    pub(crate) before: Option<Arc<Knowledge>>,
 }
 
 impl RegionBlock {
@@ -98,6 +101,7 @@ impl RegionBlock {
             predecessors: vec![],
             latches: vec![],
             unrolled: None,
+            before: None,
         }
     }
 

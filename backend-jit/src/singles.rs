@@ -60,14 +60,15 @@ pub(crate) fn whole_of_low_bits(insts: &[Inst], low: Value) -> Option<Value> {
 
 /// Slots that hold a boxed single on every path to each block's start.
 ///
-/// At the region's entry those do that are first used as singles there: no program does so with what is none, and the region looks.
+/// At the region's entry those do that are first used as singles there: no program does so with what is none, and the region looks. So do
+/// those that are only ever given singles: what they hold before is seldom anything else, and they need not be boxed each time round a loop.
 pub(crate) fn single_in(region: &Region) -> Vec<SlotSet> {
     let above = Above::of(region.blocks[region.entry].block.nan);
     let boxes = |block: &Block| (0..block.insts.len()).any(|i| boxed(&block.insts, Value(i as u32), above).is_some());
     if !region.blocks.iter().any(|rb| boxes(&rb.block)) {
         return vec![SlotSet::default(); region.blocks.len()];
     }
-    forward_on_every_path(region, singles_at_entry(region), |i, singles| {
+    forward_on_every_path(region, singles_at_entry(region, above), |i, singles| {
         single_out(&region.blocks[i].block.insts, above, singles)
     })
 }
@@ -106,12 +107,10 @@ struct FirstUses {
     touched: SlotSet,
 }
 
-/// The slots that are first used as singles on some way from the entry, and in no other manner on another.
-fn singles_at_entry(region: &Region) -> SlotSet {
+/// The slots that are first used as singles on some way from the entry, or only given such; and in no other manner on another.
+fn singles_at_entry(region: &Region, above: Above) -> SlotSet {
     let blocks: Vec<FirstUses> = region.blocks.iter().map(|rb| first_uses(&rb.block)).collect();
-    if blocks.iter().all(|uses| uses.as_singles == SlotSet::default()) {
-        return SlotSet::default();
-    }
+    let given = given_singles(region, above);
     let mut from = blocks.clone();
     let mut changed = true;
     while changed {
@@ -127,7 +126,23 @@ fn singles_at_entry(region: &Region) -> SlotSet {
         }
     }
     let entry = from[region.entry];
-    entry.as_singles.without(entry.otherwise)
+    entry.as_singles.union(given).without(entry.otherwise)
+}
+
+/// The slots that the region gives singles and nothing else.
+fn given_singles(region: &Region, above: Above) -> SlotSet {
+    let (mut given, mut others) = (SlotSet::default(), SlotSet::default());
+    for rb in &region.blocks {
+        let mut singles = SlotSet::default();
+        let mut values = vec![false; rb.block.insts.len()];
+        for (i, inst) in rb.block.insts.iter().enumerate() {
+            values[i] = follow(&rb.block.insts, i, above, &mut singles, |v| values[v.index()]);
+            if let Inst::Set { ty: Type::F64, slot, value } = *inst {
+                if values[value.index()] { given.insert(slot) } else { others.insert(slot) }
+            }
+        }
+    }
+    given.without(others)
 }
 
 /// What a value is of a slot's first contents.

@@ -95,6 +95,7 @@ impl Region {
                 successors: rb.successors.iter().map(goes_to).collect(),
                 known_targets: rb.known_targets.iter().map(goes_to).collect(),
                 unrolled: Some(body[0]),
+                before: rb.before.clone(),
                 ..RegionBlock::new(Arc::clone(&rb.block))
             }));
         }

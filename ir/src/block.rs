@@ -493,6 +493,15 @@ impl Block {
             && self.insts.iter().any(|inst| matches!(inst, Inst::LoadReserved { id, .. } if id.is_any()))
     }
 
+    /// The registers, a bit for each slot, that have been written whenever the block has gone on to another one.
+    pub fn surely_written(&self) -> u128 {
+        let surely = self.insts.iter().take_while(|inst| !matches!(inst, Inst::LeaveIf { .. }));
+        surely.fold(0, |written, inst| match inst {
+            Inst::Set { slot, .. } => written | 1 << slot.0,
+            _ => written,
+        })
+    }
+
     /// Number of guest instructions.
     pub fn insn_count(&self) -> u32 {
         self.marks.len() as u32

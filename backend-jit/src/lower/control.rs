@@ -358,13 +358,20 @@ impl Lower<'_> {
     }
 
     /// Leaves if another thread set `CpuState::interrupt`.
-    pub(super) fn poll(&mut self, pc: u64, dirty: SlotSet) {
+    pub(super) fn poll(&mut self, pc: u64, dirty: SlotSet, overwritten: SlotSet) {
         let flag = self.load_ctx(types::I32, offset::INTERRUPT);
         let (cold, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         self.b.ins().brif(flag, cold, &[], go_on, &[]);
         self.b.switch_to_block(cold);
-        self.flush(dirty);
+        self.flush(dirty.without(overwritten));
+        let stale = dirty.0 & overwritten.0;
+        for (half, at) in [(stale as u64, offset::STALE), ((stale >> 64) as u64, offset::STALE + 8)] {
+            if half != 0 {
+                let half = self.b.ins().iconst(types::I64, half as i64);
+                self.store_ctx(half, at);
+            }
+        }
         let pc = self.b.ins().iconst(types::I64, pc as i64);
         self.exit_clean(ExitCode::Interrupted, pc);
         self.b.switch_to_block(go_on);

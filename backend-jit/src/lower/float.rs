@@ -14,7 +14,10 @@ use cranelift_codegen::ir::{
     BlockArg, Endianness, InstBuilder, MemFlagsData, Type as ClifType, Value as ClifValue, types,
 };
 use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
-use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
+use emu_ir::{
+    ConvertOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Slot, Type,
+    Value,
+};
 
 /// How one vector type is seen as another: in memory's order.
 pub(super) const LANES: MemFlagsData = MemFlagsData::new().with_endianness(Endianness::Little);
@@ -105,12 +108,24 @@ impl Lower<'_> {
         let args: Vec<ClifValue> = args
             .iter()
             .map(|a| {
-                let value = self.clean(*a);
+                let value = self.argument(*a);
                 self.bits64_of(self.ty(*a), value)
             })
             .collect();
         let bits = self.helper(call, &args);
         self.value_of_bits(ty, bits)
+    }
+
+    /// A value for a call. Out of the way a negation is made again: x86's multiplication with addition may have it in one instruction, and
+    /// should not have to keep it as well.
+    fn argument(&mut self, v: Value) -> ClifValue {
+        match self.block_insts()[v.index()] {
+            Inst::FloatUnary { op: FloatUnaryOp::Neg, arg, .. } if self.cur.aside => {
+                let value = self.clean(arg);
+                self.b.ins().fneg(value)
+            }
+            _ => self.clean(v),
+        }
     }
 
     pub(super) fn float_unary(&mut self, at: Value, op: FloatUnaryOp, ty: Type, round: Round, arg: Value) -> ClifValue {
@@ -237,15 +252,46 @@ impl Lower<'_> {
 
     /// Is neither of them a NaN? By integer operations, which raise nothing.
     fn are_numbers(&mut self, args: [Value; 2]) -> ClifValue {
-        let [a, b] = args.map(|v| {
-            let value = self.value(v);
-            let bits = self.bitcast(self.ty(v).as_int(), value);
-            // Without the sign.
-            let magnitude = self.b.ins().iadd(bits, bits);
-            let infinity = 2 * infinity(self.ty(v)) as i64;
-            self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity)
-        });
-        self.b.ins().band(a, b)
+        match args.map(|v| self.is_known_number(v)) {
+            [_, true] => self.is_number(args[0]),
+            [true, false] => self.is_number(args[1]),
+            [false, false] => {
+                let [a, b] = args.map(|v| self.is_number(v));
+                self.b.ins().band(a, b)
+            }
+        }
+    }
+
+    fn is_number(&mut self, v: Value) -> ClifValue {
+        let value = self.value(v);
+        let bits = self.bitcast(self.ty(v).as_int(), value);
+        // Without the sign.
+        let magnitude = self.b.ins().iadd(bits, bits);
+        let infinity = 2 * infinity(self.ty(v)) as i64;
+        self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity)
+    }
+
+    /// Is the value a constant that is a number, as far as the region knows its registers?
+    fn is_known_number(&self, v: Value) -> bool {
+        let (ty, insts) = (self.ty(v), self.block_insts());
+        let is_number = |bits: u64| (bits & ty.mask() >> 1) <= infinity(ty);
+        match insts[v.index()] {
+            Inst::Const { bits, .. } => is_number(bits),
+            // In a box, or any lower half.
+            Inst::Convert { op: ConvertOp::Unbox, arg, .. } => match insts[arg.index()] {
+                Inst::Get { slot, .. } => {
+                    self.known_constant(slot).is_some_and(|bits| bits >> 32 == 0xffff_ffff && is_number(bits))
+                }
+                _ => false,
+            },
+            Inst::Get { slot, .. } => self.known_constant(slot).is_some_and(is_number),
+            _ => false,
+        }
+    }
+
+    /// What the register holds where the block begins, if that is known.
+    fn known_constant(&self, slot: Slot) -> Option<u64> {
+        self.region.blocks[self.cur.block].before.as_ref()?.constant(slot)
     }
 
     /// As `emu_ir::eval::float::classify`; what a NaN is the call tells.
@@ -418,9 +464,14 @@ impl Lower<'_> {
     ) -> ClifValue {
         let (hot_block, cold_block, done) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold_block);
+        let before = std::mem::replace(&mut self.cur.aside, true);
+        if before {
+            // What is hot out of the way stays there.
+            self.b.set_cold_block(hot_block);
+            self.b.set_cold_block(done);
+        }
         let result = self.b.append_block_param(done, ct);
         self.b.ins().brif(fast, hot_block, &[], cold_block, &[]);
-        let before = std::mem::replace(&mut self.cur.aside, true);
         self.b.switch_to_block(cold_block);
         let value = cold(self);
         self.b.ins().jump(done, &[BlockArg::Value(value)]);

@@ -226,7 +226,7 @@ impl<'a> Lower<'a> {
         self.declare_variables();
         // A loop's head polls by itself.
         if !self.region.blocks[self.region.entry].is_loop_header() {
-            self.poll(self.region.entry_pc(), SlotSet::default());
+            self.poll(self.region.entry_pc(), SlotSet::default(), SlotSet::default());
         }
         let (live, singles) = (self.analysis.live_in[self.region.entry], self.analysis.single_in[self.region.entry]);
         self.load_singles(SlotSet(live.0 & singles.0));
@@ -298,7 +298,7 @@ impl<'a> Lower<'a> {
         };
         self.begin_insn(&rb.block, 0);
         if rb.is_loop_header() {
-            self.poll(rb.block.key.pc, self.cur.dirty);
+            self.poll(rb.block.key.pc, self.cur.dirty, self.analysis.overwritten[index]);
         }
         if self.options.count_insns {
             self.count(&rb.block, self.options.stops_at(region, index));

@@ -5,7 +5,7 @@ use crate::block::Inst;
 use crate::state::{GUEST_SLOTS, Slot};
 use crate::types::Type;
 
-/// What is known of the integers that the registers hold at some point of a program: constants, and how many low bits matter.
+/// What is known of what the registers hold at some point of a program: constants, and of integers how many low bits matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Knowledge {
     slots: Box<[Option<Known>; GUEST_SLOTS]>,
@@ -22,7 +22,6 @@ impl Known {
     /// What the instruction gives away of its result, of which the width is known; `None` if that is nothing.
     pub(super) fn of(inst: &Inst, width: Width) -> Option<Known> {
         match (*inst, inst.result()?) {
-            (_, ty) if !ty.is_int() => None,
             (Inst::Const { bits, .. }, ty) => Some(Known::Constant { ty, bits }),
             (_, ty) => Known::of_width(ty, width),
         }
@@ -30,7 +29,7 @@ impl Known {
 
     fn of_width(ty: Type, width: Width) -> Option<Known> {
         let width = width.coarse(ty);
-        (width != Width::any(ty)).then_some(Known::Width { ty, width })
+        (ty.is_int() && width != Width::any(ty)).then_some(Known::Width { ty, width })
     }
 
     fn width(self) -> (Type, Width) {
@@ -80,11 +79,11 @@ impl Knowledge {
         changed
     }
 
-    /// Is the register's 64-bit integer the sign extension of its lower half?
-    pub fn is_word(&self, slot: Slot) -> bool {
-        self.get(slot).is_some_and(|known| {
-            let (ty, width) = known.width();
-            ty == Type::I64 && width.signed <= 32
-        })
+    /// The bits that the register surely holds.
+    pub fn constant(&self, slot: Slot) -> Option<u64> {
+        match self.get(slot)? {
+            Known::Constant { bits, .. } => Some(bits),
+            Known::Width { .. } => None,
+        }
     }
 }

@@ -48,6 +48,11 @@ pub fn optimize_knowing(block: &mut Block, before: &Knowledge) -> Knowledge {
     after.unwrap_or_default()
 }
 
+/// Can a host's instruction have the constant in it?
+fn fits_immediate(ty: Type, bits: u64) -> bool {
+    ty.is_int() && i32::try_from(eval::sign_extend(ty, bits)).is_ok()
+}
+
 /// The forward pass. Values are those of the new block, except in `map` and `old_uses`.
 struct Rewriter {
     out: Vec<Inst>,
@@ -164,7 +169,8 @@ impl Rewriter {
             return known;
         }
         let value = match self.before.as_ref().and_then(|before| before.get(slot)) {
-            Some(Known::Constant { ty: of, bits }) if of == ty => self.iconst(ty, bits),
+            // A larger one is better kept in the register: it takes an instruction of its own.
+            Some(Known::Constant { ty: of, bits }) if of == ty && fits_immediate(ty, bits) => self.iconst(ty, bits),
             before => {
                 let value = self.push(Inst::Get { ty, slot });
                 if let Some(Known::Width { ty: of, width }) = before

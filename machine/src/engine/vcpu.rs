@@ -17,6 +17,9 @@ const LOCAL_BLOCKS: usize = 8192;
 /// Where compiled code runs most: each start of a program pays for the memory.
 const FEW_LOCAL_BLOCKS: usize = 512;
 
+/// More blocks than there are on a way through a region that comes to no block twice.
+const MAX_STALE_BLOCKS: usize = 4096;
+
 /// A hart with the engine that runs it.
 pub struct EngineVcpu {
     pub(super) engine: Arc<Engine>,
@@ -206,7 +209,8 @@ impl EngineVcpu {
     pub(super) fn after_code(&mut self, exit: ExitCode) -> Exit {
         match exit {
             // After an interruption the flag is still set: the loop sees it.
-            ExitCode::Next | ExitCode::Budget | ExitCode::Interrupted => Exit::Next,
+            ExitCode::Next | ExitCode::Budget => Exit::Next,
+            ExitCode::Interrupted => self.freshen(),
             ExitCode::ModeChange => Exit::ModeChange,
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
             ExitCode::Interpret => {
@@ -220,6 +224,30 @@ impl EngineVcpu {
             ExitCode::Trap => self.hart.context().trap.take().map_or(Exit::Next, Exit::Trap),
             ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
         }
+    }
+
+    /// Has the interpreter run until the registers are what they are, which compiled code did not write back since that is not far.
+    fn freshen(&mut self) -> Exit {
+        let mut stale = self.hart.context().take_stale();
+        let mut exit = Exit::Next;
+        // Nobody waits for ever: where the guest's code is changed meanwhile, what is old there stays so, as nobody had any use for it.
+        for _ in 0..MAX_STALE_BLOCKS {
+            if stale == 0 || exit != Exit::Next {
+                break;
+            }
+            let engine = &self.engine;
+            let entry = self.local.find(self.hart.cpu(), |key| engine.block(key));
+            exit = match entry
+                .and_then(|entry| Ok((engine.ir(entry)?.surely_written(), engine.interpreter_code(entry)?)))
+            {
+                Ok((written, code)) => {
+                    stale &= !written;
+                    emu_interp::run(code, self.hart.cpu_mut(), &mut self.env)
+                }
+                Err(fault) => Exit::Fault(fault),
+            };
+        }
+        exit
     }
 
     /// The quick code at the pc has run for a period.
