@@ -5,6 +5,7 @@ use crate::CompileOptions;
 use crate::region::Region;
 use crate::residence::{self, Uses};
 use crate::singles::{self, Above};
+use crate::words;
 use emu_ir::{Block, ConvertOp, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator, Type};
 
 /// A set of register slots (a guest has at most 128).
@@ -64,6 +65,10 @@ pub(crate) struct Analysis {
     pub(crate) raw_in: Vec<SlotSet>,
     /// Slots that hold, on every path to the block's start, a boxed single ([`singles::single_in`]).
     pub(crate) single_in: Vec<SlotSet>,
+    /// Slots that are kept as words where each block begins ([`words::word_in`]).
+    pub(crate) word_in: Vec<SlotSet>,
+    /// Slots that are anywhere.
+    pub(crate) words: SlotSet,
     /// Blocks that start with a checkpoint (see [`starts`]).
     pub(crate) starts: Vec<bool>,
     /// With [`CompileOptions::fuel`]: the instructions of the longest way from each block's end to the next stop, or out of the region;
@@ -85,6 +90,8 @@ impl Analysis {
         let live_in = live_in(region, &dirty_in, &overwritten, &starts, options);
         let needed_in = residence::needed_in(region, &uses, &dirty_in, &live_in);
         let singles = SlotSet(live_in[region.entry].0 & single_in[region.entry].0);
+        let word_in = words::word_in(region, options);
+        let words = word_in.iter().fold(SlotSet::default(), |sum, slots| sum.union(*slots));
         let present_in = residence::present_in(region, &uses, &needed_in, singles);
         let stops: Vec<bool> = (0..region.blocks.len()).map(|i| options.stops_at(region, i)).collect();
         let (ahead, counted_in) = if options.fuel { longest_ways(region, &stops) } else { no_ways(region) };
@@ -97,6 +104,8 @@ impl Analysis {
             written_early,
             raw_in,
             single_in,
+            word_in,
+            words,
             starts,
             ahead,
             counted_in,

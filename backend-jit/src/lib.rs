@@ -31,6 +31,7 @@ mod residence;
 mod singles;
 mod stubs;
 mod unroll;
+mod words;
 
 pub use baseline::QuickCompiler;
 pub use cache::{CodeCache, ForkGuard};

@@ -80,7 +80,7 @@ impl Lower<'_> {
         self.pay_back(self.counted_for_nothing(inside));
         match inside {
             Some(i) => {
-                self.load_slots(self.missing_for(i));
+                self.load_missing_for(i);
                 let block = self.blocks[i];
                 self.b.ins().jump(block, &[]);
             }
@@ -114,7 +114,7 @@ impl Lower<'_> {
         if let Some(index) = to {
             self.b.switch_to_block(way);
             self.pay_back(self.counted_for_nothing(to));
-            self.load_slots(self.missing_for(index));
+            self.load_missing_for(index);
             let block = self.blocks[index];
             self.b.ins().jump(block, &[]);
         }
@@ -345,7 +345,8 @@ impl Lower<'_> {
         match inside {
             Some(i) => {
                 self.box_for(&[i]);
-                self.load_slots(self.missing_for(i));
+                self.size_words_for(&[i]);
+                self.load_missing_for(i);
                 let block = self.blocks[i];
                 self.b.ins().jump(block, &[]);
             }

@@ -107,7 +107,8 @@ impl Lower<'_> {
     }
 
     pub(super) fn compare(&mut self, cond: Cond, args: [Value; 2]) -> ClifValue {
-        let (a, b) = (self.value(args[0]), self.value(args[1]));
+        // Sign extension keeps either order.
+        let [a, b] = self.words(args).unwrap_or_else(|| args.map(|v| self.value(v)));
         let cc = match cond {
             Cond::Eq => IntCC::Equal,
             Cond::Ne => IntCC::NotEqual,
@@ -133,6 +134,10 @@ impl Lower<'_> {
         match op {
             ConvertOp::Zext if to == Type::I64 => self.bits64(arg),
             ConvertOp::Trunc if let Some(low) = self.low_bits_of_single(at) => low,
+            ConvertOp::Trunc if let Some(word) = self.cur.words[arg.index()] => match to {
+                Type::I32 => word,
+                _ => self.b.ins().ireduce(ct, word),
+            },
             ConvertOp::Zext | ConvertOp::Sext | ConvertOp::Trunc => {
                 let a = self.value(arg);
                 match op {

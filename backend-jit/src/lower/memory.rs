@@ -114,8 +114,11 @@ impl Lower<'_> {
     pub(super) fn store(&mut self, access: Access, addr: Value, offset: i32, value: Value) {
         let (p, offset) = self.host_address(addr, offset);
         self.watch_store(p, offset, access.bytes);
-        let ty = self.ty(value);
-        let mut v = self.clean(value);
+        let word = self.cur.words[value.index()].filter(|_| access.bytes <= 4);
+        let (ty, mut v) = match word {
+            Some(word) => (Type::I32, word),
+            None => (self.ty(value), self.clean(value)),
+        };
         v = self.planted(PlantedFault::Store, v);
         let flags = self.guest_flags();
         if access.big_endian && access.bytes > 1 {

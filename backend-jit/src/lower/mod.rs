@@ -15,6 +15,7 @@ pub(crate) mod memory;
 mod pending;
 mod planted;
 mod watch;
+mod words;
 
 use crate::CompileOptions;
 use crate::analysis::{Analysis, Resume, SlotSet, makes_raw_nan, write_backs};
@@ -128,6 +129,8 @@ struct Lower<'a> {
     vars: [Option<(Variable, Type)>; 128],
     /// Variable of the single in each slot that is known to hold one.
     single_vars: [Option<Variable>; 128],
+    /// Variable of the lower half of each slot that is known to hold its sign extension.
+    word_vars: [Option<Variable>; 128],
     ctx: ClifValue,
     mem_base: ClifValue,
     code_sig: clif::SigRef,
@@ -150,6 +153,9 @@ struct Current {
     /// The singles of values that are boxed ones; the boxes are in `values` once they have been needed.
     singles: Vec<Option<ClifValue>>,
     single_slots: SlotSet,
+    /// The lower halves of values that are their sign extensions; those are in `values` once they have been needed.
+    words: Vec<Option<ClifValue>>,
+    word_slots: SlotSet,
     /// Values that may be NaNs still to be made canonical, or are boxed singles of which that is true.
     raw_values: Vec<bool>,
     raw_slots: SlotSet,
@@ -211,6 +217,7 @@ impl<'a> Lower<'a> {
             blocks,
             vars: [None; 128],
             single_vars: [None; 128],
+            word_vars: [None; 128],
             ctx,
             mem_base,
             code_sig,
@@ -230,7 +237,7 @@ impl<'a> Lower<'a> {
         }
         let (live, singles) = (self.analysis.live_in[self.region.entry], self.analysis.single_in[self.region.entry]);
         self.load_singles(SlotSet(live.0 & singles.0));
-        self.load_slots(self.analysis.needed_in[self.region.entry].without(singles));
+        self.load_slots(self.analysis.needed_in[self.region.entry].without(singles), SlotSet::default());
         if self.options.precise_faults {
             self.checkpoint(CHECKPOINT_ENTRY, 0);
         }
@@ -238,10 +245,14 @@ impl<'a> Lower<'a> {
         self.b.ins().jump(first, &[]);
     }
 
-    /// Loads slots, of which memory has what they are, into their variables.
-    fn load_slots(&mut self, slots: SlotSet) {
+    /// Loads slots, of which memory has what they are, into their variables; some of them as words.
+    fn load_slots(&mut self, slots: SlotSet, words: SlotSet) {
         for slot in slots.iter() {
             let Some((var, ty)) = self.vars[slot.index()] else { continue };
+            if words.contains(slot) {
+                self.load_word(slot);
+                continue;
+            }
             let value = match ty {
                 Type::I32 => {
                     let flags = MemFlagsData::trusted();
@@ -256,6 +267,11 @@ impl<'a> Lower<'a> {
     /// What a block of the region needs and is in memory alone here.
     fn missing_for(&self, block: usize) -> SlotSet {
         self.analysis.needed_in[block].without(self.cur.present)
+    }
+
+    /// Loads that.
+    fn load_missing_for(&mut self, block: usize) {
+        self.load_slots(self.missing_for(block), self.analysis.word_in[block]);
     }
 
     fn declare_variables(&mut self) {
@@ -281,6 +297,8 @@ impl<'a> Lower<'a> {
             types: rb.block.insts.iter().map(Inst::result).collect(),
             singles: vec![None; rb.block.insts.len()],
             single_slots: self.analysis.single_in[index],
+            words: vec![None; rb.block.insts.len()],
+            word_slots: SlotSet(self.analysis.word_in[index].0 & self.analysis.present_in[index].0),
             raw_values: vec![false; rb.block.insts.len()],
             raw_slots: self.analysis.raw_in[index],
             raw_holders: Vec::new(),
@@ -309,6 +327,7 @@ impl<'a> Lower<'a> {
         self.cur.dirty = self.cur.dirty.without(self.analysis.written_early[index]);
         self.clean_for_successors(index);
         self.box_for(&region.blocks[index].successors);
+        self.size_words_for(&region.blocks[index].successors);
         self.terminator(index);
     }
 
@@ -371,7 +390,7 @@ impl<'a> Lower<'a> {
 
     fn inst(&mut self, at: Value, inst: &Inst) {
         self.settle_before(inst);
-        if self.carries_unread_flags(inst) {
+        if self.carries_unread_flags(inst) || self.note_word(at) {
             return;
         }
         let value = match *inst {
@@ -434,12 +453,17 @@ impl<'a> Lower<'a> {
         if let Some(value) = self.cur.values[v.index()] {
             return value;
         }
-        let single = self.clean_single(v);
-        let boxed = self.boxed(single);
+        let value = match self.cur.words[v.index()] {
+            Some(word) => self.extended_word(v, word),
+            None => {
+                let single = self.clean_single(v);
+                self.boxed(single)
+            }
+        };
         if !self.cur.aside {
-            self.cur.values[v.index()] = Some(boxed);
+            self.cur.values[v.index()] = Some(value);
         }
-        boxed
+        value
     }
 
     fn ty(&self, v: Value) -> Type {
@@ -455,7 +479,7 @@ impl<'a> Lower<'a> {
     fn get(&mut self, at: Value, slot: Slot) -> ClifValue {
         self.note_holder(slot, at, self.cur.raw_slots.contains(slot));
         if !self.cur.present.contains(slot) {
-            self.load_slots(SlotSet(1 << slot.0));
+            self.load_slots(SlotSet(1 << slot.0), SlotSet::default());
             self.cur.present.insert(slot);
         }
         let (var, ty) = self.vars[slot.index()].expect("declared");
@@ -489,7 +513,7 @@ impl<'a> Lower<'a> {
             let var = self.single_var(slot);
             self.b.def_var(var, single);
             self.cur.single_slots.insert(slot);
-        } else {
+        } else if !self.set_word(slot, value) {
             let (var, ty) = self.vars[slot.index()].expect("declared");
             let v = if ty == Type::I32 { self.bits64(value) } else { self.value(value) };
             self.b.def_var(var, v);
@@ -547,6 +571,11 @@ impl<'a> Lower<'a> {
             }
             if self.cur.single_slots.contains(slot) {
                 self.flush_single(slot);
+                continue;
+            }
+            if self.cur.word_slots.contains(slot) {
+                let value = self.slots_word(slot);
+                self.store_ctx(value, offset::slot(slot.0));
                 continue;
             }
             let Some((var, ty)) = self.vars[slot.index()] else { continue };

@@ -79,6 +79,14 @@ impl Knowledge {
         changed
     }
 
+    /// Is the register's 64-bit integer the sign extension of its lower half?
+    pub fn is_word(&self, slot: Slot) -> bool {
+        self.get(slot).is_some_and(|known| {
+            let (ty, width) = known.width();
+            ty == Type::I64 && width.signed <= 32
+        })
+    }
+
     /// The bits that the register surely holds.
     pub fn constant(&self, slot: Slot) -> Option<u64> {
         match self.get(slot)? {
