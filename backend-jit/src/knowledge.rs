@@ -20,7 +20,7 @@ impl Region {
             let Some(before) = before.filter(|before| *before != Knowledge::default()) else { continue };
             let mut block = (*self.blocks[i].block).clone();
             optimize_knowing(&mut block, &before);
-            if let Some(term) = self.known_way(&block) {
+            if let Some(term) = self.known_way(i, &block) {
                 block.term = term;
                 self.blocks[i].known_targets.clear();
                 jumps_changed = true;
@@ -72,8 +72,9 @@ impl Region {
         None
     }
 
-    /// The end of the block, if it goes on in one way only although it might seem otherwise.
-    fn known_way(&self, block: &Block) -> Option<Terminator> {
+    /// The end of the block with this index, if it goes on in one way only although it might seem otherwise: one that it was known to go,
+    /// since what is known has come by those ways.
+    fn known_way(&self, index: usize, block: &Block) -> Option<Terminator> {
         let constant = |value: emu_ir::Value| match block.insts[value.index()] {
             Inst::Const { bits, .. } => Some(bits),
             _ => None,
@@ -84,7 +85,7 @@ impl Region {
                 Some(Terminator::Jump { target, kind: JumpKind::Plain })
             }
             Terminator::Indirect { target, kind } => {
-                let target = constant(target).filter(|target| self.at(*target).is_some())?;
+                let target = constant(target).filter(|target| self.successor(index, *target).is_some())?;
                 let kind = match kind {
                     IndirectKind::Call { ret } => JumpKind::Call { ret },
                     IndirectKind::Jump | IndirectKind::Return => JumpKind::Plain,

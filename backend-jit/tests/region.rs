@@ -2,7 +2,7 @@
 
 use emu_backend_jit::{BlockSource, Region};
 use emu_ir::text::{Names, parse};
-use emu_ir::{Block, BlockKey};
+use emu_ir::{Block, BlockKey, Terminator};
 use std::sync::Arc;
 
 /// Blocks by their text, and where their indirect jumps have gone.
@@ -99,4 +99,25 @@ fn a_loop_that_loads_with_long_steps_keeps_one_round() {
         Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region").blocks.len()
     };
     assert_eq!([64, -64, 72].map(rounds), [4, 4, 1]);
+}
+
+/// What is known of a register has come by the ways that are known: it must not add another one.
+#[test]
+fn a_computed_jump_becomes_one_only_to_where_it_was_known_to_go() {
+    let set = |pc: u64, value: u64, end: &str| {
+        let text =
+            format!("block {pc:#x} mode 0x0\ninsn {pc:#x} len 4\n  v0 = const.i64 {value}\n  set slot5, v0\n  {end}\n");
+        Arc::new(parse(&text, Names::default()).expect("a block"))
+    };
+    let region = |targets| {
+        let blocks =
+            vec![set(0x10, 0x30, "call 0x20 ret 0x30"), block(0x20, "jump v0"), block(0x30, "syscall next 0x34")];
+        let mut source = Source { blocks, targets };
+        Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region")
+    };
+    let ways = |region: &Region| region.blocks.iter().map(|b| b.successors.clone()).collect::<Vec<_>>();
+    assert_eq!(ways(&region(vec![])), [vec![1], vec![], vec![]]);
+    let known = region(vec![(0x20, 0x30)]);
+    assert_eq!(ways(&known), [vec![1], vec![2], vec![]]);
+    assert!(matches!(known.blocks[1].block.term, Terminator::Jump { target: 0x30, .. }));
 }
