@@ -124,6 +124,13 @@ fn check_all(mix: Mix) {
     }
 }
 
+/// Programs that have failed.
+#[test]
+fn found_before() {
+    // `movn $t7, $t7, $t5`, with no register to spare.
+    check("mips32r2", Mix::All, 179_321, 1, u64::MAX);
+}
+
 #[test]
 fn every_processor() {
     check_all(Mix::All);

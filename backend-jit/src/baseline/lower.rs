@@ -365,6 +365,13 @@ impl Lower<'_> {
     }
 
     fn select(&mut self, at: Value, cond: Value, [a, b]: [Value; 2]) {
+        if a == b {
+            // Nothing would keep its register until the comparison has been made.
+            self.done(a);
+            self.take(at, b);
+            self.flags(cond);
+            return;
+        }
         // The condition's operands may be `b`, whose register the result takes: compare last.
         let then = match self.constant(a) {
             Some(bits) => self.alloc_const(bits).into(),
