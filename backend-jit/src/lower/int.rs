@@ -3,7 +3,7 @@
 use super::{Lower, clif_type};
 use crate::helpers::HelperCall;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, Value as ClifValue};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, Opcode, Value as ClifValue};
 use emu_ir::{BinaryOp, Cond, ConvertOp, Type, UnaryOp, Value};
 
 impl Lower<'_> {
@@ -33,6 +33,7 @@ impl Lower<'_> {
 
     pub(super) fn binary(&mut self, op: BinaryOp, ty: Type, args: [Value; 2]) -> ClifValue {
         let (a, b) = (self.value(args[0]), self.value(args[1]));
+        let [a, b] = if op == BinaryOp::Add { self.sum_of_constants(a, b) } else { [a, b] };
         let ins = self.b.ins();
         match op {
             BinaryOp::Add => ins.iadd(a, b),
@@ -54,6 +55,26 @@ impl Lower<'_> {
                 let result = self.helper(HelperCall::Integer { op, ty }, &wide);
                 self.value_of_bits(ty, result)
             }
+        }
+    }
+
+    /// Of `(x + c1) + c2` the operands `x` and `c1 + c2`: Cranelift makes one instruction of both additions, but puts a constant into a
+    /// register for it. (Rounds of a loop count in this way.)
+    fn sum_of_constants(&mut self, a: ClifValue, b: ClifValue) -> [ClifValue; 2] {
+        let dfg = &self.b.func.dfg;
+        let def = |v: ClifValue| dfg.value_def(v).inst().map(|inst| dfg.insts[inst]);
+        let constant = |v: ClifValue| match def(v) {
+            Some(InstructionData::UnaryImm { opcode: Opcode::Iconst, imm }) => Some(imm.bits()),
+            _ => None,
+        };
+        let Some(InstructionData::Binary { opcode: Opcode::Iadd, args: [x, c1] }) = def(a) else { return [a, b] };
+        let sum = constant(b).zip(constant(c1)).and_then(|(b, c1)| b.checked_add(c1));
+        match sum.filter(|sum| i32::try_from(*sum).is_ok()) {
+            Some(sum) => {
+                let ty = dfg.value_type(a);
+                [x, self.b.ins().iconst(ty, sum)]
+            }
+            None => [a, b],
         }
     }
 
