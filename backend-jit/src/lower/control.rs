@@ -326,6 +326,8 @@ impl Lower<'_> {
         let (cold, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         self.b.ins().brif(cond, cold, &[], go_on, &[]);
+        self.b.seal_block(cold);
+        self.b.seal_block(go_on);
         self.b.switch_to_block(cold);
         exit(self);
         self.b.switch_to_block(go_on);
@@ -364,6 +366,8 @@ impl Lower<'_> {
         let (cold, go_on) = (self.b.create_block(), self.b.create_block());
         self.b.set_cold_block(cold);
         self.b.ins().brif(flag, cold, &[], go_on, &[]);
+        self.b.seal_block(cold);
+        self.b.seal_block(go_on);
         self.b.switch_to_block(cold);
         self.flush(dirty.without(overwritten));
         let stale = dirty.0 & overwritten.0;

@@ -289,6 +289,10 @@ impl<'a> Lower<'a> {
         let region = self.region;
         let rb = &region.blocks[index];
         self.b.switch_to_block(self.blocks[index]);
+        // Who comes here has been lowered: what registers hold is known at once, constants and sums with them as well.
+        if rb.predecessors.iter().all(|pred| *pred < index) {
+            self.b.seal_block(self.blocks[index]);
+        }
         self.cur = Current {
             nan: rb.block.nan,
             values: vec![None; rb.block.insts.len()],
