@@ -68,7 +68,7 @@ pub struct Region {
     pub mode: u32,
     /// Index of the block the region is entered at.
     pub entry: usize,
-    /// By ascending guest address; behind them further rounds of loops ([`Region::unroll`]).
+    /// By ascending guest address; behind them further rounds of loops (`unroll.rs`).
     pub blocks: Vec<RegionBlock>,
     index: FxHashMap<u64, usize>,
 }
