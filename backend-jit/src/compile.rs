@@ -11,11 +11,19 @@ use cranelift_codegen::Context as CodegenContext;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{ExternalName, Function};
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_codegen::{CompiledCode, FinalizedRelocTarget};
 use cranelift_frontend::FunctionBuilderContext;
 use emu_ir::{BlockKey, NanRule};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The convention that a region is compiled with: none of the host's registers are kept for the caller, who expects nothing of the kind of
+/// code that he goes to by a jump; `enter_code` has saved them all. `Tail`, which the jumps themselves need, would have each region that
+/// uses rbx or r12 to r15 save them where it begins, and load them at each exit.
+///
+/// With debug assertions Cranelift insists that jumps are made from `Tail`; that it makes the same of both is due to x86's `Winch` having the same
+/// registers for arguments and no result here.
+const COMPILED_CONVENTION: CallConv = if cfg!(debug_assertions) { CallConv::Tail } else { CallConv::Winch };
 
 /// A region as native code, not yet in place. The bytes do not depend on where they will lie.
 #[derive(Debug, Default)]
@@ -97,6 +105,7 @@ impl Compiler {
         self.ctx.clear();
         let lowered = lower::lower_region(region, options, &*self.isa, &mut self.ctx.func, &mut self.fctx);
         let clif = options.keep_clif.then(|| self.ctx.func.display().to_string());
+        self.ctx.func.signature.call_conv = COMPILED_CONVENTION;
         self.ctx
             .compile(&*self.isa, &mut ControlPlane::default())
             .map_err(|e| JitError::Region { pc: region.entry_pc(), message: format!("{:?}", e.inner) })?;
