@@ -95,3 +95,45 @@ impl Knowledge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opt::optimize_knowing;
+    use crate::text::{Names, parse};
+
+    fn after(body: &str, before: &Knowledge) -> (String, Knowledge) {
+        let text = format!("block 0x0 mode 0x0\ninsn 0x0 len 4\n{body}  jump 0x4\n");
+        let mut block = parse(&text, Names::default()).expect("a block");
+        let after = optimize_knowing(&mut block, before);
+        (block.to_string(), after)
+    }
+
+    const WORD: &str = "  v0 = get.i64 slot9\n  v1 = trunc.i32 v0\n  v2 = sext.i64 v1\n  set slot1, v2\n";
+
+    #[test]
+    fn what_one_block_leaves_another_one_uses() {
+        let (_, known) = after(&format!("{WORD}  v3 = const.i64 5\n  set slot2, v3\n"), &Knowledge::default());
+        assert!(known.is_word(Slot(1)) && known.constant(Slot(2)) == Some(5) && !known.is_word(Slot(9)));
+        let body = "  v0 = get.i64 slot1\n  v1 = trunc.i32 v0\n  v2 = sext.i64 v1\n  v3 = get.i64 slot2\n  v4 = add.i64 v2, v3\n  set slot3, v4\n";
+        let (text, _) = after(body, &known);
+        assert!(!text.contains("sext") && !text.contains("slot2") && text.contains("const.i64 5"), "{text}");
+    }
+
+    #[test]
+    fn two_ways_leave_what_holds_on_both() {
+        let (_, mut known) = after("  v0 = const.i64 5\n  set slot1, v0\n  set slot2, v0\n", &Knowledge::default());
+        let (_, other) = after(&format!("{WORD}  v3 = const.i64 5\n  set slot2, v3\n"), &Knowledge::default());
+        assert!(known.meet(&other));
+        assert!(known.is_word(Slot(1)) && known.constant(Slot(1)).is_none() && known.constant(Slot(2)) == Some(5));
+        assert!(!known.meet(&other));
+        assert!(known.meet(&Knowledge::default()) && known == Knowledge::default());
+    }
+
+    #[test]
+    fn a_helper_may_have_written_anything() {
+        let (_, before) = after("  v0 = const.i64 5\n  set slot1, v0\n  set slot2, v0\n", &Knowledge::default());
+        let (_, known) = after("  v0 = call.i64 helper0()\n  v1 = const.i64 6\n  set slot2, v1\n", &before);
+        assert_eq!((known.constant(Slot(1)), known.constant(Slot(2))), (None, Some(6)));
+    }
+}
