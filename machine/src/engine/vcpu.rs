@@ -213,41 +213,44 @@ impl EngineVcpu {
             ExitCode::Interrupted => self.freshen(),
             ExitCode::ModeChange => Exit::ModeChange,
             ExitCode::Syscall => Exit::Syscall { insn: self.hart.context().exit_aux },
-            ExitCode::Interpret => {
-                let entry = self.local.find(self.hart.cpu(), |key| self.engine.block(key));
-                match entry.and_then(|entry| self.engine.interpreter_code(entry)) {
-                    Ok(code) => emu_interp::run(code, self.hart.cpu_mut(), &mut self.env),
-                    Err(fault) => Exit::Fault(fault),
-                }
-            }
+            ExitCode::Interpret => self.interpret_once(&mut 0),
             ExitCode::Hot => self.count_quick_runs(),
             ExitCode::Trap => self.hart.context().trap.take().map_or(Exit::Next, Exit::Trap),
             ExitCode::ImpreciseFault => self.hart.context().fault.take().map_or(Exit::Next, Exit::Fault),
         }
     }
 
-    /// Has the interpreter run until the registers are what they are, which compiled code did not write back since that is not far.
+    /// Runs the block at the pc in the interpreter, whatever code there is for it; the registers that it writes are no longer `stale`.
+    fn interpret_once(&mut self, stale: &mut u128) -> Exit {
+        let engine = &self.engine;
+        let entry = self.local.find(self.hart.cpu(), |key| engine.block(key));
+        let code = entry.and_then(|entry| {
+            if *stale != 0 {
+                *stale &= !engine.ir(entry)?.surely_written();
+            }
+            engine.interpreter_code(entry)
+        });
+        match code {
+            Ok(code) => emu_interp::run(code, self.hart.cpu_mut(), &mut self.env),
+            Err(fault) => Exit::Fault(fault),
+        }
+    }
+
+    /// Has the interpreter run until all registers hold what they should, some of which compiled code did not write back, since it is not far
+    /// to where they are overwritten.
     fn freshen(&mut self) -> Exit {
         let mut stale = self.hart.context().take_stale();
-        let mut exit = Exit::Next;
         // Nobody waits for ever: where the guest's code is changed meanwhile, what is old there stays so, as nobody had any use for it.
         for _ in 0..MAX_STALE_BLOCKS {
-            if stale == 0 || exit != Exit::Next {
+            if stale == 0 {
                 break;
             }
-            let engine = &self.engine;
-            let entry = self.local.find(self.hart.cpu(), |key| engine.block(key));
-            exit = match entry
-                .and_then(|entry| Ok((engine.ir(entry)?.surely_written(), engine.interpreter_code(entry)?)))
-            {
-                Ok((written, code)) => {
-                    stale &= !written;
-                    emu_interp::run(code, self.hart.cpu_mut(), &mut self.env)
-                }
-                Err(fault) => Exit::Fault(fault),
-            };
+            match self.interpret_once(&mut stale) {
+                Exit::Next => {}
+                exit => return exit,
+            }
         }
-        exit
+        Exit::Next
     }
 
     /// The quick code at the pc has run for a period.
