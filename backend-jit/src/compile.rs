@@ -17,12 +17,12 @@ use cranelift_frontend::FunctionBuilderContext;
 use emu_ir::{BlockKey, NanRule};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The convention that a region is compiled with: none of the host's registers are kept for the caller, who expects nothing of the kind of
-/// code that he goes to by a jump; `enter_code` has saved them all. `Tail`, which the jumps themselves need, would have each region that
-/// uses rbx or r12 to r15 save them where it begins, and load them at each exit.
+/// The convention that a region is compiled with: it keeps none of the host's registers for its caller. Whoever jumps to a region expects
+/// none to be kept, and `enter_code` has saved them all. `Tail`, which the jumps themselves need, would have each region that uses rbx or r12 to r15
+/// save them where it begins, and load them at each exit.
 ///
-/// With debug assertions Cranelift insists that jumps are made from `Tail`; that it makes the same of both is due to x86's `Winch` having the same
-/// registers for arguments and no result here.
+/// With debug assertions Cranelift insists that such jumps are made from `Tail`. Otherwise it makes the same of both: x86's `Winch` has the
+/// same registers for arguments, and there is no result here.
 const COMPILED_CONVENTION: CallConv = if cfg!(debug_assertions) { CallConv::Tail } else { CallConv::Winch };
 
 /// A region as native code, not yet in place. The bytes do not depend on where they will lie.

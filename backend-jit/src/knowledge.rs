@@ -50,14 +50,15 @@ impl Region {
                 let Some(known) = &before[i] else { continue };
                 let rb = &self.blocks[i];
                 let mut block = (*rb.block).clone();
-                let after = optimize_knowing(&mut block, known);
+                let at_end = optimize_knowing(&mut block, known);
+                // Where it is left in the middle less may be known.
+                let leaves_early = block.insts.iter().any(|inst| matches!(inst, Inst::LeaveIf { .. }));
+                let after = if leaves_early { Knowledge::default() } else { at_end };
                 for &succ in &rb.successors {
-                    let leaves_early = block.insts.iter().any(|inst| matches!(inst, Inst::LeaveIf { .. }));
-                    let after = if leaves_early { Knowledge::default() } else { after.clone() };
                     let less = match &mut before[succ] {
                         Some(known) => known.meet(&after),
                         unknown => {
-                            *unknown = Some(after);
+                            *unknown = Some(after.clone());
                             true
                         }
                     };
