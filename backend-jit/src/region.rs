@@ -1,7 +1,7 @@
 //! Regions: the unit of compilation. From a hot entry along direct branches and direct calls, bounded by a number
 //! of guest instructions, not by pages.
 
-use emu_ir::opt::Knowledge;
+use emu_ir::opt::{Knowledge, combine_accesses, has_bytewise_accesses};
 use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -116,7 +116,7 @@ impl Region {
     pub fn discover(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Region> {
         let Found { blocks: mut found, indirect } = collect(entry, budget, source)?;
         split_overlaps(entry.mode, &mut found, source);
-        let blocks: Vec<Arc<Block>> = found.into_values().collect();
+        let blocks: Vec<Arc<Block>> = found.into_values().map(with_combined_accesses).collect();
         let index: FxHashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
         let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index };
         region.blocks = blocks.into_iter().map(RegionBlock::new).collect();
@@ -285,6 +285,14 @@ pub(crate) fn direct_targets(block: &Block) -> Vec<u64> {
     };
     targets.extend(side_exits(block));
     targets
+}
+
+/// The interpreter finds their faults again.
+fn with_combined_accesses(mut block: Arc<Block>) -> Arc<Block> {
+    if has_bytewise_accesses(&block) {
+        combine_accesses(Arc::make_mut(&mut block));
+    }
+    block
 }
 
 /// Where the block may be left for in the middle.

@@ -1,7 +1,7 @@
 //! What the optimiser makes of the blocks in `filetests/*.ir`: cases start with `=== name`, and `---` stands between a
 //! block and the expected one. `EMU_BLESS=1` writes the actual output into the files.
 
-use emu_ir::opt::optimize;
+use emu_ir::opt::{combine_accesses, optimize};
 use emu_ir::text::{Names, parse, print};
 use emu_ir::verify::verify;
 use std::fmt::Write;
@@ -35,6 +35,7 @@ fn with_output(text: &str, path: &Path) -> String {
         let input = input.trim_end();
         let mut block = parse(input, Names::default()).unwrap_or_else(|e| panic!("{}: {name}: {e}", path.display()));
         optimize(&mut block);
+        combine_accesses(&mut block);
         verify(&block).unwrap_or_else(|e| panic!("{}: {name}: {e}\n{block}", path.display()));
         write!(out, "=== {name}\n{input}\n---\n{}\n", print(&block, Names::default())).expect("a string");
     }

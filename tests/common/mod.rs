@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod asm;
+pub mod bytewise;
 pub mod elf;
 pub mod image;
 pub mod machine;

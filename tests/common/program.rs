@@ -3,6 +3,7 @@
 //! A program is a list of steps with labels, so that some can be taken out of a failing one. It always ends: whatever may
 //! jump backwards is guarded, in the same step, by a counter that nothing else writes, and jumps go to steps only.
 
+use super::bytewise;
 use super::random::Random;
 use super::state::registers;
 use emu_frontend_riscv::config::ExtSet as E;
@@ -28,7 +29,7 @@ const T0: u32 = 5;
 /// Holds the address of a computed jump.
 const JUMP: u32 = 26;
 /// Counts the guarded jumps that are left.
-const COUNTER: u32 = 27;
+pub const COUNTER: u32 = 27;
 /// Registers that point into [`DATA`]: sp, s0, s1, a5.
 const POINTERS: [u32; 4] = [2, 8, 9, 15];
 
@@ -294,6 +295,10 @@ impl Maker<'_> {
     fn step(&mut self) {
         if !self.tame && self.random.below(400) == 0 {
             return self.garbage();
+        }
+        if self.random.below(40) == 0 {
+            let words = bytewise::sequence(self.random, &POINTERS, self.guest.config().xlen);
+            return words.into_iter().for_each(|word| self.push(Item::Word(word)));
         }
         let from_base = self.wanted.is_empty() || self.random.chance(25);
         let def = self.random.pick(if from_base { &self.base } else { &self.wanted });

@@ -47,19 +47,20 @@ impl Lower<'_> {
     /// The host address; a misaligned one leaves to the interpreter, which raises the fault.
     fn aligned_address(&mut self, ty: Type, addr: Value, access: AccessKind) -> Mem {
         self.announce(access, addr, 0, ty.bytes());
-        let mem = if self.constant(addr).is_some() || self.confines(addr) {
+        if ty.bytes() > 1 {
+            // The guest's own address: a confined one may be aligned although that is not.
+            let guest = self.reg_or(addr, RAX);
+            self.asm.test_low(guest, ty.bytes() - 1);
+            self.interpret_if(Cc::NotEqual);
+        }
+        if self.constant(addr).is_some() || self.confines(addr) {
             let scratch = self.alloc();
             let mem = self.indexed_address(addr, 0, scratch);
             self.unpin(addr);
             mem
         } else {
             self.indexed_address(addr, 0, RAX)
-        };
-        if ty.bytes() > 1 {
-            self.asm.test_low(mem.index.expect("an address has an index"), ty.bytes() - 1);
-            self.interpret_if(Cc::NotEqual);
         }
-        mem
     }
 
     fn read_modify_write(&mut self, at: Value, op: AtomicOp, ty: Type, addr: Value, value: Value) {

@@ -13,6 +13,7 @@
 //! and at the end, but no longer between any two guest instructions.
 
 mod bits;
+mod combine;
 mod compare;
 mod convert;
 mod flags;
@@ -31,12 +32,21 @@ use crate::types::Type;
 use known::Known;
 use width::Width;
 
+pub use combine::has_bytewise_accesses;
 pub use known::Knowledge;
 
 /// Optimises a well-formed block.
 pub fn optimize(block: &mut Block) {
     Rewriter::new(block).run(block);
     sweep::sweep(block);
+}
+
+/// Makes one access of several of single bytes, in an optimised block ([`combine`]). Where the first of them faults, it may be another
+/// byte's turn, and some may have been stored: who runs the block has to have the guest instruction run again by somebody else.
+pub fn combine_accesses(block: &mut Block) {
+    if combine::combine(block) {
+        optimize(block);
+    }
 }
 
 /// The same of a block that is only come to where `before` is true of the registers. What is true where it ends?

@@ -177,7 +177,7 @@ fn follower(block: &Block) -> Option<BlockKey> {
     }
 }
 
-/// Decodes and optimises.
+/// Decodes and optimises; what is a run will be compiled.
 pub(super) fn translate(
     key: BlockKey,
     guest: &dyn Guest,
@@ -190,6 +190,9 @@ pub(super) fn translate(
         emu_ir::verify::verify(&block).unwrap_or_else(|e| panic!("decoder made a bad block at {:#x}: {e}", key.pc));
     }
     opt::optimize(&mut block);
+    if extent == Extent::Run {
+        opt::combine_accesses(&mut block);
+    }
     if cfg!(debug_assertions) {
         emu_ir::verify::verify(&block).unwrap_or_else(|e| panic!("optimiser broke the block at {:#x}: {e}", key.pc));
     }

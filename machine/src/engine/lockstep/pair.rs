@@ -6,7 +6,7 @@ use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
 use crate::engine::{Engine, Entry, Tier, fault};
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
-use emu_ir::{AccessKind, CpuState, Exit, Fault};
+use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault, Inst};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -274,12 +274,29 @@ impl Pair {
                 if exit != Exit::Budget || !agree {
                     return (exit, false);
                 }
+                let same_flags = |cpu: &CpuState| !exact || cpu.fp_flags == compiled.fp_flags;
+                if self.is_of_one_byte(fault.pc) {
+                    let exit = self.interpret_to(fault.counted + COMBINED_INSNS);
+                    let is_near = matches!(exit, Exit::Fault(found) if is_near_fault(fault.fault, found));
+                    // Others of the bytes may have been stored.
+                    self.env.unsure = is_near.then_some(fault.fault.addr);
+                    return (exit, is_near && same_flags(self.hart.cpu()));
+                }
                 let exit = self.interpret_to(fault.counted);
                 let same_fault = matches!(exit, Exit::Fault(found) if is_same_fault(fault.fault, found));
-                let same_flags = !exact || self.hart.cpu().fp_flags == compiled.fp_flags;
-                (exit, same_fault && same_flags && self.hart.cpu().pc == fault.pc)
+                (exit, same_fault && same_flags(self.hart.cpu()) && self.hart.cpu().pc == fault.pc)
             }
         }
+    }
+
+    /// Does the instruction there access one byte? Compiled code may have accessed more for it ([`emu_ir::opt::combine_accesses`]).
+    fn is_of_one_byte(&self, pc: u64) -> bool {
+        let Ok(entry) = self.engine.plain_block(BlockKey { pc, mode: self.hart.cpu().mode }) else { return false };
+        let Some(block) = entry.block() else { return false };
+        let end = block.marks.get(1).map_or(block.insts.len(), |next| next.first as usize);
+        block.insts[..end]
+            .iter()
+            .any(|inst| matches!(inst, Inst::Load { access, .. } | Inst::Store { access, .. } if access.bytes == 1))
     }
 
     /// Has compiled code stopped before the instruction in a delay slot, when the branch had written its link already? Both run
@@ -336,6 +353,14 @@ fn is_same_fault(compiled: Fault, interpreted: Fault) -> bool {
     let of_note = compiled.access == AccessKind::Read && interpreted.access == AccessKind::Write;
     (compiled.addr, compiled.cause) == (interpreted.addr, interpreted.cause)
         || of_note && compiled.addr.wrapping_sub(interpreted.addr) < 8
+}
+
+/// So many guest instructions further on the fault may be that compiled code had with the first of several bytes.
+const COMBINED_INSNS: u64 = 64;
+
+/// Is it the fault of one of those bytes? (They may lie on two pages, of which both fault.)
+fn is_near_fault(compiled: Fault, interpreted: Fault) -> bool {
+    compiled.addr.abs_diff(interpreted.addr) < 8
 }
 
 /// Everything that the guest can see of its registers, and the reservation.
