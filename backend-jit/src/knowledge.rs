@@ -55,10 +55,14 @@ impl Region {
                 let leaves_early = block.insts.iter().any(|inst| matches!(inst, Inst::LeaveIf { .. }));
                 let after = if leaves_early { Knowledge::default() } else { at_end };
                 for &succ in &rb.successors {
+                    let after = match self.is_branch_taken(i, succ) {
+                        Some(is_taken) => after.after_branch(&block, is_taken),
+                        None => after.clone(),
+                    };
                     let less = match &mut before[succ] {
                         Some(known) => known.meet(&after),
                         unknown => {
-                            *unknown = Some(after.clone());
+                            *unknown = Some(after);
                             true
                         }
                     };

@@ -138,6 +138,16 @@ impl Region {
         self.blocks[block].successors.iter().copied().find(|succ| self.blocks[*succ].block.key.pc == pc)
     }
 
+    /// Is the branch that the block ends with taken on the way to that other one? `None` if it ends otherwise, or there are several ways.
+    pub(crate) fn is_branch_taken(&self, from: usize, to: usize) -> Option<bool> {
+        let block = &self.blocks[from].block;
+        match block.term {
+            _ if side_exits(block).next().is_some() => None,
+            Terminator::Branch { taken, next, .. } if taken != next => Some(taken == self.blocks[to].block.key.pc),
+            _ => None,
+        }
+    }
+
     /// Is the way from one block to another out of a loop of several rounds?
     pub(crate) fn ends_rounds(&self, from: usize, to: usize) -> bool {
         self.blocks[from].unrolled.is_some() && self.blocks[to].unrolled != self.blocks[from].unrolled

@@ -11,11 +11,9 @@ use cranelift_codegen::ir::{
 };
 use emu_ir::{Block, ExitKind, NanRule, Terminator, Value};
 
-/// Known targets of an indirect jump that are compared one by one; more are found by a table.
+/// Known targets of an indirect jump that are compared one by one; more are found by a table of their hashes.
 const MAX_COMPARES: usize = 4;
-/// Bytes of guest code that a table of addresses may span. Targets that lie further apart are found by a hash.
-const MAX_TABLE_SPAN: u64 = 4096;
-/// Logarithm of the largest such table's size.
+/// Logarithm of the largest table's size.
 const MAX_HASH_BITS: u32 = 8;
 
 /// What a branch goes to.
@@ -124,11 +122,13 @@ impl Lower<'_> {
         let cond = self.value(cond);
         let (a, b) = (self.edge(taken), self.edge(next));
         self.b.ins().brif(cond, a.0, &[], b.0, &[]);
-        for (block, edge) in [a, b] {
+        for ((block, edge), is_taken) in [(a, true), (b, false)] {
             match edge {
                 Edge::Inside(rest) => self.fill_way((block, rest)),
                 Edge::Outside(target) => {
                     self.b.switch_to_block(block);
+                    let dirty = self.cur.dirty;
+                    self.learn_from_branch(self.cur.block, is_taken, dirty);
                     self.pay_back(self.cur.ahead);
                     self.leave_through_slot(target);
                 }
@@ -157,9 +157,7 @@ impl Lower<'_> {
         let ways: Vec<_> = known.iter().map(|&i| self.way_to(i)).collect();
         let pcs: Vec<(u64, ClifBlock)> =
             known.iter().zip(&ways).map(|(&i, way)| (self.region.blocks[i].block.key.pc, way.0)).collect();
-        if pcs.len() > MAX_COMPARES && pcs[pcs.len() - 1].0 - pcs[0].0 <= MAX_TABLE_SPAN {
-            self.jump_by_table(target, &pcs);
-        } else if let Some(hash) = Hash::of(&pcs).filter(|_| pcs.len() > MAX_COMPARES) {
+        if let Some(hash) = Hash::of(&pcs).filter(|_| pcs.len() > MAX_COMPARES) {
             self.jump_by_hash(target, &pcs, hash);
         } else {
             for &(pc, block) in &pcs[..pcs.len().min(MAX_COMPARES)] {
@@ -203,31 +201,6 @@ impl Lower<'_> {
         let code = self.b.ins().iadd_imm_s(code, -(QUICK_ENTRY as i64));
         self.b.ins().return_call_indirect(self.code_sig, code, &[self.ctx, target]);
         self.b.switch_to_block(miss);
-    }
-
-    /// Jumps by a table of the addresses from the first to the last of `pcs`; goes on here if the target is none.
-    fn jump_by_table(&mut self, target: ClifValue, pcs: &[(u64, ClifBlock)]) {
-        let first = pcs[0].0;
-        let elsewhere = self.b.create_block();
-        self.b.set_cold_block(elsewhere);
-        let mut blocks = vec![elsewhere; ((pcs[pcs.len() - 1].0 - first) / 2 + 1) as usize];
-        for &(pc, block) in pcs {
-            blocks[((pc - first) / 2) as usize] = block;
-        }
-        let table = self.jump_table(&blocks, elsewhere);
-        let base = self.b.ins().iconst(types::I64, first as i64);
-        let distance = self.b.ins().isub(target, base);
-        // A rotation instead of a shift: an odd distance becomes too large for the table.
-        let one = self.b.ins().iconst(types::I64, 1);
-        let index = self.b.ins().rotr(distance, one);
-        let limit = self.b.ins().iconst(types::I64, i64::from(u32::MAX));
-        let far = self.b.ins().icmp(IntCC::UnsignedGreaterThan, index, limit);
-        let near = self.b.create_block();
-        self.b.ins().brif(far, elsewhere, &[], near, &[]);
-        self.b.switch_to_block(near);
-        let index = self.b.ins().ireduce(types::I32, index);
-        self.b.ins().br_table(index, table);
-        self.b.switch_to_block(elsewhere);
     }
 
     /// Jumps to the one of `pcs` that the target is by a table of what the hash makes of them; goes on here if it is none.

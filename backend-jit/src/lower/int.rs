@@ -154,6 +154,11 @@ impl Lower<'_> {
         let ct = clif_type(to);
         match op {
             ConvertOp::Zext if to == Type::I64 => self.bits64(arg),
+            // A register's variable has 64 bits.
+            ConvertOp::Zext if to == Type::I32 => {
+                let wide = self.bits64(arg);
+                self.narrow(at, wide)
+            }
             ConvertOp::Trunc if let Some(low) = self.low_bits_of_single(at) => low,
             ConvertOp::Trunc if let Some(word) = self.cur.words[arg.index()] => match to {
                 Type::I32 => word,

@@ -279,6 +279,12 @@ impl<'a> Lower<'a> {
             ahead: self.analysis.ahead[index],
             stores: 0,
         };
+        if let [from] = rb.predecessors[..]
+            && index != region.entry
+            && let Some(is_taken) = region.is_branch_taken(from, index)
+        {
+            self.learn_from_branch(from, is_taken, self.analysis.live_in[index]);
+        }
         self.begin_insn(&rb.block, 0);
         if rb.is_loop_header() {
             self.poll(rb.block.key.pc, self.cur.dirty, self.analysis.overwritten[index]);

@@ -4,6 +4,7 @@ use super::{Lower, clif_type, variable_type};
 use crate::analysis::{Resume, SlotSet};
 use crate::context::offset;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as ClifValue, types};
+use emu_ir::opt::branch_facts;
 use emu_ir::{Inst, Slot, Type, Value};
 
 impl Lower<'_> {
@@ -23,6 +24,26 @@ impl Lower<'_> {
                 _ => self.load_ctx(clif_type(ty), offset::slot(slot.0)),
             };
             self.b.def_var(var, value);
+        }
+    }
+
+    /// Makes constants of those of `slots` of which the branch of a block, which leads here, tells what they hold: the comparison's result need not be
+    /// made for them.
+    pub(super) fn learn_from_branch(&mut self, from: usize, is_taken: bool, slots: SlotSet) {
+        let region = self.region;
+        for (slot, ty, bits) in branch_facts(&region.blocks[from].block, is_taken) {
+            let Some((var, _)) = self.vars[slot.index()] else { continue };
+            if !slots.contains(slot) || !self.cur.present.contains(slot) {
+                continue;
+            }
+            if self.cur.word_slots.contains(slot) {
+                let word = self.constant(Type::I32, bits & Type::I32.mask());
+                let var = self.word_var(slot);
+                self.b.def_var(var, word);
+            } else {
+                let value = self.b.ins().iconst(variable_type(ty), bits as i64);
+                self.b.def_var(var, value);
+            }
         }
     }
 

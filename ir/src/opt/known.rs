@@ -1,9 +1,81 @@
 //! What is known of registers between blocks.
 
 use super::width::Width;
-use crate::block::Inst;
+use crate::block::{Block, Inst, Terminator, Value};
+use crate::op::{Cond, ConvertOp};
 use crate::state::{GUEST_SLOTS, Slot};
 use crate::types::Type;
+
+/// What the block's branch tells of registers, an integer's bits each, where it has been taken, or not: that of a comparison's result, and that
+/// of what was compared with a constant.
+pub fn branch_facts(block: &Block, is_taken: bool) -> Vec<(Slot, Type, u64)> {
+    let Terminator::Branch { cond, taken, next } = block.term else { return Vec::new() };
+    if taken == next {
+        return Vec::new();
+    }
+    let facts = CondFacts::new(block, cond, is_taken);
+    let mut seen = 0u128;
+    let mut list = Vec::new();
+    for inst in block.insts.iter().rev() {
+        // The last thing that is done with a register tells what it holds in the end.
+        let (slot, value) = match *inst {
+            Inst::Set { slot, value, .. } => (slot, value),
+            Inst::Call { .. } => break,
+            _ => continue,
+        };
+        let is_last = seen >> slot.0 & 1 == 0;
+        seen |= 1 << slot.0;
+        list.extend(facts.of(value).filter(|_| is_last).map(|(ty, bits)| (slot, ty, bits)));
+    }
+    let gets = block.insts.iter().enumerate().filter_map(|(i, inst)| match *inst {
+        Inst::Get { slot, .. } if seen >> slot.0 & 1 == 0 => Some((slot, Value(i as u32))),
+        _ => None,
+    });
+    if !block.insts.iter().any(|inst| matches!(inst, Inst::Call { .. })) {
+        list.extend(gets.filter_map(|(slot, value)| facts.of(value).map(|(ty, bits)| (slot, ty, bits))));
+    }
+    list
+}
+
+/// What a branch tells of values.
+struct CondFacts<'a> {
+    insts: &'a [Inst],
+    /// A comparison's result, and what it is.
+    boolean: Option<(Value, u64)>,
+    /// What is equal to a constant.
+    equal: Option<(Value, u64)>,
+}
+
+impl<'a> CondFacts<'a> {
+    fn new(block: &'a Block, cond: Value, is_taken: bool) -> CondFacts<'a> {
+        let insts = &block.insts[..];
+        let constant = |v: Value| match insts[v.index()] {
+            Inst::Const { bits, .. } => Some(bits),
+            _ => None,
+        };
+        let (boolean, equal) = match insts[cond.index()] {
+            Inst::Compare { cond: test, args: [a, b], .. } => {
+                let is_equal = matches!((test, is_taken), (Cond::Eq, true) | (Cond::Ne, false));
+                (Some((cond, u64::from(is_taken))), constant(b).filter(|_| is_equal).map(|bits| (a, bits)))
+            }
+            Inst::FloatCompare { .. } => (Some((cond, u64::from(is_taken))), None),
+            _ => (None, None),
+        };
+        CondFacts { insts, boolean, equal }
+    }
+
+    fn of(&self, value: Value) -> Option<(Type, u64)> {
+        let inst = &self.insts[value.index()];
+        let ty = inst.result().filter(|ty| ty.is_int())?;
+        let source = match *inst {
+            Inst::Convert { op: ConvertOp::Zext, arg, .. } => arg,
+            _ => value,
+        };
+        let boolean = self.boolean.filter(|(v, _)| *v == source || *v == value);
+        let equal = self.equal.filter(|(v, _)| *v == source || *v == value);
+        boolean.or(equal).map(|(_, bits)| (ty, bits))
+    }
+}
 
 /// What is known of what the registers hold at some point of a program: constants, and of integers how many low bits matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +136,15 @@ impl Knowledge {
 
     pub(super) fn set(&mut self, index: usize, known: Option<Known>) {
         self.slots[index] = known;
+    }
+
+    /// The same where the block that it is known after has been left by its branch, or not.
+    pub fn after_branch(&self, block: &Block, is_taken: bool) -> Knowledge {
+        let mut after = self.clone();
+        for (slot, ty, bits) in branch_facts(block, is_taken) {
+            after.slots[slot.index()] = Some(Known::Constant { ty, bits });
+        }
+        after
     }
 
     /// Keeps what `other` knows, too. Did that make it less?
@@ -128,6 +209,33 @@ mod tests {
         assert!(known.is_word(Slot(1)) && known.constant(Slot(1)).is_none() && known.constant(Slot(2)) == Some(5));
         assert!(!known.meet(&other));
         assert!(known.meet(&Knowledge::default()) && known == Knowledge::default());
+    }
+
+    #[test]
+    fn a_branch_tells_what_it_compared() {
+        let text = "block 0x0 mode 0x0\ninsn 0x0 len 4\n  v0 = get.i64 slot1\n  v1 = get.i64 slot2\n  v2 = icmp.ltu.i64 v0, v1\n  \
+                    v3 = zext.i64 v2\n  set slot3, v3\ninsn 0x4 len 4\n  v5 = icmp.ne.i64 v3, v4\n  branch v5, 0x20, 0x8\n";
+        let text = text
+            .replace("  v5 = icmp", "  v5 = const.i64 0\n  v6 = icmp")
+            .replace("v3, v4", "v3, v5")
+            .replace("branch v5", "branch v6");
+        let mut block = parse(&text, Names::default()).expect("a block");
+        let after = optimize_knowing(&mut block, &Knowledge::default());
+        for (is_taken, held) in [(true, 1), (false, 0)] {
+            assert_eq!(branch_facts(&block, is_taken), [(Slot(3), Type::I64, held)]);
+            assert_eq!(after.after_branch(&block, is_taken).constant(Slot(3)), Some(held));
+        }
+        let equal = "block 0x0 mode 0x0\ninsn 0x0 len 4\n  v0 = get.i64 slot1\n  v1 = const.i64 7\n  v2 = icmp.eq.i64 v0, v1\n  \
+                     branch v2, 0x20, 0x4\n";
+        let block = parse(equal, Names::default()).expect("a block");
+        assert_eq!(branch_facts(&block, true), [(Slot(1), Type::I64, 7)]);
+        assert_eq!(branch_facts(&block, false), []);
+        // What a register held before it was written, or a helper may have written it, does not tell.
+        let written = equal.replace("  branch", "  set slot1, v1\n  v4 = get.i64 slot5\n  set slot1, v4\n  branch");
+        let called = equal.replace("  branch", "  v3 = call.i64 helper0()\n  branch");
+        for text in [written, called] {
+            assert_eq!(branch_facts(&parse(&text, Names::default()).expect("a block"), true), []);
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ use known::Known;
 use width::Width;
 
 pub use combine::has_bytewise_accesses;
-pub use known::Knowledge;
+pub use known::{Knowledge, branch_facts};
 
 /// Optimises a well-formed block.
 pub fn optimize(block: &mut Block) {
@@ -41,7 +41,7 @@ pub fn optimize(block: &mut Block) {
     sweep::sweep(block);
 }
 
-/// Makes one access of several of single bytes, in an optimised block ([`combine`]). Where the first of them faults, it may be another
+/// Makes one access of several of single bytes, in an optimised block. Where the first of them faults, it may be another
 /// byte's turn, and some may have been stored: who runs the block has to have the guest instruction run again by somebody else.
 pub fn combine_accesses(block: &mut Block) {
     if combine::combine(block) {

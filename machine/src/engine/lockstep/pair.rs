@@ -358,9 +358,9 @@ fn is_same_fault(compiled: Fault, interpreted: Fault) -> bool {
 /// So many guest instructions further on the fault may be that compiled code had with the first of several bytes.
 const COMBINED_INSNS: u64 = 64;
 
-/// Is it the fault of one of those bytes? (They may lie on two pages, of which both fault.)
+/// Is it the fault of one of those bytes? (They may lie on two pages, of which both fault, and at both ends of the address space.)
 fn is_near_fault(compiled: Fault, interpreted: Fault) -> bool {
-    compiled.addr.abs_diff(interpreted.addr) < 8
+    (compiled.addr as i32).wrapping_sub(interpreted.addr as i32).unsigned_abs() < 8
 }
 
 /// Everything that the guest can see of its registers, and the reservation.
