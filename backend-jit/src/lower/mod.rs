@@ -15,6 +15,7 @@ pub(crate) mod memory;
 mod pending;
 mod planted;
 mod registers;
+mod sink;
 mod watch;
 mod words;
 
@@ -113,6 +114,7 @@ pub(crate) fn lower_region(
     lower.b.seal_all_blocks();
     let Lower { b, out, ctx, .. } = lower;
     b.finalize(isa.frontend_config());
+    sink::sink_into_cold_blocks(func);
     keep::keep_flag_raisers(func, ctx);
     out
 }
