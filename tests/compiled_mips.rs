@@ -5,7 +5,7 @@ mod common;
 use common::machine::{Machine, Way, map};
 use emu_frontend_mips::regs::{fcc_slot, fpr_slot};
 use emu_frontend_mips::{Config, Mips};
-use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, Slot, Trap, TrapKind};
+use emu_ir::{AccessKind, CpuState, Exit, Fault, FaultCause, SPARE_SLOT, Slot, Trap, TrapKind};
 use emu_machine::mem::Prot;
 use std::sync::Arc;
 
@@ -146,6 +146,49 @@ fn a_pair_that_faults_has_done_nothing() {
             let mut found = [0; 2];
             machine.memory.read_bytes(end - 2, &mut found).unwrap();
             assert_eq!((found, machine.cpu().get(Slot(V1))), ([0x55; 2], 7), "{way:?} {isa}");
+        }
+    }
+}
+
+/// A loop that multiplies and adds keeps HI and LO as one; before it, between its rounds and behind it they are two.
+#[test]
+fn halves_of_a_sum() {
+    let words = [
+        0x00a0_0013, // outer: mtlo $a1
+        0x00c0_0011, // mthi $a2
+        0x7043_0000, // inner: madd $v0, $v1
+        0x2442_7fff, // addiu $v0, $v0, 0x7fff
+        0x7062_0004, // msub $v1, $v0
+        0x0000_4010, // mfhi $t0
+        0x006c_1826, // xor $v1, $v1, $t4
+        0x2484_ffff, // addiu $a0, $a0, -1
+        0x1c80_fff9, // bgtz $a0, inner
+        0x7048_0001, // maddu $v0, $t0
+        0x0000_4812, // mflo $t1
+        0x0148_5021, // addu $t2, $t2, $t0
+        0x0109_0018, // mult $t0, $t1
+        0x7062_0005, // msubu $v1, $v0
+        0x0120_0011, // mthi $t1
+        0x7149_0000, // madd $t2, $t1
+        0x0000_6012, // mflo $t4
+        0x24e7_ffff, // addiu $a3, $a3, -1
+        0x1ce0_ffed, // bgtz $a3, outer
+        0x2404_0009, // addiu $a0, $zero, 9
+        SYSCALL,
+    ];
+    let registers = [(V0, 0x7000_1234), (V1, 0x1111), (A0, 7), (A0 + 1, 0x5555_0000), (A0 + 2, 3), (A0 + 3, 40)];
+    for isa in ["mips32r2", "mips64r2"] {
+        let state = |way| {
+            let mut machine = machine(way, isa, &words);
+            // Twice: in the end a region begins elsewhere.
+            [(); 2].map(|()| {
+                assert!(matches!(run(&mut machine, &registers), Exit::Syscall { .. }), "{way:?}");
+                machine.cpu().slots[..usize::from(SPARE_SLOT.0)].to_vec()
+            })
+        };
+        let expected = state(Way::Plain);
+        for way in [&Way::ALL[..], &[Way::Tiered, Way::Precise, Way::Lockstep, Way::QuickLockstep]].concat() {
+            assert_eq!(state(way), expected, "{way:?} {isa}");
         }
     }
 }

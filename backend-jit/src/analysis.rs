@@ -2,6 +2,7 @@
 //! NaNs are not canonical yet.
 
 use crate::CompileOptions;
+use crate::halves;
 use crate::region::Region;
 use crate::residence::{self, Uses};
 use crate::singles::{self, Above};
@@ -391,7 +392,8 @@ fn overwritten(region: &Region, options: &CompileOptions) -> Vec<SlotSet> {
                 _ => {}
             }
         }
-        soon[i] = slots;
+        // What is the region's own nobody else writes.
+        soon[i] = slots.without(halves::own_slots());
     }
     soon
 }

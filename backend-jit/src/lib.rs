@@ -20,6 +20,7 @@ mod code_map;
 mod compile;
 mod context;
 mod enter;
+mod halves;
 mod hart;
 mod helpers;
 mod knowledge;

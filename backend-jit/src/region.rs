@@ -1,6 +1,7 @@
 //! Regions: the unit of compilation. From a hot entry along direct branches and direct calls, bounded by a number
 //! of guest instructions, not by pages.
 
+use crate::halves::Halves;
 use emu_ir::opt::{Knowledge, combine_accesses, has_bytewise_accesses};
 use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -71,6 +72,8 @@ pub struct Region {
     /// By ascending guest address; behind them further rounds of loops (`unroll.rs`).
     pub blocks: Vec<RegionBlock>,
     index: FxHashMap<u64, usize>,
+    /// Two registers whose whole the region keeps, too.
+    pub(crate) halves: Option<Halves>,
 }
 
 /// A block and its place in the region.
@@ -118,12 +121,13 @@ impl Region {
         split_overlaps(entry.mode, &mut found, source);
         let blocks: Vec<Arc<Block>> = found.into_values().map(with_combined_accesses).collect();
         let index: FxHashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
-        let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index };
+        let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index, halves: None };
         region.blocks = blocks.into_iter().map(RegionBlock::new).collect();
         region.find_known_targets(&indirect);
         region.find_successors();
         region.link_back();
         region.share_knowledge();
+        region.join_halves();
         region.unroll(source);
         Some(region)
     }

@@ -51,5 +51,5 @@ pub use op::{
     FloatUnaryOp, FpFlags, HelperId, NanRule, Quietness, Round, UnaryOp,
 };
 pub use reserve::ScId;
-pub use state::{CpuState, NO_RESERVATION, SLOTS, Slot, SlotInfo};
+pub use state::{CpuState, NO_RESERVATION, SLOTS, SPARE_SLOT, Slot, SlotInfo};
 pub use types::Type;

@@ -7,8 +7,11 @@ use std::sync::atomic::AtomicU32;
 /// How many 64-bit register slots a hart has; the upper half is the interpreter's scratch space.
 pub const SLOTS: usize = 256;
 
-/// A guest has no slots from here on.
+/// A guest has no slots from here on, and not the one before.
 pub(crate) const GUEST_SLOTS: usize = SLOTS / 2;
+
+/// The slot below the interpreter's, which no guest has: free for compiled code.
+pub const SPARE_SLOT: Slot = Slot(GUEST_SLOTS as u16 - 1);
 
 /// `CpuState::reservation_addr` when no reservation is held.
 pub const NO_RESERVATION: u64 = u64::MAX;
@@ -44,7 +47,7 @@ pub struct SlotInfo {
 #[derive(Debug)]
 #[repr(C)]
 pub struct CpuState {
-    /// Guest registers. A guest uses the indices below 128.
+    /// Guest registers. A guest uses the indices below [`SPARE_SLOT`]'s.
     pub slots: [u64; SLOTS],
     /// Guest address of the next instruction, exact whenever an engine has returned.
     pub pc: u64,

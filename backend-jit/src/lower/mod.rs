@@ -238,6 +238,7 @@ impl<'a> Lower<'a> {
         if !self.region.blocks[self.region.entry].is_loop_header() {
             self.poll(self.region.entry_pc(), SlotSet::default(), SlotSet::default());
         }
+        self.join_halves();
         let (live, singles) = (self.analysis.live_in[self.region.entry], self.analysis.single_in[self.region.entry]);
         self.load_singles(SlotSet(live.0 & singles.0));
         self.load_slots(self.analysis.needed_in[self.region.entry].without(singles), SlotSet::default());

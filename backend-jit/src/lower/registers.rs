@@ -3,6 +3,7 @@
 use super::{Lower, clif_type, variable_type};
 use crate::analysis::{Resume, SlotSet};
 use crate::context::offset;
+use crate::halves::WHOLE;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value as ClifValue, types};
 use emu_ir::opt::branch_facts;
 use emu_ir::{Inst, Slot, Type, Value};
@@ -45,6 +46,18 @@ impl Lower<'_> {
                 self.b.def_var(var, value);
             }
         }
+    }
+
+    /// Makes the whole of two registers that hold its halves, in its place in memory.
+    pub(super) fn join_halves(&mut self) {
+        let Some(halves) = self.region.halves else { return };
+        let [high, low] = [halves.high, halves.low].map(|slot| {
+            let half = self.load_ctx(types::I32, offset::slot(slot.0));
+            self.b.ins().uextend(types::I64, half)
+        });
+        let high = self.b.ins().ishl_imm_u(high, 32);
+        let whole = self.b.ins().bor(high, low);
+        self.store_ctx(whole, offset::slot(WHOLE.0));
     }
 
     /// What a block of the region needs and is in memory alone here.

@@ -6,12 +6,12 @@ use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
 use crate::engine::{Engine, Entry, Tier, fault};
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
-use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault, Inst};
+use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault, Inst, SPARE_SLOT};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Registers below this are the guest's; the others are the interpreter's own.
-pub(super) const GUEST_SLOTS: usize = 128;
+/// Registers below this are the guest's; the others are the engines' own.
+pub(super) const GUEST_SLOTS: usize = SPARE_SLOT.0 as usize;
 
 /// A hart that runs in lockstep.
 pub(super) struct Pair {
