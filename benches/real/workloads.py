@@ -51,6 +51,26 @@ swapped = re.sub(r'"(\w+)": (\d+)', r'\2=\1', text)
 print(len(text), round(total, 6), len(words), sum(map(int, words)), len(swapped), len(json.loads(json.dumps(json.loads(text)))))
 """
 
+PYTHON_LONG = r"""
+def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
+class Point:
+    def __init__(self, x): self.x = x
+    def add(self, other): return Point(self.x + other.x)
+def work(n):
+    total, table, values = 0, {}, []
+    for i in range(n):
+        total += i * i % 7
+        table[i % 1000] = total
+        values.append(total & 255)
+        if len(values) > 1000:
+            values = sorted(values)[:10]
+    p = Point(0)
+    for i in range(n):
+        p = p.add(Point(i))
+    return total + p.x + sum(table.values())
+print(fib(27), work(12000000))
+"""
+
 LUA_MIX = r"""
 local t = {}
 for i = 1, 200000 do t[i] = (i * 7919) % 100003 end
@@ -202,13 +222,23 @@ def text(size):
     return ("\n".join(out) + "\n").encode()
 
 
+def repeated():
+    """Scripts that run for some 5 s natively: the mixes again and again, and objects, integers and lists in python."""
+    ruby_def, ruby = RUBY_MIX.split("points =", 1)
+    node = NODE_MIX.replace("let h = 0;", "for (let r = 0; r < 25; r++) { let h = 0;") + "}"
+    return {
+        "long.py": PYTHON_LONG, "long.pl": f"for my $r (1..35) {{{PERL_MIX}}}", "long.lua": f"for r = 1, 45 do {LUA_MIX} end",
+        "long.rb": f"{ruby_def}40.times do\npoints ={ruby}\nend", "long.js": node,
+    }
+
+
 def write_inputs(directory):
     data = text(3_000_000)
     inputs = {
         "mix.py": PYTHON_MIX, "words.py": PYTHON_JSON, "mix.lua": LUA_MIX, "mix.pl": PERL_MIX, "mix.rb": RUBY_MIX,
         "mix.js": NODE_MIX, "joins.sql": SQLITE, "text": data, "text1": data[:1_000_000], "unit.i": c_source(), "hello.c": HELLO, "words.awk": AWK, "true.py": "",
     }
-    for name, content in inputs.items():
+    for name, content in (inputs | repeated()).items():
         (directory / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
@@ -235,6 +265,11 @@ CASES = [
     ("stockfish", "real", "/usr/games/stockfish bench 16 1 8 2>&1 | grep -E '^bestmove|^Nodes searched'"),
     ("busybox sh", "real", f"busybox sh -c '{SHELL_LOOP}'"),
     ("grep", "real", "grep -c -E '(ba|de)+[a-z]*(no|ru) ' text"),
+    ("python long", "long", "python3 long.py"),
+    ("perl long", "long", "perl long.pl"),
+    ("lua long", "long", "lua5.4 long.lua"),
+    ("ruby long", "long", "ruby long.rb"),
+    ("node long", "long", "node long.js"),
     ("busybox true", "short", "busybox true"),
     ("coreutils true", "short", "/usr/bin/true"),
     ("python3 -c pass", "short", "python3 -c pass"),
