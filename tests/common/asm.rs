@@ -45,6 +45,34 @@ pub fn mul(rd: u32, rs1: u32, rs2: u32) -> u32 {
     0x0200_0033 | rd << 7 | rs1 << 15 | rs2 << 20
 }
 
+pub fn or(rd: u32, rs1: u32, rs2: u32) -> u32 {
+    0x6033 | rd << 7 | rs1 << 15 | rs2 << 20
+}
+
+pub fn slli(rd: u32, rs1: u32, amount: u32) -> u32 {
+    0x1013 | rd << 7 | rs1 << 15 | amount << 20
+}
+
+pub fn srli(rd: u32, rs1: u32, amount: u32) -> u32 {
+    0x5013 | rd << 7 | rs1 << 15 | amount << 20
+}
+
+pub fn sext_w(rd: u32, rs1: u32) -> u32 {
+    0x1b | rd << 7 | rs1 << 15
+}
+
+pub fn lb(rd: u32, imm: i64, rs1: u32) -> u32 {
+    IMM_I.put(0x03 | rd << 7 | rs1 << 15, imm)
+}
+
+pub fn lbu(rd: u32, imm: i64, rs1: u32) -> u32 {
+    IMM_I.put(0x4003 | rd << 7 | rs1 << 15, imm)
+}
+
+pub fn sb(rs2: u32, imm: i64, rs1: u32) -> u32 {
+    IMM_S.put(0x23 | rs2 << 20 | rs1 << 15, imm)
+}
+
 pub fn lw(rd: u32, imm: i64, rs1: u32) -> u32 {
     IMM_I.put(0x2003 | rd << 7 | rs1 << 15, imm)
 }

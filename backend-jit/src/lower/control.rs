@@ -127,8 +127,7 @@ impl Lower<'_> {
                 Edge::Inside(rest) => self.fill_way((block, rest)),
                 Edge::Outside(target) => {
                     self.b.switch_to_block(block);
-                    let dirty = self.cur.dirty;
-                    self.learn_from_branch(self.cur.block, is_taken, dirty);
+                    self.learn_from_branch(self.cur.block, is_taken, self.cur.dirty);
                     self.pay_back(self.cur.ahead);
                     self.leave_through_slot(target);
                 }
