@@ -369,3 +369,69 @@ fn the_operands_of_a_silent_comparison_are_used_after_it() {
         }
     }
 }
+
+/// glibc's `fmin` in a loop, then a quiet `flt`, in the format of bits 26..25: ft2 and a5 of ft0 and ft1; and `frflags a4` at the end.
+fn loop_of_minima(format: u32) -> Vec<u32> {
+    let fp = |word: u32| word | format << 25;
+    vec![
+        fp(0xe000_16d3), // fclass a3, ft0
+        fp(0xe000_9753), // fclass a4, ft1
+        or(A3, A3, A4),
+        andi(A3, A3, 256),
+        bne(A3, ZERO, 12),
+        fp(0x2810_0153), // fmin ft2, ft0, ft1
+        jal(ZERO, 8),
+        fp(0x0010_7153), // fadd ft2, ft0, ft1
+        csrr(A4, FFLAGS),
+        fp(0xa010_17d3), // flt a5, ft0, ft1
+        csrw(FFLAGS, A4),
+        addi(A0, A0, -1),
+        bne(A0, ZERO, -48),
+        csrr(A4, FFLAGS),
+        ECALL,
+    ]
+}
+
+/// What a region takes its registers to hold at its entry, and looks at, may be otherwise.
+#[test]
+fn signalling_nans_in_registers_are_found() {
+    let values = |ty: Type| match ty {
+        Type::F32 => [0x7f80_0001_u64, 0xffbf_ffff, 0x7fc0_0000, 0xffc1_2345, 0x7f80_0000, 0xff80_0000, 0x3f80_0000, 0],
+        _ => [
+            0x7ff0_0000_0000_0001,
+            0xfff7_ffff_ffff_ffff,
+            0x7ff8_0000_0000_0000,
+            0xfff8_0000_1234_5678,
+            0x7ff0_0000_0000_0000,
+            0xfff0_0000_0000_0000,
+            0x3ff0_0000_0000_0000,
+            0,
+        ],
+    };
+    let env = FpEnv { round: Round::NearestEven, nan: NanRule::Canonical };
+    for way in Way::ALL {
+        let mut machine = Machine::new(way, &guest("rv64gc"));
+        map(&machine.memory, CODE, 0x2000, Prot::RX);
+        for (ty, format) in [(Type::F32, 0), (Type::F64, 1)] {
+            let at = CODE + 0x1000 * u64::from(format);
+            machine.load_code(at, &bytes(&loop_of_minima(format)));
+            let pairs = values(ty).into_iter().flat_map(|a| values(ty).map(|b| (a, b)));
+            for (a, b) in pairs {
+                let signalling = [a, b].iter().any(|x| float::classify(ty, NanRule::Canonical, *x) == 1 << 8);
+                let op = if signalling { FloatBinaryOp::Add } else { FloatBinaryOp::MinNum };
+                let (result, flags) = float::binary(op, ty, env, a, b);
+                let (less, _) = float::compare(FloatCond::Lt, Quietness::Quiet, ty, NanRule::Canonical, a, b);
+                let cpu = machine.cpu_mut();
+                cpu.pc = at;
+                cpu.fp_flags = 0;
+                cpu.set(Slot(A0 as u16), 100);
+                cpu.set(Slot(32), boxed(ty, a));
+                cpu.set(Slot(33), boxed(ty, b));
+                assert!(matches!(machine.run(), Exit::Syscall { .. }), "{way:?}");
+                let cpu = machine.cpu();
+                let found = [34, A5 as u16, A4 as u16].map(|slot| cpu.get(Slot(slot)));
+                assert_eq!(found, [boxed(ty, result), less.into(), flags.0.into()], "{way:?}, {ty}: {a:#x}, {b:#x}");
+            }
+        }
+    }
+}

@@ -7,7 +7,9 @@ use crate::region::Region;
 use crate::residence::{self, Uses};
 use crate::singles::{self, Above};
 use crate::words;
+use emu_ir::opt::optimize_inexact;
 use emu_ir::{Block, ConvertOp, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Slot, Terminator, Type};
+use std::sync::Arc;
 
 /// A set of register slots (a guest has at most 128).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -380,11 +382,9 @@ fn overwritten(region: &Region, options: &CompileOptions) -> Vec<SlotSet> {
         return soon;
     }
     for i in residence::in_order(region).into_iter().rev() {
-        let rb = &region.blocks[i];
-        let after = |succ: &usize| if region.blocks[*succ].is_loop_header() { SlotSet::default() } else { soon[*succ] };
-        let on_all_ways = rb.successors.iter().map(after).reduce(|a, b| SlotSet(a.0 & b.0));
-        let mut slots = on_all_ways.filter(|_| !may_leave(region, i)).unwrap_or_default();
-        for inst in rb.block.insts.iter().rev() {
+        let before = |succ: usize| if region.blocks[succ].is_loop_header() { SlotSet::default() } else { soon[succ] };
+        let mut slots = overwritten_after(region, i, before);
+        for inst in region.blocks[i].block.insts.iter().rev() {
             match inst {
                 Inst::Set { slot, .. } => slots.insert(*slot),
                 Inst::Get { slot, .. } => slots.remove(*slot),
@@ -396,6 +396,29 @@ fn overwritten(region: &Region, options: &CompileOptions) -> Vec<SlotSet> {
         soon[i] = slots.without(halves::own_slots());
     }
     soon
+}
+
+/// The slots that are overwritten on every way from the block's end, if `before` tells it of its successors' starts.
+fn overwritten_after(region: &Region, index: usize, before: impl Fn(usize) -> SlotSet) -> SlotSet {
+    let on_all_ways =
+        region.blocks[index].successors.iter().map(|succ| before(*succ)).reduce(|a, b| SlotSet(a.0 & b.0));
+    on_all_ways.filter(|_| !may_leave(region, index)).unwrap_or_default()
+}
+
+impl Region {
+    /// Drops what its blocks do for registers that are overwritten before anything sees them.
+    pub(crate) fn drop_overwritten(&mut self, options: &CompileOptions) {
+        if options.precise_faults || options.count_insns || options.announce || options.note_stores {
+            return;
+        }
+        let soon = overwritten(self, options);
+        for i in 0..self.blocks.len() {
+            // A loop's head that polls leaves them as they are.
+            let slots = overwritten_after(self, i, |succ| soon[succ]);
+            let rb = &mut self.blocks[i];
+            optimize_inexact(Arc::make_mut(&mut rb.block), rb.before.as_deref(), slots.0);
+        }
+    }
 }
 
 /// What is live at each block's start, by what each uses and defines.

@@ -121,3 +121,8 @@ fn guest_helper(ctx: &mut Context, index: u16, args: [u64; 3]) -> u64 {
 pub(crate) fn infinity(ty: Type) -> u64 {
     if ty == Type::F32 { 0x7f80_0000 } else { 0x7ff0_0000_0000_0000 }
 }
+
+/// The bits of the canonical NaN, the least of those that are quiet.
+pub(crate) fn canonical_nan(ty: Type) -> u64 {
+    if ty == Type::F32 { float::CANONICAL_NAN_F32 } else { float::CANONICAL_NAN_F64 }
+}

@@ -3,6 +3,7 @@
 //! Each block has been optimised for itself, as if it could be come to from anywhere. Inside a region it is come to from known places: what
 //! holds on every way there, constants and how many low bits of a register matter, makes another pass worth its while.
 
+use crate::quiet::quiet_at_entry;
 use crate::region::Region;
 use emu_ir::opt::{Knowledge, optimize_knowing};
 use emu_ir::{Block, IndirectKind, Inst, JumpKind, Terminator};
@@ -14,7 +15,11 @@ const MAX_PASSES: usize = 8;
 impl Region {
     /// Optimises the blocks by what is known where they are come to. Jumps may get a known target, branches become jumps.
     pub(crate) fn share_knowledge(&mut self) {
-        let Some(before) = self.knowledge_before() else { return };
+        let quiet = quiet_at_entry(self);
+        let mut at_entry = Knowledge::default();
+        quiet.iter().for_each(|(slot, ty)| at_entry.assume_quiet(slot, ty));
+        let Some(before) = self.knowledge_before(at_entry) else { return };
+        self.quiet_at_entry = quiet;
         let mut jumps_changed = false;
         for (i, before) in before.into_iter().enumerate() {
             let Some(before) = before.filter(|before| *before != Knowledge::default()) else { continue };
@@ -34,11 +39,11 @@ impl Region {
         }
     }
 
-    /// What is known before each block: nothing at the entry, and `None` for blocks that it does not lead to. `None` if that takes too long to
-    /// find.
-    fn knowledge_before(&self) -> Option<Vec<Option<Knowledge>>> {
+    /// What is known before each block, if `at_entry` is where the region is entered; `None` for blocks that it does not lead to. `None` if that
+    /// takes too long to find.
+    fn knowledge_before(&self, at_entry: Knowledge) -> Option<Vec<Option<Knowledge>>> {
         let mut before: Vec<Option<Knowledge>> = vec![None; self.blocks.len()];
-        before[self.entry] = Some(Knowledge::default());
+        before[self.entry] = Some(at_entry);
         let mut stale = vec![true; self.blocks.len()];
         let order = crate::residence::in_order(self);
         for _ in 0..MAX_PASSES {

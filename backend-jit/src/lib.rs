@@ -27,6 +27,7 @@ mod knowledge;
 mod link;
 mod lower;
 mod news;
+mod quiet;
 mod region;
 mod residence;
 mod singles;

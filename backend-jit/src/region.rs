@@ -2,6 +2,7 @@
 //! of guest instructions, not by pages.
 
 use crate::halves::Halves;
+use crate::quiet::QuietSlots;
 use emu_ir::opt::{Knowledge, combine_accesses, has_bytewise_accesses};
 use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -74,6 +75,8 @@ pub struct Region {
     index: FxHashMap<u64, usize>,
     /// Two registers whose whole the region keeps, too.
     pub(crate) halves: Option<Halves>,
+    /// Registers that hold no signalling NaNs where it is entered: it looks.
+    pub(crate) quiet_at_entry: QuietSlots,
 }
 
 /// A block and its place in the region.
@@ -121,7 +124,14 @@ impl Region {
         split_overlaps(entry.mode, &mut found, source);
         let blocks: Vec<Arc<Block>> = found.into_values().map(with_combined_accesses).collect();
         let index: FxHashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
-        let mut region = Region { mode: entry.mode, entry: index[&entry.pc], blocks: Vec::new(), index, halves: None };
+        let mut region = Region {
+            mode: entry.mode,
+            entry: index[&entry.pc],
+            blocks: Vec::new(),
+            index,
+            halves: None,
+            quiet_at_entry: QuietSlots::default(),
+        };
         region.blocks = blocks.into_iter().map(RegionBlock::new).collect();
         region.find_known_targets(&indirect);
         region.find_successors();

@@ -14,6 +14,8 @@ pub const A0: u32 = 10;
 pub const A1: u32 = 11;
 pub const A2: u32 = 12;
 pub const A3: u32 = 13;
+pub const A4: u32 = 14;
+pub const A5: u32 = 15;
 pub const A7: u32 = 17;
 
 pub const ECALL: u32 = 0x73;

@@ -5,13 +5,9 @@ use super::asm::*;
 use super::regs::field;
 use super::{Lower, Unsupported};
 use crate::context::{FLAGS, FLAGS_OF_STICKY, STICKY, offset};
-use crate::helpers::{HelperCall, infinity};
-use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
+use crate::helpers::{HelperCall, canonical_nan, infinity};
+use emu_ir::eval::float::CANONICAL_NAN_F32;
 use emu_ir::{FloatBinaryOp, FloatCond, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
-
-fn canonical_nan(ty: Type) -> u64 {
-    if ty == Type::F32 { CANONICAL_NAN_F32 } else { CANONICAL_NAN_F64 }
-}
 
 impl Lower<'_> {
     pub(super) fn float(&mut self, at: Value, inst: &Inst) -> Result<(), Unsupported> {

@@ -8,16 +8,12 @@
 //! invalid ends in such a call, which takes SSE's flag back (`helpers`).
 
 use super::{Lower, clif_type};
-use crate::helpers::{HelperCall, infinity};
+use crate::helpers::{HelperCall, canonical_nan, infinity};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
     BlockArg, Endianness, InstBuilder, MemFlagsData, Type as ClifType, Value as ClifValue, types,
 };
-use emu_ir::eval::float::{CANONICAL_NAN_F32, CANONICAL_NAN_F64};
-use emu_ir::{
-    ConvertOp, FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Slot, Type,
-    Value,
-};
+use emu_ir::{FloatBinaryOp, FloatCond, FloatConvertOp, FloatUnaryOp, Inst, NanRule, Quietness, Round, Type, Value};
 
 /// How one vector type is seen as another: in memory's order.
 pub(super) const LANES: MemFlagsData = MemFlagsData::new().with_endianness(Endianness::Little);
@@ -79,7 +75,7 @@ impl Lower<'_> {
 
     /// `value`, or the canonical NaN if it is a NaN. The comparison can raise nothing: a result is never signalling.
     pub(super) fn canonical(&mut self, ty: Type, value: ClifValue) -> ClifValue {
-        let bits = if ty == Type::F32 { CANONICAL_NAN_F32 } else { CANONICAL_NAN_F64 };
+        let bits = canonical_nan(ty);
         if self.cur.aside {
             let nan = self.constant(ty, bits);
             let is_nan = self.b.ins().fcmp(FloatCC::Unordered, value, value);
@@ -192,15 +188,16 @@ impl Lower<'_> {
 
     /// Minimum or maximum: a comparison where it decides; NaNs and equal operands (zeros) take a cold call.
     fn min_max(&mut self, op: FloatBinaryOp, ty: Type, args: [Value; 2]) -> ClifValue {
-        let (a, b) = (self.clean(args[0]), self.clean(args[1]));
+        let (a, b) = (self.value(args[0]), self.value(args[1]));
         let decided = self.b.ins().fcmp(FloatCC::OrderedNotEqual, a, b);
-        let less = if op == FloatBinaryOp::MinNum { FloatCC::LessThan } else { FloatCC::GreaterThan };
         let call = HelperCall::FloatBinary { op, ty, round: Round::NearestEven, nan: self.cur.nan };
         self.hot_or_call(
             decided,
             clif_type(ty),
             |l| {
-                let first = l.b.ins().fcmp(less, a, b);
+                // In the order in which Cranelift knows minsd and maxsd.
+                let [x, y] = if op == FloatBinaryOp::MinNum { [a, b] } else { [b, a] };
+                let first = l.b.ins().fcmp(FloatCC::LessThan, x, y);
                 l.b.ins().select(first, a, b)
             },
             |l| l.call(call, ty, &args),
@@ -230,68 +227,22 @@ impl Lower<'_> {
         args: [Value; 2],
     ) -> ClifValue {
         let call = HelperCall::FloatCompare { cond, quietness, ty, nan: self.cur.nan };
-        let (a, b) = (self.value(args[0]), self.value(args[1]));
+        let [a, b] = match quietness {
+            Quietness::Silent => args.map(|v| self.quieted(v)),
+            _ => args.map(|v| self.value(v)),
+        };
         let cc = match cond {
             FloatCond::Eq => FloatCC::Equal,
             FloatCond::Lt => FloatCC::LessThan,
             FloatCond::Le => FloatCC::LessThanOrEqual,
             FloatCond::Unordered => FloatCC::Unordered,
         };
-        if quietness == Quietness::Silent {
-            let number = self.are_numbers(args);
-            let unordered = |l: &mut Self| l.b.ins().iconst(types::I8, i64::from(cond == FloatCond::Unordered));
-            return self.hot_or_call(number, types::I8, |l| l.b.ins().fcmp(cc, a, b), unordered);
-        }
-        if quietness == Quietness::Quiet && self.cur.nan != NanRule::Legacy {
+        if quietness == Quietness::Silent || quietness == Quietness::Quiet && self.cur.nan != NanRule::Legacy {
             return self.b.ins().fcmp(cc, a, b);
         }
         // ucomisd is quiet: on a NaN the helper raises what a signalling comparison raises. (And legacy NaNs are its own.)
         let ordered = self.b.ins().fcmp(FloatCC::Ordered, a, b);
         self.hot_or_call(ordered, types::I8, |l| l.b.ins().fcmp(cc, a, b), |l| l.call(call, Type::I8, &args))
-    }
-
-    /// Is neither of them a NaN? By integer operations, which raise nothing.
-    fn are_numbers(&mut self, args: [Value; 2]) -> ClifValue {
-        match args.map(|v| self.is_known_number(v)) {
-            [_, true] => self.is_number(args[0]),
-            [true, false] => self.is_number(args[1]),
-            [false, false] => {
-                let [a, b] = args.map(|v| self.is_number(v));
-                self.b.ins().band(a, b)
-            }
-        }
-    }
-
-    fn is_number(&mut self, v: Value) -> ClifValue {
-        let value = self.value(v);
-        let bits = self.bitcast(self.ty(v).as_int(), value);
-        // Without the sign.
-        let magnitude = self.b.ins().iadd(bits, bits);
-        let infinity = 2 * infinity(self.ty(v)) as i64;
-        self.b.ins().icmp_imm_u(IntCC::UnsignedLessThanOrEqual, magnitude, infinity)
-    }
-
-    /// Is the value a constant that is a number, as far as the region knows its registers?
-    fn is_known_number(&self, v: Value) -> bool {
-        let (ty, insts) = (self.ty(v), self.block_insts());
-        let is_number = |bits: u64| (bits & ty.mask() >> 1) <= infinity(ty);
-        match insts[v.index()] {
-            Inst::Const { bits, .. } => is_number(bits),
-            // In a box, or any lower half.
-            Inst::Convert { op: ConvertOp::Unbox, arg, .. } => match insts[arg.index()] {
-                Inst::Get { slot, .. } => {
-                    self.known_constant(slot).is_some_and(|bits| bits >> 32 == 0xffff_ffff && is_number(bits))
-                }
-                _ => false,
-            },
-            Inst::Get { slot, .. } => self.known_constant(slot).is_some_and(is_number),
-            _ => false,
-        }
-    }
-
-    /// What the register holds where the block begins, if that is known.
-    fn known_constant(&self, slot: Slot) -> Option<u64> {
-        self.region.blocks[self.cur.block].before.as_ref()?.constant(slot)
     }
 
     /// As `emu_ir::eval::float::classify`; what a NaN is the call tells.

@@ -14,6 +14,7 @@ mod keep;
 pub(crate) mod memory;
 mod pending;
 mod planted;
+mod quiet;
 mod registers;
 mod sink;
 mod watch;
@@ -239,6 +240,7 @@ impl<'a> Lower<'a> {
             self.poll(self.region.entry_pc(), SlotSet::default(), SlotSet::default());
         }
         self.join_halves();
+        self.leave_unless_quiet();
         let (live, singles) = (self.analysis.live_in[self.region.entry], self.analysis.single_in[self.region.entry]);
         self.load_singles(SlotSet(live.0 & singles.0));
         self.load_slots(self.analysis.needed_in[self.region.entry].without(singles), SlotSet::default());

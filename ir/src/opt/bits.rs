@@ -5,12 +5,29 @@ use crate::block::{Inst, Value};
 use crate::op::{BinaryOp, ConvertOp};
 use crate::types::Type;
 
+/// Operations that are looked at to see which bits may be ones.
+const MAX_DEPTH: u32 = 3;
+
+/// The results of `fclass` (RISC-V unprivileged, "Single-Precision Floating-Point Classify Instruction").
+const ALL_CLASSES: u64 = 0x3ff;
+const SIGNALLING_CLASS: u64 = 1 << 8;
+
 impl Rewriter {
     /// Bits that may be ones.
     fn possible_bits(&self, value: Value) -> u64 {
+        self.bits_by_operands(value, MAX_DEPTH)
+    }
+
+    /// The same, looking at as many operations one after the other.
+    fn bits_by_operands(&self, value: Value, depth: u32) -> u64 {
         let mask = self.ty(value).mask();
         match *self.def(value) {
             Inst::Const { bits, .. } => bits,
+            Inst::Binary { op: BinaryOp::Or, args, .. } if depth > 0 => {
+                args.into_iter().fold(0, |bits, arg| bits | self.bits_by_operands(arg, depth - 1))
+            }
+            Inst::Convert { op: ConvertOp::Zext, arg, .. } if depth > 0 => self.bits_by_operands(arg, depth - 1),
+            Inst::FloatClass { arg, .. } if self.quiet(arg).itself => ALL_CLASSES & !SIGNALLING_CLASS,
             Inst::Binary { op: BinaryOp::And, args: [_, c], .. } => self.constant(c).unwrap_or(mask),
             Inst::Binary { op: BinaryOp::Shl, args: [_, k], .. } => match self.constant(k) {
                 Some(k) => mask << (k & u64::from(self.ty(value).bits() - 1)) & mask,
@@ -55,7 +72,11 @@ impl Rewriter {
             _ => return None,
         };
         let part = self.visible_part(a, mask);
-        if op == BinaryOp::And && self.possible_bits(part) & !c == 0 {
+        let possible = self.possible_bits(part);
+        if op == BinaryOp::And && possible & c == 0 {
+            return Some(self.iconst(ty, 0));
+        }
+        if op == BinaryOp::And && possible & !c == 0 {
             return Some(part);
         }
         (part != a).then(|| self.emit_imm(op, ty, part, c))

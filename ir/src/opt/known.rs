@@ -1,5 +1,6 @@
 //! What is known of registers between blocks.
 
+use super::quiet::Quiet;
 use super::width::Width;
 use crate::block::{Block, Inst, Terminator, Value};
 use crate::op::{Cond, ConvertOp};
@@ -77,7 +78,8 @@ impl<'a> CondFacts<'a> {
     }
 }
 
-/// What is known of what the registers hold at some point of a program: constants, and of integers how many low bits matter.
+/// What is known of what the registers hold at some point of a program: constants, of integers how many low bits matter, and of numbers
+/// that they are no signalling NaNs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Knowledge {
     slots: Box<[Option<Known>; GUEST_SLOTS]>,
@@ -86,17 +88,30 @@ pub struct Knowledge {
 /// What is known of one register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    Constant { ty: Type, bits: u64 },
-    Width { ty: Type, width: Width },
+    Constant {
+        ty: Type,
+        bits: u64,
+    },
+    Width {
+        ty: Type,
+        width: Width,
+    },
+    /// A double, or a single in its box.
+    Quiet(Quiet),
 }
 
 impl Known {
-    /// What the instruction gives away of its result, of which the width is known; `None` if that is nothing.
-    pub(super) fn of(inst: &Inst, width: Width) -> Option<Known> {
+    /// What the instruction gives away of its result, with what is known of that already; `None` if that is nothing.
+    pub(super) fn of(inst: &Inst, width: Width, quiet: Quiet) -> Option<Known> {
         match (*inst, inst.result()?) {
             (Inst::Const { bits, .. }, ty) => Some(Known::Constant { ty, bits }),
+            (_, Type::F64) => Known::of_quiet(quiet),
             (_, ty) => Known::of_width(ty, width),
         }
+    }
+
+    fn of_quiet(quiet: Quiet) -> Option<Known> {
+        (quiet != Quiet::default()).then_some(Known::Quiet(quiet))
     }
 
     fn of_width(ty: Type, width: Width) -> Option<Known> {
@@ -108,6 +123,7 @@ impl Known {
         match self {
             Known::Constant { ty, bits } => (ty, Width::of_constant(ty, bits)),
             Known::Width { ty, width } => (ty, width),
+            Known::Quiet(_) => (Type::F64, Width::any(Type::F64)),
         }
     }
 
@@ -116,6 +132,7 @@ impl Known {
         let ((ty, a), (other_ty, b)) = (self.width(), other.width());
         match () {
             () if self == other => Some(self),
+            () if ty == Type::F64 => Known::of_quiet(self.quiet().and(other.quiet())),
             () if ty == other_ty => Known::of_width(ty, a.max(b)),
             () => None,
         }
@@ -136,6 +153,20 @@ impl Knowledge {
 
     pub(super) fn set(&mut self, index: usize, known: Option<Known>) {
         self.slots[index] = known;
+    }
+
+    pub(super) fn quiet(&self, index: usize) -> Quiet {
+        self.slots[index].map_or(Quiet::default(), Known::quiet)
+    }
+
+    /// Takes it that the register holds no signalling double, or that the single in it is no signalling one.
+    pub fn assume_quiet(&mut self, slot: Slot, ty: Type) {
+        let quiet = match ty {
+            Type::F32 => Quiet { itself: false, unboxed: true },
+            _ => Quiet { itself: true, unboxed: false },
+        };
+        let both = self.quiet(slot.index()).or(quiet);
+        self.slots[slot.index()] = Some(Known::Quiet(both));
     }
 
     /// The same where the block that it is known after has been left by its branch, or not.
@@ -172,7 +203,7 @@ impl Knowledge {
     pub fn constant(&self, slot: Slot) -> Option<u64> {
         match self.get(slot)? {
             Known::Constant { bits, .. } => Some(bits),
-            Known::Width { .. } => None,
+            Known::Width { .. } | Known::Quiet(_) => None,
         }
     }
 }

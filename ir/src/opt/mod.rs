@@ -20,25 +20,29 @@ mod flags;
 mod int;
 mod known;
 pub mod liveness;
+mod quiet;
 mod sweep;
 mod width;
 
 use crate::block::{Block, InsnMark, Inst, NO_VALUE, Terminator, Value};
 use crate::eval;
-use crate::op::{BinaryOp, ConvertOp, FloatBinaryOp};
+use crate::op::{BinaryOp, ConvertOp, FloatBinaryOp, NanRule};
 use crate::spare::{INSTS, Spare};
 use crate::state::{GUEST_SLOTS, Slot};
 use crate::types::Type;
 use known::Known;
+use quiet::Quiet;
+use sweep::{Looks, sweep};
 use width::Width;
 
 pub use combine::has_bytewise_accesses;
 pub use known::{Knowledge, branch_facts};
+pub use quiet::quiet_values;
 
 /// Optimises a well-formed block.
 pub fn optimize(block: &mut Block) {
     Rewriter::new(block).run(block);
-    sweep::sweep(block);
+    sweep(block, Looks::ALWAYS);
 }
 
 /// Makes one access of several of single bytes, in an optimised block. Where the first of them faults, it may be another
@@ -54,8 +58,22 @@ pub fn optimize_knowing(block: &mut Block, before: &Knowledge) -> Knowledge {
     let mut rewriter = Rewriter::new(block);
     rewriter.before = Some(before.clone());
     let after = rewriter.run(block);
-    sweep::sweep(block);
+    sweep(block, Looks::ALWAYS);
     after.unwrap_or_default()
+}
+
+/// The same for code whose registers nobody looks at where a load or a store faults, and which goes on to other code that overwrites some of
+/// them first: `overwritten` has a bit for each.
+pub fn optimize_inexact(block: &mut Block, before: Option<&Knowledge>, overwritten: u128) {
+    let (looks, insts) = (Looks { overwritten, at_accesses: false }, block.insts.len());
+    sweep(block, looks);
+    if block.insts.len() < insts {
+        // What has fewer uses now may be looked through.
+        let mut rewriter = Rewriter::new(block);
+        rewriter.before = before.cloned();
+        rewriter.run(block);
+        sweep(block, looks);
+    }
 }
 
 /// Can a host's instruction have the constant in it?
@@ -74,11 +92,13 @@ struct Rewriter {
     known: [Value; GUEST_SLOTS],
     /// What is known of the registers' contents at the block's start, as long as they are the same.
     before: Option<Knowledge>,
+    nan: NanRule,
 }
 
 /// What is known of a new value.
 struct Fact {
     width: Width,
+    quiet: Quiet,
     /// How often it is used; an estimate (uses of the old values it stands for), for choices of profit only.
     uses: u32,
 }
@@ -102,7 +122,7 @@ impl Rewriter {
         let (mut out, mut facts) = (INSTS.with(Spare::take), FACTS.with(Spare::take));
         out.reserve(n + n / 4);
         facts.reserve(n + n / 4);
-        Rewriter { out, facts, map: uses, known: [NO_VALUE; GUEST_SLOTS], before: None }
+        Rewriter { out, facts, map: uses, known: [NO_VALUE; GUEST_SLOTS], before: None, nan: block.nan }
     }
 
     /// Rewrites the block; what is known at its end, if that was of interest at its start.
@@ -133,7 +153,7 @@ impl Rewriter {
     fn known_after(&mut self) -> Option<Knowledge> {
         let mut after = self.before.take()?;
         for (index, value) in self.known.iter().enumerate().filter(|(_, value)| **value != NO_VALUE) {
-            after.set(index, Known::of(self.def(*value), self.width(*value)));
+            after.set(index, Known::of(self.def(*value), self.width(*value), self.quiet(*value)));
         }
         Some(after)
     }
@@ -183,10 +203,10 @@ impl Rewriter {
             Some(Known::Constant { ty: of, bits }) if of == ty && fits_immediate(ty, bits) => self.iconst(ty, bits),
             before => {
                 let value = self.push(Inst::Get { ty, slot });
-                if let Some(Known::Width { ty: of, width }) = before
-                    && of == ty
-                {
-                    self.facts[value.index()].width = width;
+                match before {
+                    Some(Known::Width { ty: of, width }) if of == ty => self.facts[value.index()].width = width,
+                    Some(known) if self.nan == NanRule::Canonical => self.facts[value.index()].quiet = known.quiet(),
+                    _ => {}
                 }
                 value
             }
@@ -216,8 +236,12 @@ impl Rewriter {
     fn push(&mut self, inst: Inst) -> Value {
         let value = Value(self.out.len() as u32);
         let width = Width::of(&inst, |v| (self.width(v), self.ty(v)), |v| self.constant(v));
+        let quiet = match self.nan {
+            NanRule::Canonical => Quiet::of(&inst, |v| self.quiet(v)),
+            _ => Quiet::default(),
+        };
         self.out.push(inst);
-        self.facts.push(Fact { width, uses: 0 });
+        self.facts.push(Fact { width, quiet, uses: 0 });
         value
     }
 
@@ -251,6 +275,10 @@ impl Rewriter {
 
     fn width(&self, value: Value) -> Width {
         self.facts[value.index()].width
+    }
+
+    fn quiet(&self, value: Value) -> Quiet {
+        self.facts[value.index()].quiet
     }
 
     fn uses(&self, value: Value) -> u32 {
