@@ -382,8 +382,7 @@ fn overwritten(region: &Region, options: &CompileOptions) -> Vec<SlotSet> {
         return soon;
     }
     for i in residence::in_order(region).into_iter().rev() {
-        let before = |succ: usize| if region.blocks[succ].is_loop_header() { SlotSet::default() } else { soon[succ] };
-        let mut slots = overwritten_after(region, i, before);
+        let mut slots = overwritten_after(region, i, &soon);
         for inst in region.blocks[i].block.insts.iter().rev() {
             match inst {
                 Inst::Set { slot, .. } => slots.insert(*slot),
@@ -398,10 +397,10 @@ fn overwritten(region: &Region, options: &CompileOptions) -> Vec<SlotSet> {
     soon
 }
 
-/// The slots that are overwritten on every way from the block's end, if `before` tells it of its successors' starts.
-fn overwritten_after(region: &Region, index: usize, before: impl Fn(usize) -> SlotSet) -> SlotSet {
-    let on_all_ways =
-        region.blocks[index].successors.iter().map(|succ| before(*succ)).reduce(|a, b| SlotSet(a.0 & b.0));
+/// The slots that are overwritten on every way from the block's end, if `soon` says it of the starts of its successors.
+fn overwritten_after(region: &Region, index: usize, soon: &[SlotSet]) -> SlotSet {
+    let after = |succ: &usize| if region.blocks[*succ].is_loop_header() { SlotSet::default() } else { soon[*succ] };
+    let on_all_ways = region.blocks[index].successors.iter().map(after).reduce(|a, b| SlotSet(a.0 & b.0));
     on_all_ways.filter(|_| !may_leave(region, index)).unwrap_or_default()
 }
 
@@ -413,8 +412,8 @@ impl Region {
         }
         let soon = overwritten(self, options);
         for i in 0..self.blocks.len() {
-            // A loop's head that polls leaves them as they are.
-            let slots = overwritten_after(self, i, |succ| soon[succ]);
+            // Not over a loop's head, which polls: what it may leave as it is could be what is dropped here.
+            let slots = overwritten_after(self, i, &soon);
             let rb = &mut self.blocks[i];
             optimize_inexact(Arc::make_mut(&mut rb.block), rb.before.as_deref(), slots.0);
         }

@@ -22,7 +22,7 @@ static const int numbers[] = { 5, 6, 7, 28, 16 };
     "nested_outer:\n addi t0, t0, 1\n slli t1, t0, 1\n li t2, 100\n"                                                    \
     "nested_inner:\n addi t2, t2, -1\n add t3, t2, t0\n bne t2, zero, nested_inner\n"                                   \
     " and a6, t0, 64\n beq a6, zero, nested_rest\n addi t1, t0, 7\n"                                                    \
-    "nested_rest:\n bne t0, a0, nested_outer\n ret\n.option pop\n"
+    "nested_rest:\n addi t3, t0, 5\n bne t0, a0, nested_outer\n ret\n.option pop\n"
 #else
 #define PC(c) ((c)->uc_mcontext.pc)
 static const int numbers[] = { 8, 9, 10, 11, 13 };
@@ -37,7 +37,7 @@ static const int numbers[] = { 8, 9, 10, 11, 13 };
     "nested_outer:\n addiu $8, $8, 1\n sll $9, $8, 1\n li $10, 100\n"                                                   \
     "nested_inner:\n addiu $10, $10, -1\n addu $11, $10, $8\n bne $10, $0, nested_inner\n nop\n"                        \
     " andi $13, $8, 64\n beq $13, $0, nested_rest\n nop\n addiu $9, $8, 7\n"                                            \
-    "nested_rest:\n bne $8, $4, nested_outer\n nop\n jr $31\n nop\n.set pop\n"
+    "nested_rest:\n addiu $11, $8, 5\n bne $8, $4, nested_outer\n nop\n jr $31\n nop\n.set pop\n"
 #endif
 
 __asm__(".text\n.globl simple, simple_loop, nested, nested_outer, nested_inner\n" SIMPLE NESTED);
@@ -53,15 +53,15 @@ static int simple_is_right(const unsigned *r)
     return !r[0] || (r[1] == 2 * r[0] && r[2] == 3 * r[0] && r[3] == (r[2] ^ r[1]));
 }
 
-/* At the head of the inner loop t3 is of its own round before, or of the last one of the outer loop's round before. */
+/* At the head of the inner loop t3 is of its own round before, or of the outer loop's round before. */
 static int inner_is_right(const unsigned *r)
 {
-    return r[1] == 2 * r[0] && (r[2] < 100 ? r[3] == r[2] + r[0] : r[0] == 1 || r[3] == r[0] - 1);
+    return r[1] == 2 * r[0] && (r[2] < 100 ? r[3] == r[2] + r[0] : r[0] == 1 || r[3] == r[0] + 4);
 }
 
 static int outer_is_right(const unsigned *r)
 {
-    return !r[0] || (r[2] == 0 && r[3] == r[0] && r[4] == (r[0] & 64) && r[1] == (r[4] ? r[0] + 7 : 2 * r[0]));
+    return !r[0] || (r[2] == 0 && r[3] == r[0] + 5 && r[4] == (r[0] & 64) && r[1] == (r[4] ? r[0] + 7 : 2 * r[0]));
 }
 
 static void on_alarm(int number, siginfo_t *info, void *context)
