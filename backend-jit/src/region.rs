@@ -3,7 +3,7 @@
 
 use crate::halves::Halves;
 use crate::quiet::QuietSlots;
-use emu_ir::opt::{Knowledge, combine_accesses, has_bytewise_accesses};
+use emu_ir::opt::{Knowledge, combine_accesses, has_parts_of_accesses};
 use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -313,7 +313,7 @@ pub(crate) fn direct_targets(block: &Block) -> Vec<u64> {
 
 /// The interpreter finds their faults again.
 fn with_combined_accesses(mut block: Arc<Block>) -> Arc<Block> {
-    if has_bytewise_accesses(&block) {
+    if has_parts_of_accesses(&block) {
         combine_accesses(Arc::make_mut(&mut block));
     }
     block

@@ -3,11 +3,11 @@
 
 use super::program::{CODE, DATA};
 use super::random::Random;
-use super::state::registers;
+use super::state::{State, registers};
 use emu_frontend_mips::disasm::{self, Kind};
 use emu_frontend_mips::table::{Control, InsnDef, table};
 use emu_frontend_mips::{FrMode, Mips};
-use emu_ir::{CpuState, Guest, Slot, Type};
+use emu_ir::{CpuState, Exit, Guest, Slot, Type};
 use std::sync::Arc;
 
 /// Registers with a purpose: those that loads and stores start from, an index, where indirect jumps lead, the loop's counter.
@@ -15,6 +15,9 @@ const BASES: [u32; 2] = [16, 17];
 const INDEX: u32 = 18;
 const TARGET: u32 = 20;
 const COUNTER: u32 = 21;
+
+/// What is mapped of the data.
+pub const AREA: std::ops::Range<u64> = DATA.start..DATA.start + 0x1000;
 
 /// What adds to HI and LO.
 const SUMS: [&str; 4] = ["madd", "maddu", "msub", "msubu"];
@@ -30,6 +33,8 @@ pub struct Program {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mix {
     All,
+    /// The same with unaligned words in parts, and accesses near the end of what is mapped.
+    Unaligned,
     /// Floating point in long blocks: results that others are computed from before anybody looks at them.
     Floats,
     /// What raises nothing, and is nowhere called unpredictable by the manual.
@@ -41,7 +46,7 @@ pub enum Mix {
 impl Mix {
     fn has(self, def: &InsnDef) -> bool {
         match self {
-            Mix::All => true,
+            Mix::All | Mix::Unaligned => true,
             Mix::Floats => is_float(def),
             Mix::Tame => !is_wild(def),
             Mix::TameIntegers => !is_wild(def) && !def.raises,
@@ -58,9 +63,14 @@ impl Program {
         let open = |d: &InsnDef| tame && guest.config().bits() == 64 && SUMS.contains(&d.name);
         let fits = |d: &&InsnDef| d.enabled(guest.config()) && is_wanted(d) && !reserved(d) && !open(d) && mix.has(d);
         let defs: Vec<_> = table().iter().filter(fits).collect();
+        let has_parts = mix == Mix::Unaligned && defs.iter().any(|def| def.name == "lwl");
         let len = 10 + random.below(60) as usize;
         let mut words = Vec::new();
         while words.len() < len {
+            if has_parts && random.below(10) == 0 {
+                words.extend(unaligned_loads(random, guest.config().bits()));
+                continue;
+            }
             let def = defs[random.below(defs.len() as u64) as usize];
             if !is_frequent(def) && random.below(8) != 0 {
                 continue;
@@ -83,7 +93,8 @@ impl Program {
             word(random, guest, def, 0, 1, tame).filter(|_| def.control == Control::None)
         });
         words.extend([slot.unwrap_or(0), 0x0000_000c]);
-        Program { guest: Arc::clone(guest), start: start(random, guest, words.len()), words }
+        let near_end = mix == Mix::Unaligned && random.below(4) == 0;
+        Program { guest: Arc::clone(guest), start: start(random, guest, words.len(), near_end), words }
     }
 
     /// The code's bytes, in the guest's order.
@@ -198,7 +209,50 @@ fn word(random: &mut Random, guest: &Mips, def: &'static InsnDef, at: usize, len
     guest.decode(word).filter(|d| std::ptr::eq(*d, def) && !open).map(|_| word)
 }
 
-fn start(random: &mut Random, guest: &Mips, len: usize) -> CpuState {
+/// The left parts of some unaligned words or doublewords, then as many right ones, or the reverse, as compilers have them. Some have a flaw, so
+/// that they are not the parts of one.
+fn unaligned_loads(random: &mut Random, bits: u32) -> Vec<u32> {
+    let (parts, last) = match bits == 64 && random.chance(50) {
+        true => ([0x1a, 0x1b], 7),
+        false => ([0x22, 0x26], 3),
+    };
+    let base = BASES[random.below(2) as usize];
+    let (first, count) = (random.below(12) as u32, 1 + random.below(4) as u32);
+    let start = random.below(200) as i32 - 100;
+    let mut sides = [(parts[0], 0), (parts[1], last)];
+    // Which of them is which the byte order says; the other way they are no parts of one word.
+    if random.chance(50) {
+        sides = [(parts[0], last), (parts[1], 0)];
+    }
+    if random.chance(50) {
+        sides.swap(0, 1);
+    }
+    let mut words = Vec::new();
+    for (part, offset) in sides {
+        for n in 0..count {
+            let flaw = i32::from(random.below(20) == 0);
+            let imm = start + offset + n as i32 * (last + 1) + flaw;
+            words.push(part << 26 | base << 21 | (first + n) << 16 | imm as u32 & 0xffff);
+        }
+    }
+    words
+}
+
+/// Are both stops the fault of one of the parts of an unaligned word? Compiled code without precise faults, which loads them together, tells
+/// neither the first that faults nor its instruction. `code` is what lies at `CODE`.
+pub fn is_near_fault(expected: &State, found: &State, code: &[u32]) -> bool {
+    let word = expected.pc.checked_sub(CODE).and_then(|at| code.get(at as usize / 4)).copied().unwrap_or(0);
+    let is_part = matches!(word >> 26, 0x1a | 0x1b | 0x22 | 0x26);
+    match (expected.exit, found.exit) {
+        (Exit::Fault(a), Exit::Fault(b)) => {
+            is_part && expected.pc.abs_diff(found.pc) <= 128 && a.addr.abs_diff(b.addr) < 16
+        }
+        _ => false,
+    }
+}
+
+/// The registers at the start; `near_end` has one point to where the data ends.
+fn start(random: &mut Random, guest: &Mips, len: usize, near_end: bool) -> CpuState {
     let mut cpu = CpuState { pc: CODE, fp_round: random.below(4) as u32, ..CpuState::default() };
     let mask = u64::MAX >> (64 - guest.address_bits());
     for info in guest.slots().iter().filter(|s| s.slot.0 < 73) {
@@ -213,6 +267,9 @@ fn start(random: &mut Random, guest: &Mips, len: usize) -> CpuState {
     }
     for (reg, value) in [(16, DATA.start + 0x400), (17, DATA.start + 0x800), (18, 8), (COUNTER as u16, 4)] {
         cpu.set(Slot(reg), value);
+    }
+    if near_end {
+        cpu.set(Slot(17), AREA.end - random.below(128));
     }
     cpu.set(Slot(TARGET as u16), CODE + 4 * (len as u64 - 4));
     cpu

@@ -3,8 +3,18 @@
 use super::{Lower, clif_type};
 use crate::helpers::HelperCall;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, Opcode, Value as ClifValue};
-use emu_ir::{BinaryOp, Cond, ConvertOp, Type, UnaryOp, Value};
+use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, Opcode, Value as ClifValue, types};
+use emu_ir::{BinaryOp, Cond, ConvertOp, Inst, Type, UnaryOp, Value};
+
+/// A product of which both halves are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product {
+    args: [Value; 2],
+    /// Whether signed.
+    high: BinaryOp,
+    low: ClifValue,
+    upper: ClifValue,
+}
 
 impl Lower<'_> {
     pub(super) fn constant(&mut self, ty: Type, bits: u64) -> ClifValue {
@@ -31,7 +41,10 @@ impl Lower<'_> {
         }
     }
 
-    pub(super) fn binary(&mut self, op: BinaryOp, ty: Type, args: [Value; 2]) -> ClifValue {
+    pub(super) fn binary(&mut self, at: Value, op: BinaryOp, ty: Type, args: [Value; 2]) -> ClifValue {
+        if let Some(half) = self.half_of_product(at, op, ty, args) {
+            return half;
+        }
         let (a, b) = (self.value(args[0]), self.value(args[1]));
         let [a, b] = if op == BinaryOp::Add { self.sum_of_constants(a, b) } else { [a, b] };
         let ins = self.b.ins();
@@ -56,6 +69,58 @@ impl Lower<'_> {
                 self.value_of_bits(ty, result)
             }
         }
+    }
+
+    /// A half of a product that has both of them, where the other half is wanted, too: one multiplication makes both.
+    fn half_of_product(&mut self, at: Value, op: BinaryOp, ty: Type, args: [Value; 2]) -> Option<ClifValue> {
+        use BinaryOp::{Mul, MulHiS, MulHiU};
+        if !matches!((op, ty), (Mul | MulHiS | MulHiU, Type::I32 | Type::I64)) {
+            return None;
+        }
+        let known = self.cur.product.filter(|product| product.args == args && (op == Mul || product.high == op));
+        let product = match known {
+            Some(product) => product,
+            None => {
+                let high = self.wants_both(at, op, args)?;
+                let (low, upper) = self.product(high, ty, args);
+                *self.cur.product.insert(Product { args, high, low, upper })
+            }
+        };
+        Some(match (op, ty) {
+            (Mul, _) => product.low,
+            (_, Type::I32) => self.narrow(at, product.upper),
+            _ => product.upper,
+        })
+    }
+
+    /// The operation for the upper half, if the block has both for these operands and this is the first.
+    fn wants_both(&self, at: Value, op: BinaryOp, args: [Value; 2]) -> Option<BinaryOp> {
+        self.block_insts()[at.index() + 1..].iter().find_map(|inst| match *inst {
+            Inst::Binary { op: other, args: others, .. } if others == args => match (op, other) {
+                (BinaryOp::Mul, BinaryOp::MulHiS | BinaryOp::MulHiU) => Some(other),
+                (BinaryOp::MulHiS | BinaryOp::MulHiU, BinaryOp::Mul) => Some(op),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// The halves of a product: the lower, the upper; that of words in 64 bits.
+    fn product(&mut self, high: BinaryOp, ty: Type, args: [Value; 2]) -> (ClifValue, ClifValue) {
+        let whole = if ty == Type::I32 { types::I64 } else { types::I128 };
+        let [a, b] = args.map(|v| match (high, ty) {
+            (BinaryOp::MulHiU, Type::I32) => self.bits64(v),
+            _ => {
+                let value = self.value(v);
+                let signed = high == BinaryOp::MulHiS;
+                if signed { self.b.ins().sextend(whole, value) } else { self.b.ins().uextend(whole, value) }
+            }
+        });
+        let product = self.b.ins().imul(a, b);
+        if ty == Type::I64 {
+            return self.b.ins().isplit(product);
+        }
+        (self.b.ins().ireduce(clif_type(ty), product), self.b.ins().ushr_imm_u(product, 32))
     }
 
     /// Of `(x + c1) + c2` the operands `x` and `c1 + c2`: Cranelift makes one instruction of both additions, but puts a constant into a

@@ -151,6 +151,8 @@ struct Current {
     values: Vec<Option<ClifValue>>,
     /// 32-bit integers in 64 bits, zero-extended, where there is such a value already.
     wide: Vec<Option<ClifValue>>,
+    /// The last product of which both halves are wanted.
+    product: Option<int::Product>,
     /// Host addresses of values that have been confined.
     confined: Vec<Option<ClifValue>>,
     types: Vec<Option<Type>>,
@@ -264,6 +266,7 @@ impl<'a> Lower<'a> {
             values: vec![None; rb.block.insts.len()],
             wide: vec![None; rb.block.insts.len()],
             confined: vec![None; rb.block.insts.len()],
+            product: None,
             types: rb.block.insts.iter().map(Inst::result).collect(),
             singles: vec![None; rb.block.insts.len()],
             single_slots: self.analysis.single_in[index],
@@ -364,7 +367,7 @@ impl<'a> Lower<'a> {
             Inst::Const { ty, bits } => self.constant(ty, bits),
             Inst::Unary { op, arg, .. } => self.unary(op, arg),
             Inst::Binary { op, ty, args } => {
-                let value = self.binary(op, ty, args);
+                let value = self.binary(at, op, ty, args);
                 self.planted(PlantedFault::Binary(op), value)
             }
             Inst::Compare { cond, args, .. } => self.compare(cond, args),

@@ -11,11 +11,13 @@ use crate::types::Type;
 /// Most bytes of an access.
 const MOST: usize = 8;
 
-/// Does the block have accesses that [`super::combine_accesses`] may have something to do with?
-pub fn has_bytewise_accesses(block: &Block) -> bool {
-    let is_bytewise =
-        |inst: &&Inst| matches!(inst, Inst::Load { access, .. } | Inst::Store { access, .. } if access.bytes == 1);
-    block.insts.iter().filter(is_bytewise).nth(1).is_some()
+/// Does the block have accesses of single bytes that might be combined?
+pub(super) fn has_bytewise_accesses(block: &Block) -> bool {
+    block.insts.iter().filter(|inst| is_bytewise(inst)).nth(1).is_some()
+}
+
+pub(super) fn is_bytewise(inst: &Inst) -> bool {
+    matches!(inst, Inst::Load { access, .. } | Inst::Store { access, .. } if access.bytes == 1)
 }
 
 /// Combines accesses. False if there was nothing to combine, and nothing is changed.
@@ -148,9 +150,19 @@ enum Source {
     Constant(u64),
 }
 
+/// Of each instruction the number of those so far that no load can be moved over.
+pub(super) fn segments(insts: &[Inst]) -> Vec<u32> {
+    let passes =
+        |inst: &Inst| matches!(inst, Inst::Load { .. }) || !(inst.can_fault() || matches!(inst, Inst::Fence { .. }));
+    let count = |segment: &mut u32, inst: &Inst| {
+        *segment += u32::from(!passes(inst));
+        Some(*segment)
+    };
+    insts.iter().scan(0, count).collect()
+}
+
 struct Plan<'a> {
     insts: &'a [Inst],
-    /// Between which no load can be moved: counted up at each instruction that it could not pass.
     segment: Vec<u32>,
     assemblies: Vec<Option<Assembly>>,
     /// The loads that are part of a wide one.
@@ -163,17 +175,13 @@ impl<'a> Plan<'a> {
     fn new(insts: &'a [Inst]) -> Plan<'a> {
         let mut plan = Plan {
             insts,
-            segment: Vec::with_capacity(insts.len()),
+            segment: segments(insts),
             assemblies: Vec::with_capacity(insts.len()),
             taken: vec![false; insts.len()],
             loads: Vec::new(),
             stores: Vec::new(),
         };
-        let mut segment = 0;
         for (i, inst) in insts.iter().enumerate() {
-            let passes = matches!(inst, Inst::Load { .. }) || !(inst.can_fault() || matches!(inst, Inst::Fence { .. }));
-            segment += u32::from(!passes);
-            plan.segment.push(segment);
             let assembly = plan.assembly(i, inst);
             plan.assemblies.push(assembly);
         }

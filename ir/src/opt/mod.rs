@@ -20,6 +20,7 @@ mod flags;
 mod int;
 mod known;
 pub mod liveness;
+mod partial;
 mod quiet;
 mod sweep;
 mod width;
@@ -35,7 +36,6 @@ use quiet::Quiet;
 use sweep::{Looks, sweep};
 use width::Width;
 
-pub use combine::has_bytewise_accesses;
 pub use known::{Knowledge, branch_facts};
 pub use quiet::quiet_values;
 
@@ -45,12 +45,23 @@ pub fn optimize(block: &mut Block) {
     sweep(block, Looks::ALWAYS);
 }
 
-/// Makes one access of several of single bytes, in an optimised block. Where the first of them faults, it may be another
-/// byte's turn, and some may have been stored: who runs the block has to have the guest instruction run again by somebody else.
+/// Makes one access of several of single bytes, and of two parts of an unaligned word, in an optimised block. Where the first of them faults, it
+/// may be another one's turn, and some bytes may have been stored: who runs the block has to have the guest instruction run again by somebody else.
 pub fn combine_accesses(block: &mut Block) {
-    if combine::combine(block) {
+    let (bytes, parts) = (combine::combine(block), partial::combine(block));
+    if bytes || parts {
         optimize(block);
     }
+}
+
+/// May [`combine_accesses`] have made another access of this one of the block's?
+pub fn is_part_of_access(block: &Block, inst: &Inst) -> bool {
+    combine::is_bytewise(inst) || partial::is_part(block, inst)
+}
+
+/// May [`combine_accesses`] have something to do?
+pub fn has_parts_of_accesses(block: &Block) -> bool {
+    combine::has_bytewise_accesses(block) || partial::has_parts(block)
 }
 
 /// The same of a block that is only come to where `before` is true of the registers. What is true where it ends?

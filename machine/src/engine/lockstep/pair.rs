@@ -6,7 +6,8 @@ use super::{Counts, Lockstep};
 use crate::engine::vcpu::{LocalBlocks, interpret};
 use crate::engine::{Engine, Entry, Tier, fault};
 use emu_backend_jit::{ExitCode, HOT_PERIOD, Hart, LastFault};
-use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault, Inst, SPARE_SLOT};
+use emu_ir::opt::is_part_of_access;
+use emu_ir::{AccessKind, BlockKey, CpuState, Exit, Fault, SPARE_SLOT};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -275,7 +276,7 @@ impl Pair {
                     return (exit, false);
                 }
                 let same_flags = |cpu: &CpuState| !exact || cpu.fp_flags == compiled.fp_flags;
-                if self.is_of_one_byte(fault.pc) {
+                if self.accesses_part(fault.pc) {
                     let exit = self.interpret_to(fault.counted + COMBINED_INSNS);
                     let is_near = matches!(exit, Exit::Fault(found) if is_near_fault(fault.fault, found));
                     // Others of the bytes may have been stored.
@@ -289,14 +290,12 @@ impl Pair {
         }
     }
 
-    /// Does the instruction there access one byte? Compiled code may have accessed more for it ([`emu_ir::opt::combine_accesses`]).
-    fn is_of_one_byte(&self, pc: u64) -> bool {
+    /// Does the instruction there access what compiled code may have accessed together with more ([`emu_ir::opt::combine_accesses`])?
+    fn accesses_part(&self, pc: u64) -> bool {
         let Ok(entry) = self.engine.plain_block(BlockKey { pc, mode: self.hart.cpu().mode }) else { return false };
         let Some(block) = entry.block() else { return false };
         let end = block.marks.get(1).map_or(block.insts.len(), |next| next.first as usize);
-        block.insts[..end]
-            .iter()
-            .any(|inst| matches!(inst, Inst::Load { access, .. } | Inst::Store { access, .. } if access.bytes == 1))
+        block.insts[..end].iter().any(|inst| is_part_of_access(&block, inst))
     }
 
     /// Has compiled code stopped before the instruction in a delay slot, when the branch had written its link already? Both run
