@@ -6,6 +6,9 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, InstructionData, Opcode, Value as ClifValue, types};
 use emu_ir::{BinaryOp, Cond, ConvertOp, Inst, Type, UnaryOp, Value};
 
+/// Instructions of the block among which the other one of two is looked for that one operation does the work of.
+const SOON: usize = 64;
+
 /// A product of which both halves are wanted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product {
@@ -46,6 +49,11 @@ impl Lower<'_> {
             return half;
         }
         let (a, b) = (self.value(args[0]), self.value(args[1]));
+        if op == BinaryOp::Add && self.wants_carry(at, ty, args) {
+            let (sum, carry) = self.b.ins().uadd_overflow(a, b);
+            self.cur.carries.push((at, args, carry));
+            return sum;
+        }
         let [a, b] = if op == BinaryOp::Add { self.sum_of_constants(a, b) } else { [a, b] };
         let ins = self.b.ins();
         match op {
@@ -93,9 +101,14 @@ impl Lower<'_> {
         })
     }
 
+    /// What soon follows the instruction in the block.
+    fn later_insts(&self, at: Value) -> impl Iterator<Item = &'_ Inst> {
+        self.block_insts()[at.index() + 1..].iter().take(SOON)
+    }
+
     /// The operation for the upper half, if the block has both for these operands and this is the first.
     fn wants_both(&self, at: Value, op: BinaryOp, args: [Value; 2]) -> Option<BinaryOp> {
-        self.block_insts()[at.index() + 1..].iter().find_map(|inst| match *inst {
+        self.later_insts(at).find_map(|inst| match *inst {
             Inst::Binary { op: other, args: others, .. } if others == args => match (op, other) {
                 (BinaryOp::Mul, BinaryOp::MulHiS | BinaryOp::MulHiU) => Some(other),
                 (BinaryOp::MulHiS | BinaryOp::MulHiU, BinaryOp::Mul) => Some(op),
@@ -121,6 +134,22 @@ impl Lower<'_> {
             return self.b.ins().isplit(product);
         }
         (self.b.ins().ireduce(clif_type(ty), product), self.b.ins().ushr_imm_u(product, 32))
+    }
+
+    /// Is the sum compared with one of its operands, as programs do to have the carry?
+    fn wants_carry(&self, at: Value, ty: Type, args: [Value; 2]) -> bool {
+        let is_carry = |inst: &Inst| match *inst {
+            Inst::Compare { cond: Cond::LtU, args: [sum, operand], .. } => sum == at && args.contains(&operand),
+            _ => false,
+        };
+        matches!(ty, Type::I32 | Type::I64) && self.later_insts(at).any(is_carry)
+    }
+
+    /// The carry of a sum, where that is what is compared.
+    fn carry(&self, cond: Cond, args: [Value; 2]) -> Option<ClifValue> {
+        let is_it = |sum: &&(Value, [Value; 2], ClifValue)| sum.0 == args[0] && sum.1.contains(&args[1]);
+        let sum = self.cur.carries.iter().find(is_it).filter(|_| cond == Cond::LtU)?;
+        Some(sum.2)
     }
 
     /// Of `(x + c1) + c2` the operands `x` and `c1 + c2`: Cranelift makes one instruction of both additions, but puts a constant into a
@@ -193,6 +222,9 @@ impl Lower<'_> {
     }
 
     pub(super) fn compare(&mut self, cond: Cond, args: [Value; 2]) -> ClifValue {
+        if let Some(carry) = self.carry(cond, args) {
+            return carry;
+        }
         // Sign extension keeps either order.
         let [a, b] = self.words(args).unwrap_or_else(|| args.map(|v| self.value(v)));
         let cc = match cond {

@@ -153,6 +153,8 @@ struct Current {
     wide: Vec<Option<ClifValue>>,
     /// The last product of which both halves are wanted.
     product: Option<int::Product>,
+    /// Sums with their operands and carries.
+    carries: Vec<(Value, [Value; 2], ClifValue)>,
     /// Host addresses of values that have been confined.
     confined: Vec<Option<ClifValue>>,
     types: Vec<Option<Type>>,
@@ -267,6 +269,7 @@ impl<'a> Lower<'a> {
             wide: vec![None; rb.block.insts.len()],
             confined: vec![None; rb.block.insts.len()],
             product: None,
+            carries: Vec::new(),
             types: rb.block.insts.iter().map(Inst::result).collect(),
             singles: vec![None; rb.block.insts.len()],
             single_slots: self.analysis.single_in[index],
