@@ -24,6 +24,8 @@ pub struct Entry {
     quick_refused: AtomicBool,
     /// It is run in an exclusive window.
     needs_window: bool,
+    /// Is it long, for a block?
+    is_long: bool,
     /// How often its quick code has been made anew with what follows the block, or could not be: [`MADE_AGAIN`] at most.
     made: AtomicU8,
     /// What few blocks have, of so many.
@@ -57,6 +59,7 @@ impl Entry {
         Entry {
             key: block.key,
             needs_window: block.needs_window(),
+            is_long: block.insn_count() >= LONG_BLOCK,
             jumps: matches!(
                 block.term,
                 Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. }
@@ -158,6 +161,11 @@ impl Entry {
     /// Counts `more` executions that are not to make anything happen.
     pub(super) fn add_runs(&self, more: u32) {
         self.runs.store(self.runs.load(Ordering::Relaxed).saturating_add(more), Ordering::Relaxed);
+    }
+
+    /// So many executions as executions of usual blocks, by what a region gains.
+    pub(super) fn weighted(&self, runs: u32) -> u32 {
+        if self.is_long { runs.saturating_mul(LONG_WEIGHT) } else { runs }
     }
 
     /// Counts `more` executions; has the block reached `threshold` by them, or twice that for each time that its region was deferred?
@@ -272,6 +280,12 @@ impl Entry {
         self.runs.store(0, Ordering::Relaxed);
     }
 }
+
+/// Guest instructions of a long block: such is arithmetic, as that of ciphers, for which quick code has too few registers.
+const LONG_BLOCK: u32 = 40;
+
+/// So many of other blocks' executions one of those counts for.
+const LONG_WEIGHT: u32 = 8;
 
 /// See [`Entry::may_become_run`].
 const MADE_AGAIN: u8 = 2;

@@ -258,7 +258,7 @@ impl EngineVcpu {
         let (pc, period, engine) = (self.hart.cpu().pc, self.period, &self.engine);
         let sampled = self.local.find(self.hart.cpu(), |key| engine.block(key)).map(|entry| {
             entry.joints().filter_map(|key| engine.blocks.get(key)).for_each(|e| e.add_runs(period.runs()));
-            let hot = entry.count_runs(period.runs(), engine.config.threshold);
+            let hot = entry.count_runs(entry.weighted(period.runs()), engine.config.threshold);
             if hot {
                 engine.request(entry.key);
             }
