@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{
     Block as ClifBlock, BlockCall, ExternalName, GlobalValueData, InstBuilder, JumpTable, JumpTableData, MemFlagsData,
     UserExternalName, Value as ClifValue, types,
 };
-use emu_ir::{BinaryOp, Block, ExitKind, Inst, NanRule, Terminator, Type, Value};
+use emu_ir::{Block, ExitKind, NanRule, Terminator, Value};
 
 /// Known targets of an indirect jump that are compared one by one; more are found by a table of their hashes.
 const MAX_COMPARES: usize = 4;
@@ -152,7 +152,7 @@ impl Lower<'_> {
 
     /// Goes to the one of `known` that the target is, or leaves and looks it up.
     fn indirect(&mut self, target: Value, known: &[usize]) {
-        let (target, is_even) = self.jump_target(target, known);
+        let target = self.bits64(target);
         let ways: Vec<_> = known.iter().map(|&i| self.way_to(i)).collect();
         let pcs: Vec<(u64, ClifBlock)> =
             known.iter().zip(&ways).map(|(&i, way)| (self.region.blocks[i].block.key.pc, way.0)).collect();
@@ -167,25 +167,10 @@ impl Lower<'_> {
                 self.b.switch_to_block(next);
             }
         }
-        let target = if is_even { target } else { self.b.ins().band_imm_s(target, !1) };
         self.pay_back(self.cur.ahead);
         self.flush(self.cur.dirty);
         self.jump_through_cache(target);
         ways.into_iter().for_each(|way| self.fill_way(way));
-    }
-
-    /// The target, and whether its lowest bit has been cleared. Where RISC-V's `jalr` does so and some targets are known, which are even, it
-    /// can wait: with that bit the target is none of them.
-    fn jump_target(&mut self, target: Value, known: &[usize]) -> (ClifValue, bool) {
-        let insts = self.block_insts();
-        match insts[target.index()] {
-            Inst::Binary { op: BinaryOp::And, ty: Type::I64, args: [sum, mask] }
-                if !known.is_empty() && matches!(insts[mask.index()], Inst::Const { bits, .. } if bits == !1) =>
-            {
-                (self.value(sum), false)
-            }
-            _ => (self.bits64(target), true),
-        }
     }
 
     /// Leaves to the code for `target`: here, so that the host predicts each such jump by itself; or to the machine if the jump cache does
