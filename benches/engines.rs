@@ -167,15 +167,14 @@ fn interpreter(c: &mut Criterion) {
 fn compiler(c: &mut Criterion) {
     let example = Example::new();
     let key = BlockKey { pc: example.entry, mode: 0 };
-    let mut region = Region::discover(key, 1500, &mut &example).expect("the entry is code");
+    let region = Region::discover(key, 1500, &mut &example).expect("the entry is code");
     let mut compiler = Compiler::new(false).expect("this host is supported");
     let mut group = c.benchmark_group("compile");
     group.throughput(Throughput::Elements(region.insn_count() as u64));
     for (name, precise_faults) in [("fast", false), ("precise faults", true)] {
         let options = CompileOptions { precise_faults, ..CompileOptions::default() };
-        group.bench_function(name, |b| {
-            b.iter(|| compiler.compile(&mut region, &options).expect("it compiles").bytes.len())
-        });
+        group
+            .bench_function(name, |b| b.iter(|| compiler.compile(&region, &options).expect("it compiles").bytes.len()));
     }
     group.finish();
 }

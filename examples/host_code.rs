@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let code = Code::new(isa, code)?;
     let key = BlockKey { pc: START, mode: code.guest.mode(&CpuState::default()) };
     let options = CompileOptions::default();
-    let mut region = Region::discover(key, 1000, &mut &code).ok_or("no instruction")?;
+    let region = Region::discover(key, 1000, &mut &code).ok_or("no instruction")?;
     for rb in &region.blocks {
         println!("{}", print(&rb.block, Names::of(&*code.guest)));
         match QuickCompiler::default().compile(&rb.block, &options) {
@@ -79,6 +79,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(error) => println!("quick: {error}"),
         }
     }
-    disassemble("region", &Compiler::new(true)?.compile(&mut region, &options)?)?;
+    disassemble("region", &Compiler::new(true)?.compile(&region, &options)?)?;
     Ok(())
 }

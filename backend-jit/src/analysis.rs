@@ -405,18 +405,20 @@ fn overwritten_after(region: &Region, index: usize, soon: &[SlotSet]) -> SlotSet
 }
 
 impl Region {
-    /// Drops what its blocks do for registers that are overwritten before anything sees them.
-    pub(crate) fn drop_overwritten(&mut self, options: &CompileOptions) {
+    /// The same without what its blocks do for registers that are overwritten before anything sees them; as it is where more is seen than
+    /// with these options.
+    pub(crate) fn without_overwritten(&self, options: &CompileOptions) -> Region {
+        let mut region = self.clone();
         if options.precise_faults || options.count_insns || options.announce || options.note_stores {
-            return;
+            return region;
         }
         let soon = overwritten(self, options);
-        for i in 0..self.blocks.len() {
+        for (i, rb) in region.blocks.iter_mut().enumerate() {
             // Not over a loop's head, which polls: what it may leave as it is could be what is dropped here.
             let slots = overwritten_after(self, i, &soon);
-            let rb = &mut self.blocks[i];
             optimize_inexact(Arc::make_mut(&mut rb.block), rb.before.as_deref(), slots.0);
         }
+        region
     }
 }
 

@@ -82,11 +82,11 @@ impl Compiler {
         Ok(Compiler { isa, ctx: CodegenContext::new(), fctx: FunctionBuilderContext::new() })
     }
 
-    /// Compiles a region, which loses what nobody needs.
+    /// Compiles a region.
     ///
     /// # Errors
     /// When Cranelift cannot compile it (too large, an unsupported shape): it stays with the interpreter.
-    pub fn compile(&mut self, region: &mut Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
+    pub fn compile(&mut self, region: &Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
         match catch_unwind(AssertUnwindSafe(|| self.compile_inner(region, options))) {
             Ok(result) => result,
             Err(_) => {
@@ -97,13 +97,13 @@ impl Compiler {
         }
     }
 
-    fn compile_inner(&mut self, region: &mut Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
+    fn compile_inner(&mut self, region: &Region, options: &CompileOptions) -> Result<CompiledRegion, JitError> {
         if (options.note_stores || options.fuel) && region.insn_count() > OVERSHOOT {
             let message = "too long between two stops".to_owned();
             return Err(JitError::Region { pc: region.entry_pc(), message });
         }
         self.ctx.clear();
-        region.drop_overwritten(options);
+        let region = &region.without_overwritten(options);
         let lowered = lower::lower_region(region, options, &*self.isa, &mut self.ctx.func, &mut self.fctx);
         let clif = options.keep_clif.then(|| self.ctx.func.display().to_string());
         self.ctx.func.signature.call_conv = COMPILED_CONVENTION;

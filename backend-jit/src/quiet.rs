@@ -3,7 +3,7 @@
 //! compares with them. No program computes with signalling NaNs, and the region looks.
 
 use crate::analysis::SlotSet;
-use crate::region::Region;
+use crate::region::{Region, RegionBlock};
 use emu_ir::{Block, ConvertOp, FloatBinaryOp, FloatUnaryOp, Inst, NanRule, Quietness, Slot, Type, Value};
 
 /// Registers by what they should be: the double is no signalling NaN, or the single in the box is none.
@@ -31,7 +31,7 @@ impl QuietSlots {
 
 /// Which registers should be so at the region's entry.
 pub(crate) fn quiet_at_entry(region: &Region) -> QuietSlots {
-    let is_asked = |rb: &crate::region::RegionBlock| rb.block.insts.iter().any(|inst| asked_of(inst).is_some());
+    let is_asked = |rb: &RegionBlock| rb.block.insts.iter().any(|inst| asked_of(inst).is_some());
     if region.blocks[region.entry].block.nan != NanRule::Canonical || !region.blocks.iter().any(is_asked) {
         return QuietSlots::default();
     }

@@ -64,7 +64,7 @@ pub trait BlockSource {
 }
 
 /// Blocks that are compiled together, with the control flow between them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Region {
     /// The mode bits of all blocks.
     pub mode: u32,
@@ -80,7 +80,7 @@ pub struct Region {
 }
 
 /// A block and its place in the region.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RegionBlock {
     /// The code.
     pub block: Arc<Block>,

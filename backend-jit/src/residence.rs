@@ -297,17 +297,16 @@ mod tests {
             (0x20, &format!("{SETS_6}  v2 = get.i8 slot5\n  branch v2, 0x1c, 0x24")),
             (0x24, &format!("{SETS_6}  v2 = get.i8 slot5\n  branch v2, 0x10, 0x80")),
         ];
-        let (mut region, _) = region(&blocks, &[]);
+        let (region, _) = region(&blocks, &[]);
         let setters = |region: &Region| -> Vec<u64> {
             let sets = |block: &Block| block.insts.iter().any(|inst| matches!(inst, Inst::Set { .. }));
             region.blocks.iter().filter(|rb| sets(&rb.block)).map(|rb| rb.block.key.pc).collect()
         };
         let all = setters(&region);
-        region.drop_overwritten(&CompileOptions { precise_faults: true, ..CompileOptions::default() });
-        assert_eq!(setters(&region), all);
-        region.drop_overwritten(&CompileOptions::default());
+        let precise = CompileOptions { precise_faults: true, ..CompileOptions::default() };
+        assert_eq!(setters(&region.without_overwritten(&precise)), all);
         // What the inner loop's last round sets is there when it polls.
-        assert_eq!(setters(&region), [0x18, 0x24, 0x20]);
+        assert_eq!(setters(&region.without_overwritten(&CompileOptions::default())), [0x18, 0x24, 0x20]);
     }
 
     #[test]

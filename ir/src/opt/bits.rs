@@ -1,6 +1,7 @@
 //! Values of which only some bits are looked at: what was put beside them goes away.
 
 use super::Rewriter;
+use super::quiet::SIGNALLING_CLASS;
 use crate::block::{Inst, Value};
 use crate::op::{BinaryOp, ConvertOp};
 use crate::types::Type;
@@ -8,9 +9,8 @@ use crate::types::Type;
 /// Operations that are looked at to see which bits may be ones.
 const MAX_DEPTH: u32 = 3;
 
-/// The results of `fclass` (RISC-V unprivileged, "Single-Precision Floating-Point Classify Instruction").
+/// The results of `fclass`.
 const ALL_CLASSES: u64 = 0x3ff;
-const SIGNALLING_CLASS: u64 = 1 << 8;
 
 impl Rewriter {
     /// Bits that may be ones.

@@ -3,6 +3,7 @@
 
 use super::known::{Knowledge, Known};
 use crate::block::{Block, Inst, Value};
+use crate::eval::float::classify;
 use crate::op::{ConvertOp, FloatBinaryOp, FloatConvertOp, FloatUnaryOp, NanRule};
 use crate::state::GUEST_SLOTS;
 use crate::types::Type;
@@ -16,13 +17,12 @@ pub(super) struct Quiet {
     pub(super) unboxed: bool,
 }
 
-/// Is a NaN of the type signalling, if those bits are one?
+/// What `fclass` says of a signalling NaN (RISC-V unprivileged, "Single-Precision Floating-Point Classify Instruction").
+pub(super) const SIGNALLING_CLASS: u64 = 1 << 8;
+
+/// Are the bits a signalling NaN of the type?
 fn is_signalling(ty: Type, bits: u64) -> bool {
-    let (infinity, quiet) = match ty {
-        Type::F32 => (0x7f80_0000, 0x0040_0000),
-        _ => (0x7ff0_0000_0000_0000, 0x0008_0000_0000_0000),
-    };
-    bits & ty.mask() >> 1 > infinity && bits & quiet == 0
+    classify(ty, NanRule::Canonical, bits & ty.mask()) == SIGNALLING_CLASS
 }
 
 impl Quiet {

@@ -335,7 +335,7 @@ impl Engine {
             return Ok(true);
         }
         let generation = code.generation();
-        let Some(mut region) = self.region(key) else { return Ok(false) };
+        let Some(region) = self.region(key) else { return Ok(false) };
         if !self.pays(&region) {
             return Ok(false);
         }
@@ -345,7 +345,7 @@ impl Engine {
                 Some(compiler) => compiler,
                 none => none.insert(Compiler::new(self.config.verify)?),
             };
-            compiler.compile(&mut region, &options)
+            compiler.compile(&region, &options)
         })?;
         self.worker.note_region(&region);
         self.worker.largest.fetch_max(region.insn_count() as u64, Ordering::Relaxed);
