@@ -4,8 +4,8 @@ use crate::opcode::{self, Op};
 use crate::plan::{Plan, Role};
 use crate::slow::SlowOp;
 use emu_ir::{
-    BinaryOp, Block, BlockKey, Cond, ConvertOp, Exit, ExitKind, Guest, HelperDef, Inst, Terminator, Trap, TrapKind,
-    Type, Value,
+    BinaryOp, Block, BlockKey, Cond, ConvertOp, Exit, ExitKind, Guest, HelperDef, Inst, NanRule, Terminator, Trap,
+    TrapKind, Type, Value,
 };
 use std::ops::Range;
 
@@ -25,6 +25,7 @@ pub struct Code {
     pub(crate) targets: [u64; 2],
     target_count: usize,
     pub(crate) leave: Leave,
+    pub(crate) nan: NanRule,
 }
 
 /// Where a guest instruction starts.
@@ -130,6 +131,7 @@ impl<'b> Decoder<'b> {
             targets: [0; 2],
             target_count: 0,
             leave: Leave { pc: 0, retired: 0, exit: Exit::Next },
+            nan: block.nan,
         };
         Decoder {
             block,
@@ -175,7 +177,21 @@ impl<'b> Decoder<'b> {
             Inst::Select { cond, args: [a, b], .. } => self.emit(i, opcode::SELECT, &[cond, a, b], 0),
             Inst::Convert { op: ConvertOp::Sext, ty, arg } => self.sext(i, ty, arg),
             Inst::Convert { op: ConvertOp::Trunc, ty, arg } => self.emit(i, opcode::trunc(ty), &[arg], 0),
-            Inst::FloatBinary { args, .. } => self.slow(i, opcode::FLOAT_BINARY, &args),
+            Inst::Convert { op: ConvertOp::Box, arg, .. } => self.emit(i, opcode::BOX, &[arg], 0),
+            Inst::Convert { op: ConvertOp::Unbox, arg, .. } => self.emit(i, opcode::UNBOX, &[arg], 0),
+            Inst::FloatUnary { op, ty, round, arg } => self.emit(i, opcode::float_unary(op, ty), &[arg], round as u64),
+            Inst::FloatBinary { op, ty, round, args } => {
+                self.emit(i, opcode::float_binary(op, ty), &args, round as u64);
+            }
+            Inst::FloatFma { ty, round, args } => self.emit(i, opcode::float_fma(ty), &args, round as u64),
+            Inst::FloatCompare { cond, quietness, ty, args } => {
+                self.emit(i, opcode::float_compare(cond, ty), &args, quietness as u64);
+            }
+            Inst::FloatClass { ty, arg } => self.emit(i, opcode::float_class(ty), &[arg], 0),
+            Inst::FloatConvert { op, ty, round, arg } => {
+                let code = opcode::float_convert(op, self.block.ty(arg), ty);
+                self.emit(i, code, &[arg], round as u64);
+            }
             Inst::Load { ty, access, addr, offset } => {
                 let extend = if access.signed && access.bytes < ty.bytes() { ty } else { Type::I8 };
                 let code = opcode::load(access.bytes, extend, access.big_endian, self.block.ty(addr));
@@ -197,24 +213,20 @@ impl<'b> Decoder<'b> {
                     self.code.marks[mark].stop = self.code.ops.len() as u32;
                 }
             }
-            inst => {
-                let args: Vec<Value> = inst.args().collect();
-                self.slow(i, opcode::SLOW, &args);
-            }
+            inst => self.slow(i, inst),
         }
     }
 
-    fn slow(&mut self, i: usize, code: u16, args: &[Value]) {
-        let inst = self.block.insts[i];
+    fn slow(&mut self, i: usize, inst: Inst) {
+        let args: Vec<Value> = inst.args().collect();
         let helper = match inst {
             Inst::Call { helper, .. } => Some(self.helpers[usize::from(helper.0)].func),
             _ => None,
         };
-        let from = inst.args().next().map_or(Type::I8, |arg| self.block.ty(arg));
         let retired = self.code.marks.len() as u64 - 1;
         let pc = self.code.marks[retired as usize].pc;
-        self.code.slow.push(SlowOp { inst, from, nan: self.block.nan, helper, pc, retired });
-        self.emit(i, code, args, self.code.slow.len() as u64 - 1);
+        self.code.slow.push(SlowOp { inst, helper, pc, retired });
+        self.emit(i, opcode::SLOW, &args, self.code.slow.len() as u64 - 1);
     }
 
     fn set(&mut self, i: usize, slot: u8, value: Value) {

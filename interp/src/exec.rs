@@ -6,8 +6,9 @@
 //! Integer ops truncate their operands to their type first; `plan` relies on that to drop truncations.
 
 use crate::decode::Code;
+use crate::float;
 use crate::opcode::{self as opc, COUNT, Op, WORD};
-use emu_ir::{BinaryOp, Cond, ConvertOp, CpuState, Env, Exit, Fault, Trap, Type, UnaryOp, eval};
+use emu_ir::{BinaryOp, Cond, ConvertOp, CpuState, Env, Exit, Fault, NanRule, Trap, Type, UnaryOp, eval};
 
 /// How a run of ops ended.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +37,15 @@ impl<'c> Frame<'c> {
     pub(crate) fn new(code: &'c Code) -> Frame<'c> {
         Frame { code, outcome: Outcome::RanOut, spilled: vec![0; code.spills] }
     }
+
+    /// How NaNs look to the run's ops.
+    #[inline(always)]
+    pub(crate) fn nan(&self) -> NanRule {
+        self.code.nan
+    }
 }
 
-type Handler<E> = fn(&Op, &[Op], &mut CpuState, &mut E, &mut Frame<'_>);
+pub(crate) type Handler<E> = fn(&Op, &[Op], &mut CpuState, &mut E, &mut Frame<'_>);
 
 /// Runs the first op, which runs the others.
 #[inline(always)]
@@ -49,12 +56,12 @@ pub(crate) fn next<E: Env>(ops: &[Op], cpu: &mut CpuState, env: &mut E, frame: &
 }
 
 #[inline(always)]
-fn read(cpu: &CpuState, at: u8) -> u64 {
+pub(crate) fn read(cpu: &CpuState, at: u8) -> u64 {
     cpu.slots[usize::from(at)]
 }
 
 #[inline(always)]
-fn write(cpu: &mut CpuState, at: u8, value: u64) {
+pub(crate) fn write(cpu: &mut CpuState, at: u8, value: u64) {
     cpu.slots[usize::from(at)] = value;
 }
 
@@ -187,6 +194,16 @@ fn trunc<E: Env, const TO: u8>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &m
     next(rest, cpu, env, frame)
 }
 
+fn boxed<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame: &mut Frame<'_>) {
+    write(cpu, op.d, eval::convert(ConvertOp::Box, Type::F32, Type::F64, read(cpu, op.a)));
+    next(rest, cpu, env, frame)
+}
+
+fn unboxed<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame: &mut Frame<'_>) {
+    write(cpu, op.d, eval::convert(ConvertOp::Unbox, Type::F64, Type::F32, read(cpu, op.a)));
+    next(rest, cpu, env, frame)
+}
+
 /// The integer type of an access's width, and back from the order of the bytes.
 const fn access_type(bytes: u8) -> Type {
     Type::ALL[bytes.trailing_zeros() as usize]
@@ -279,13 +296,6 @@ fn slow<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame: &m
     next(rest, cpu, env, frame)
 }
 
-fn float_binary<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame: &mut Frame<'_>) {
-    let (a, b) = (read(cpu, op.a), read(cpu, op.b));
-    let result = frame.code.slow[op.imm as usize].float_binary(cpu, a, b);
-    write(cpu, op.d, result);
-    next(rest, cpu, env, frame)
-}
-
 fn trap_if<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame: &mut Frame<'_>) {
     if read(cpu, op.a) != 0 {
         let exit = Exit::Trap(Trap { kind: frame.code.traps[op.imm as usize] });
@@ -326,6 +336,13 @@ impl<E: Env> Table<E> {
         table = Self::put_rows(table, opc::STORE, &Self::STORE);
         table = Self::put_rows(table, opc::SEXT, &[Self::SEXT]);
         table = Self::put_rows(table, opc::TRUNC, &[Self::TRUNC]);
+        table = Self::put_rows(table, opc::FLOAT_UNARY, &float::Rows::<E>::UNARY);
+        table = Self::put_rows(table, opc::FLOAT_BINARY, &float::Rows::<E>::BINARY);
+        table = Self::put_rows(table, opc::FLOAT_FMA, &[float::Rows::<E>::FMA]);
+        table = Self::put_rows(table, opc::FLOAT_COMPARE, &float::Rows::<E>::COMPARE);
+        table = Self::put_rows(table, opc::FLOAT_CLASS, &[float::Rows::<E>::CLASS]);
+        table = Self::put_rows(table, opc::FLOAT_CONVERT, &float::Rows::<E>::CONVERT);
+        table = Self::put_rows(table, opc::FLOAT_FORMAT, &[float::Rows::<E>::FORMAT]);
         Self::put_rows(table, opc::MISC, &[Self::MISC])
     };
 
@@ -492,7 +509,7 @@ impl<E: Env> Table<E> {
 
     const TRUNC: [Handler<E>; 3] = [trunc::<E, I8>, trunc::<E, I16>, trunc::<E, I32>];
 
-    const MISC: [Handler<E>; 15] = [
+    const MISC: [Handler<E>; 16] = [
         constant::<E>,
         copy::<E>,
         select::<E>,
@@ -505,8 +522,9 @@ impl<E: Env> Table<E> {
         indirect::<E>,
         leave::<E>,
         pause::<E>,
-        float_binary::<E>,
         leave_if::<E>,
         leave_to::<E>,
+        boxed::<E>,
+        unboxed::<E>,
     ];
 }

@@ -8,8 +8,8 @@
 //! - `plan`: which values need no op of their own (constants, extensions, register reads, fused pairs) and which
 //!   live in a guest register from the start.
 //! - `decode`: places the others in temporaries and emits the ops.
-//! - `opcode`: the numbering of the ops; `exec`: the functions behind it; `slow`: the ops that need the whole
-//!   IR instruction (floating point, atomics, helpers).
+//! - `opcode`: the numbering of the ops; `exec`: the functions behind it, `float` those of floating point;
+//!   `slow`: the ops that need the whole IR instruction (atomics, helpers).
 //!
 //! A fault leaves the guest's registers as they were before the faulting instruction, because a value goes straight
 //! into a guest register only where nothing that may fault, and no instruction's end, lies before its `Set`.
@@ -17,6 +17,7 @@
 
 mod decode;
 mod exec;
+mod float;
 mod opcode;
 mod plan;
 mod slow;

@@ -1,19 +1,12 @@
-//! The ops that carry their whole IR instruction: floating point, atomics, state, helpers.
+//! The ops that carry their whole IR instruction: atomics, state, helpers.
 
 use crate::opcode::Op;
-use emu_ir::eval::{self, float, float::FpEnv};
-use emu_ir::{
-    AccessKind, CpuState, Env, Exit, Fault, FaultCause, FenceKind, FpFlags, Inst, NO_RESERVATION, NanRule, Round, ScId,
-    Trap, Type,
-};
+use emu_ir::{AccessKind, CpuState, Env, Exit, Fault, FaultCause, FenceKind, Inst, NO_RESERVATION, ScId, Trap, Type};
 use std::sync::atomic::{Ordering, fence};
 
 /// An op that keeps its IR instruction.
 pub(crate) struct SlowOp {
     pub(crate) inst: Inst,
-    /// Type of the first operand.
-    pub(crate) from: Type,
-    pub(crate) nan: NanRule,
     pub(crate) helper: Option<Helper>,
     /// Address of the guest instruction.
     pub(crate) pc: u64,
@@ -28,18 +21,6 @@ impl SlowOp {
     pub(crate) fn run<E: Env>(&self, op: &Op, cpu: &mut CpuState, env: &mut E) -> Result<u64, Exit> {
         let [a, b, c] = [op.a, op.b, op.c].map(|at| cpu.slots[usize::from(at)]);
         Ok(match self.inst {
-            Inst::Convert { op, ty, .. } => eval::convert(op, self.from, ty, a),
-            Inst::FloatUnary { op, ty, round, .. } => accrue(cpu, float::unary(op, ty, self.fp_env(cpu, round), a)),
-            Inst::FloatBinary { .. } => self.float_binary(cpu, a, b),
-            Inst::FloatFma { ty, round, .. } => accrue(cpu, float::fma(ty, self.fp_env(cpu, round), a, b, c)),
-            Inst::FloatCompare { cond, quietness, ty, .. } => {
-                let (holds, flags) = float::compare(cond, quietness, ty, self.nan, a, b);
-                accrue(cpu, (holds.into(), flags))
-            }
-            Inst::FloatClass { ty, .. } => float::classify(ty, self.nan, a),
-            Inst::FloatConvert { op, ty, round, .. } => {
-                accrue(cpu, float::convert(op, self.from, ty, self.fp_env(cpu, round), a))
-            }
             Inst::AtomicRmw { op, ty, .. } => env.atomic_rmw(op, a, ty.bytes(), b).map_err(Exit::Fault)?,
             Inst::AtomicCas { ty, .. } => env.atomic_cas(a, ty.bytes(), b, c).map_err(Exit::Fault)?,
             Inst::LoadReserved { ty, id, .. } => load_reserved(cpu, env, (ty, id), a).map_err(Exit::Fault)?,
@@ -68,18 +49,6 @@ impl SlowOp {
         })
     }
 
-    /// Result of a [`Inst::FloatBinary`]; flags are accrued.
-    #[inline]
-    pub(crate) fn float_binary(&self, cpu: &mut CpuState, a: u64, b: u64) -> u64 {
-        let Inst::FloatBinary { op, ty, round, .. } = self.inst else { unreachable!("{:?}", self.inst) };
-        accrue(cpu, float::binary(op, ty, self.fp_env(cpu, round), a, b))
-    }
-
-    #[inline]
-    fn fp_env(&self, cpu: &CpuState, round: Round) -> FpEnv {
-        FpEnv { round: resolve(cpu, round), nan: self.nan }
-    }
-
     /// The helper sees the exact pc and instruction count.
     fn call(&self, cpu: &mut CpuState, env: &mut dyn Env, args: &[u64]) -> Result<u64, Exit> {
         cpu.pc = self.pc;
@@ -89,22 +58,6 @@ impl SlowOp {
         cpu.insn_count -= self.retired;
         result.map_err(Exit::Trap)
     }
-}
-
-#[inline]
-fn accrue(cpu: &mut CpuState, (result, flags): (u64, FpFlags)) -> u64 {
-    cpu.fp_flags |= u32::from(flags.0);
-    result
-}
-
-/// The rounding mode in force. Decoders let no op run while the dynamic mode is a reserved one.
-#[inline]
-fn resolve(cpu: &CpuState, round: Round) -> Round {
-    if round != Round::Dynamic {
-        return round;
-    }
-    debug_assert!(cpu.fp_round <= 4, "reserved rounding mode {}", cpu.fp_round);
-    Round::ALL[cpu.fp_round.min(4) as usize]
 }
 
 fn check_aligned(addr: u64, ty: Type, access: AccessKind) -> Result<(), Fault> {
