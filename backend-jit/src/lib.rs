@@ -32,6 +32,7 @@ mod region;
 mod residence;
 mod singles;
 mod stubs;
+mod switch;
 mod unroll;
 mod words;
 

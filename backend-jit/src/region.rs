@@ -3,8 +3,9 @@
 
 use crate::halves::Halves;
 use crate::quiet::QuietSlots;
+use crate::switch;
 use emu_ir::opt::{Knowledge, combine_accesses, has_parts_of_accesses};
-use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Terminator};
+use emu_ir::{Block, BlockKey, IndirectKind, Inst, JumpKind, Slot, Terminator};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -61,6 +62,18 @@ pub trait BlockSource {
         let _ = key;
         Vec::new()
     }
+
+    /// What the register held when the indirect jump that ends the block at `key` was made, one of the times; a guess.
+    fn register(&self, key: BlockKey, slot: Slot) -> Option<u64> {
+        let _ = (key, slot);
+        None
+    }
+
+    /// What the guest would load there now, little endian; a guess, too.
+    fn load(&self, addr: u64, bytes: u8) -> Option<u64> {
+        let _ = (addr, bytes);
+        None
+    }
 }
 
 /// Blocks that are compiled together, with the control flow between them.
@@ -88,6 +101,8 @@ pub struct RegionBlock {
     pub successors: Vec<usize>,
     /// For an indirect jump or a return: where inside the region it may go.
     pub known_targets: Vec<usize>,
+    /// Where a computed jump is likely to go for each index of the guest's table by which it goes (`switch.rs`).
+    pub(crate) table: Arc<[u64]>,
     /// Blocks of the region that may come before, without repetition.
     pub predecessors: Vec<usize>,
     /// Where back edges to it come from. Every cycle of the region has a block with such.
@@ -104,6 +119,7 @@ impl RegionBlock {
             block,
             successors: vec![],
             known_targets: vec![],
+            table: Arc::default(),
             predecessors: vec![],
             latches: vec![],
             unrolled: None,
@@ -120,7 +136,7 @@ impl RegionBlock {
 impl Region {
     /// Collects the region at `entry`; `None` if the entry itself cannot be had.
     pub fn discover(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Region> {
-        let Found { blocks: mut found, indirect } = collect(entry, budget, source)?;
+        let Found { blocks: mut found, indirect, tables } = collect(entry, budget, source)?;
         split_overlaps(entry.mode, &mut found, source);
         let blocks: Vec<Arc<Block>> = found.into_values().map(with_combined_accesses).collect();
         let index: FxHashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
@@ -134,6 +150,9 @@ impl Region {
         };
         region.blocks = blocks.into_iter().map(RegionBlock::new).collect();
         region.find_known_targets(&indirect);
+        for rb in &mut region.blocks {
+            rb.table = tables.get(&rb.block.last_pc()).cloned().unwrap_or_default();
+        }
         region.find_successors();
         region.link_back();
         region.share_knowledge();
@@ -341,6 +360,8 @@ fn computed_targets(block: &Block, indirect: &Profile) -> impl Iterator<Item = u
 struct Found {
     blocks: BTreeMap<u64, Arc<Block>>,
     indirect: Profile,
+    /// Of computed jumps, by their addresses.
+    tables: FxHashMap<u64, Arc<[u64]>>,
 }
 
 /// What a block costs besides its instructions: it has exits, and registers come into it and leave it.
@@ -349,7 +370,7 @@ const BLOCK_COST: usize = 2;
 /// Breadth first from the entry until the budget is used up.
 fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Found> {
     let mut found = BTreeMap::new();
-    let mut indirect = Profile::default();
+    let (mut indirect, mut tables) = (Profile::default(), FxHashMap::default());
     let first = source.block(entry, budget)?;
     let cost = |block: &Block| block.marks.len() + BLOCK_COST;
     let mut left = budget.saturating_sub(cost(&first));
@@ -359,6 +380,11 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
         let mut targets = direct_targets(&block);
         if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term {
             targets = source.indirect_targets(block.key);
+            if !targets.is_empty() {
+                let table = switch::targets_of(&block, source);
+                targets.extend(&table);
+                tables.insert(block.last_pc(), table.into());
+            }
             indirect.entry(block.last_pc()).or_default().extend(&targets);
         }
         if let Terminator::Jump { kind: JumpKind::Call { ret }, .. }
@@ -378,7 +404,7 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
             }
         }
     }
-    Some(Found { blocks: found, indirect })
+    Some(Found { blocks: found, indirect, tables })
 }
 
 /// Cuts each block at the start of another one that lies inside it, so that no instruction is compiled twice.

@@ -2,14 +2,19 @@
 
 use emu_backend_jit::{BlockSource, Region};
 use emu_ir::text::{Names, parse};
-use emu_ir::{Block, BlockKey, Terminator};
+use emu_ir::{Block, BlockKey, Slot, Terminator};
 use std::sync::Arc;
 
 /// Blocks by their text, and where their indirect jumps have gone.
+#[derive(Default)]
 struct Source {
     blocks: Vec<Arc<Block>>,
     targets: Vec<(u64, u64)>,
+    /// Memory from [`TABLE`] on, which each register points to.
+    table: Vec<u64>,
 }
+
+const TABLE: u64 = 0x1000;
 
 impl BlockSource for Source {
     fn block(&mut self, key: BlockKey, max_insns: usize) -> Option<Arc<Block>> {
@@ -18,6 +23,15 @@ impl BlockSource for Source {
 
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
         self.targets.iter().filter(|(from, _)| *from == key.pc).map(|(_, to)| *to).collect()
+    }
+
+    fn register(&self, _: BlockKey, _: Slot) -> Option<u64> {
+        Some(TABLE)
+    }
+
+    fn load(&self, addr: u64, bytes: u8) -> Option<u64> {
+        assert_eq!(bytes, 8);
+        self.table.get((addr - TABLE) as usize / 8).copied()
     }
 }
 
@@ -36,7 +50,7 @@ fn a_function_returns_behind_its_jump_table() {
         block(0x40, "jump v0"),
         block(0x60, "return v0"),
     ];
-    let mut source = Source { blocks, targets: vec![(0x40, 0x60)] };
+    let mut source = Source { blocks, targets: vec![(0x40, 0x60)], ..Source::default() };
     let region = Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region");
     let at = |pc| region.blocks.iter().position(|b| b.block.key.pc == pc).expect("in the region");
     assert_eq!(region.blocks[at(0x40)].known_targets, [at(0x60)]);
@@ -55,7 +69,7 @@ fn blocks_that_end_with_one_jump_share_its_targets() {
         block(0x60, "jump 0x14"),
         block(0x64, "jump 0x10"),
     ];
-    let mut source = Source { blocks, targets: vec![(0x10, 0x60), (0x14, 0x64)] };
+    let mut source = Source { blocks, targets: vec![(0x10, 0x60), (0x14, 0x64)], ..Source::default() };
     let region = Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region");
     let at = |pc| region.blocks.iter().position(|b| b.block.key.pc == pc).expect("in the region");
     assert_eq!(region.blocks[at(0x10)].known_targets, []);
@@ -71,7 +85,7 @@ fn a_small_loop_gets_rounds_of_which_one_is_its_head() {
         block(0x14, "jump 0x10"),
         block(0x18, "syscall next 0x1c"),
     ];
-    let mut source = Source { blocks, targets: vec![] };
+    let mut source = Source { blocks, targets: vec![], ..Source::default() };
     let region = Region::discover(BlockKey { pc: 0x8, mode: 0 }, 100, &mut source).expect("a region");
     let pcs: Vec<u64> = region.blocks.iter().map(|b| b.block.key.pc).collect();
     assert_eq!(pcs, [0x8, 0x10, 0x14, 0x18, 0x10, 0x14, 0x10, 0x14, 0x10, 0x14]);
@@ -95,7 +109,7 @@ fn a_loop_that_loads_with_long_steps_keeps_one_round() {
              v3 = add.i64 v0, v2\n  set slot5, v3\n  jump 0x10\n"
         );
         let blocks = vec![Arc::new(parse(&text, Names::default()).expect("a block"))];
-        let mut source = Source { blocks, targets: vec![] };
+        let mut source = Source { blocks, targets: vec![], ..Source::default() };
         Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region").blocks.len()
     };
     assert_eq!([64, -64, 72].map(rounds), [4, 4, 1]);
@@ -112,7 +126,7 @@ fn a_computed_jump_becomes_one_only_to_where_it_was_known_to_go() {
     let region = |targets| {
         let blocks =
             vec![set(0x10, 0x30, "call 0x20 ret 0x30"), block(0x20, "jump v0"), block(0x30, "syscall next 0x34")];
-        let mut source = Source { blocks, targets };
+        let mut source = Source { blocks, targets, ..Source::default() };
         Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region")
     };
     let ways = |region: &Region| region.blocks.iter().map(|b| b.successors.clone()).collect::<Vec<_>>();
@@ -120,4 +134,46 @@ fn a_computed_jump_becomes_one_only_to_where_it_was_known_to_go() {
     let known = region(vec![(0x20, 0x30)]);
     assert_eq!(ways(&known), [vec![1], vec![2], vec![]]);
     assert!(matches!(known.blocks[1].block.term, Terminator::Jump { target: 0x30, .. }));
+}
+
+/// Where a jump by a table, all of whose targets are in the region, is known to go; it was seen to go to the first one.
+fn targets_by_table(code: &str, table: &[u64]) -> Vec<u64> {
+    let code = format!("block 0x10 mode 0x0\ninsn 0x10 len 4\n{code}");
+    let jump = Arc::new(parse(&code, Names::default()).expect("a block"));
+    let mut blocks = vec![jump];
+    blocks.extend([0x20, 0x30, 0x40].map(|pc| block(pc, "jump 0x10")));
+    let mut source = Source { blocks, targets: vec![(0x10, 0x20)], table: table.to_vec() };
+    let region = Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region");
+    let pc = |i: &usize| region.blocks[*i].block.key.pc;
+    region.blocks[region.entry].known_targets.iter().map(pc).collect()
+}
+
+/// A jump by a table at slot6, at the index that is in slot5.
+const BY_TABLE: &str = "  v0 = get.i64 slot5\n  v1 = const.i64 3\n  v2 = shl.i64 v0, v1\n  v3 = get.i64 slot6\n  \
+    v4 = add.i64 v2, v3\n  v5 = load.i64.u8 v4\n  jump v5\n";
+
+#[test]
+fn a_jump_by_a_table_goes_where_the_table_says() {
+    assert_eq!(targets_by_table(BY_TABLE, &[0x40, 0x20, 0x30, 0x20]), [0x20, 0x30, 0x40]);
+    // The end of the memory, and what is no code near by, is the end of the table.
+    assert_eq!(targets_by_table(BY_TABLE, &[0x20]), [0x20]);
+    assert_eq!(targets_by_table(BY_TABLE, &[0x20, 0x30, 0x1234_5678_9abc, 0x40]), [0x20, 0x30]);
+}
+
+#[test]
+fn an_index_may_be_a_zero_extended_word() {
+    let code = BY_TABLE.replace(
+        "v1 = const.i64 3\n  v2 = shl.i64 v0, v1",
+        "v6 = const.i64 32\n  v7 = shl.i64 v0, v6\n  v1 = const.i64 29\n  v2 = shru.i64 v7, v1",
+    );
+    assert_eq!(targets_by_table(&code, &[0x40, 0x30]), [0x20, 0x30, 0x40]);
+}
+
+#[test]
+fn a_register_that_the_block_writes_tells_of_no_table() {
+    let code = BY_TABLE.replace("  jump", "  set slot6, v5\n  jump");
+    assert_eq!(targets_by_table(&code, &[0x40, 0x30]), [0x20]);
+    // That of the index may change.
+    let code = BY_TABLE.replace("  jump", "  set slot5, v5\n  jump");
+    assert_eq!(targets_by_table(&code, &[0x40, 0x30]), [0x20, 0x30, 0x40]);
 }

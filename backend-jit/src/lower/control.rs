@@ -4,6 +4,8 @@ use super::Lower;
 use crate::analysis::SlotSet;
 use crate::context::{ExitCode, JUMP_MASK, PLACE_SCALE, PLACE_SHIFT, offset};
 use crate::link::QUICK_ENTRY;
+use crate::region::RegionBlock;
+use crate::switch;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     Block as ClifBlock, BlockCall, ExternalName, GlobalValueData, InstBuilder, JumpTable, JumpTableData, MemFlagsData,
@@ -44,6 +46,22 @@ impl Hash {
     fn index(self, pc: u64) -> usize {
         (pc >> self.shift) as usize & ((1 << self.bits) - 1)
     }
+
+    /// Each of them where its hash says, which is nowhere else.
+    fn table(self, pcs: &[(u64, ClifBlock)]) -> Vec<u64> {
+        let mut table = vec![NO_TARGET; 1 << self.bits];
+        pcs.iter().for_each(|(pc, _)| table[self.index(*pc)] = *pc);
+        table
+    }
+}
+
+/// No block is there: addresses of instructions are even.
+const NO_TARGET: u64 = 1;
+
+/// The index by which the block's jump goes through its table, if that has all that are `known`.
+fn switch_index(rb: &RegionBlock, known: &[(u64, ClifBlock)]) -> Option<Value> {
+    let has_all = known.iter().all(|(pc, _)| rb.table.contains(pc));
+    has_all.then(|| switch::index_of(&rb.block)).flatten()
 }
 
 impl Lower<'_> {
@@ -53,7 +71,7 @@ impl Lower<'_> {
         match rb.block.term {
             Terminator::Jump { target, .. } => self.goto(target),
             Terminator::Branch { cond, taken, next } => self.branch(cond, taken, next),
-            Terminator::Indirect { target, .. } => self.indirect(target, &rb.known_targets),
+            Terminator::Indirect { target, .. } => self.indirect(target, rb),
             Terminator::Syscall { next } => {
                 let insn = self.b.ins().iconst(types::I64, rb.block.last_pc() as i64);
                 self.store_ctx(insn, offset::EXIT_AUX);
@@ -150,27 +168,58 @@ impl Lower<'_> {
         }
     }
 
-    /// Goes to the one of `known` that the target is, or leaves and looks it up.
-    fn indirect(&mut self, target: Value, known: &[usize]) {
+    /// Goes to the block of the region that the target is, if it is a known one, or leaves and looks it up.
+    fn indirect(&mut self, target: Value, rb: &RegionBlock) {
         let target = self.bits64(target);
-        let ways: Vec<_> = known.iter().map(|&i| self.way_to(i)).collect();
-        let pcs: Vec<(u64, ClifBlock)> =
-            known.iter().zip(&ways).map(|(&i, way)| (self.region.blocks[i].block.key.pc, way.0)).collect();
-        if let Some(hash) = Hash::of(&pcs).filter(|_| pcs.len() > MAX_COMPARES) {
-            self.jump_by_hash(target, &pcs, hash);
+        let ways: Vec<_> = rb.known_targets.iter().map(|&i| self.way_to(i)).collect();
+        let pcs = rb.known_targets.iter().map(|&i| self.region.blocks[i].block.key.pc);
+        let known: Vec<(u64, ClifBlock)> = pcs.zip(&ways).map(|(pc, way)| (pc, way.0)).collect();
+        if known.len() <= MAX_COMPARES {
+            self.jump_by_compares(target, &known);
+        } else if let Some(index) = switch_index(rb, &known) {
+            let index = self.bits64(index);
+            self.jump_by_table(target, index, &known, &rb.table);
+        } else if let Some(hash) = Hash::of(&known) {
+            let index = self.b.ins().ushr_imm_u(target, i64::from(hash.shift));
+            let index = self.b.ins().band_imm_u(index, (1 << hash.bits) - 1);
+            self.jump_by_table(target, index, &known, &hash.table(&known));
         } else {
-            for &(pc, block) in &pcs[..pcs.len().min(MAX_COMPARES)] {
-                let pc = self.b.ins().iconst(types::I64, pc as i64);
-                let here = self.b.ins().icmp(IntCC::Equal, target, pc);
-                let next = self.b.create_block();
-                self.b.ins().brif(here, block, &[], next, &[]);
-                self.b.switch_to_block(next);
-            }
+            self.jump_by_compares(target, &known);
         }
         self.pay_back(self.cur.ahead);
         self.flush(self.cur.dirty);
         self.jump_through_cache(target);
         ways.into_iter().for_each(|way| self.fill_way(way));
+    }
+
+    /// Jumps to the one of the first few of `known` that the target is; goes on here if it is none.
+    fn jump_by_compares(&mut self, target: ClifValue, known: &[(u64, ClifBlock)]) {
+        for &(pc, block) in &known[..known.len().min(MAX_COMPARES)] {
+            let pc = self.b.ins().iconst(types::I64, pc as i64);
+            let here = self.b.ins().icmp(IntCC::Equal, target, pc);
+            let next = self.b.create_block();
+            self.b.ins().brif(here, block, &[], next, &[]);
+            self.b.switch_to_block(next);
+        }
+    }
+
+    /// Jumps to the one of `known` that the target is, if `table` has it at the index; goes on here if not.
+    fn jump_by_table(&mut self, target: ClifValue, index: ClifValue, known: &[(u64, ClifBlock)], table: &[u64]) {
+        let elsewhere = self.b.create_block();
+        self.b.set_cold_block(elsewhere);
+        let checks: Vec<(u64, ClifBlock)> = known.iter().map(|(pc, _)| (*pc, self.b.create_block())).collect();
+        let block_of = |pc: &u64| checks.iter().find(|check| check.0 == *pc).map_or(elsewhere, |check| check.1);
+        let table: Vec<ClifBlock> = table.iter().map(block_of).collect();
+        let table = self.jump_table(&table, elsewhere);
+        let index = self.b.ins().ireduce(types::I32, index);
+        self.b.ins().br_table(index, table);
+        for ((pc, check), (_, block)) in checks.into_iter().zip(known) {
+            self.b.switch_to_block(check);
+            let pc = self.b.ins().iconst(types::I64, pc as i64);
+            let here = self.b.ins().icmp(IntCC::Equal, target, pc);
+            self.b.ins().brif(here, *block, &[], elsewhere, &[]);
+        }
+        self.b.switch_to_block(elsewhere);
     }
 
     /// Leaves to the code for `target`: here, so that the host predicts each such jump by itself; or to the machine if the jump cache does
@@ -200,29 +249,6 @@ impl Lower<'_> {
         let code = self.b.ins().iadd_imm_s(code, -(QUICK_ENTRY as i64));
         self.b.ins().return_call_indirect(self.code_sig, code, &[self.ctx, target]);
         self.b.switch_to_block(miss);
-    }
-
-    /// Jumps to the one of `pcs` that the target is by a table of what the hash makes of them; goes on here if it is none.
-    fn jump_by_hash(&mut self, target: ClifValue, pcs: &[(u64, ClifBlock)], hash: Hash) {
-        let elsewhere = self.b.create_block();
-        self.b.set_cold_block(elsewhere);
-        let mut blocks = vec![elsewhere; 1 << hash.bits];
-        let ways: Vec<_> = pcs.iter().map(|way| (*way, self.b.create_block())).collect();
-        for ((pc, _), check) in &ways {
-            blocks[hash.index(*pc)] = *check;
-        }
-        let table = self.jump_table(&blocks, elsewhere);
-        let index = self.b.ins().ushr_imm_u(target, i64::from(hash.shift));
-        let index = self.b.ins().ireduce(types::I32, index);
-        let index = self.b.ins().band_imm_u(index, (1 << hash.bits) - 1);
-        self.b.ins().br_table(index, table);
-        for ((pc, block), check) in ways {
-            self.b.switch_to_block(check);
-            let pc = self.b.ins().iconst(types::I64, pc as i64);
-            let here = self.b.ins().icmp(IntCC::Equal, target, pc);
-            self.b.ins().brif(here, block, &[], elsewhere, &[]);
-        }
-        self.b.switch_to_block(elsewhere);
     }
 
     fn jump_table(&mut self, blocks: &[ClifBlock], default: ClifBlock) -> JumpTable {

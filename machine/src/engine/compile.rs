@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::{Engine, JIT_REGION_INSNS, Tier, fault, lockstep};
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_backend_jit::{BlockSource, CompileOptions, Compiler, JitError, QuickCompiler, Region};
-use emu_ir::{Block, BlockKey, IndirectKind, JumpKind, Terminator};
+use emu_ir::{Block, BlockKey, CpuState, IndirectKind, JumpKind, Slot, Terminator};
 use rustc_hash::FxHashSet;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,10 +137,11 @@ impl Engine {
         let _ = sender.send(key);
     }
 
-    /// Notes for what will be compiled where a block's computed jump has gone.
-    pub(super) fn note_jump(&self, mode: u32, (from, to): (u64, u64)) {
-        if let Some(entry) = self.blocks.get(BlockKey { pc: from, mode }) {
+    /// Notes for what will be compiled where a block's computed jump has gone, with the registers that it found.
+    pub(super) fn note_jump(&self, cpu: &CpuState, (from, to): (u64, u64)) {
+        if let Some(entry) = self.blocks.get(BlockKey { pc: from, mode: cpu.mode }) {
             entry.note_jump(to);
+            entry.note_registers(cpu.slots.first_chunk().expect("a hart has so many"));
         }
     }
 
@@ -470,5 +471,13 @@ impl BlockSource for Source<'_> {
 
     fn indirect_targets(&self, key: BlockKey) -> Vec<u64> {
         self.engine.blocks.get(key).map(|entry| entry.targets()).unwrap_or_default()
+    }
+
+    fn register(&self, key: BlockKey, slot: Slot) -> Option<u64> {
+        self.engine.blocks.get(key)?.registers()?.get(slot.index()).copied()
+    }
+
+    fn load(&self, addr: u64, bytes: u8) -> Option<u64> {
+        self.engine.mem.load(addr, bytes).ok()
     }
 }

@@ -41,6 +41,8 @@ struct Rare {
     code: OnceLock<Code>,
     /// Where the indirect jump that ends it has gone, once it has.
     targets: OnceLock<Targets>,
+    /// What the guest's registers were one of the times.
+    registers: OnceLock<Box<Registers>>,
     /// How often that has been noted.
     jumps: AtomicU32,
     /// Addresses of the blocks that follow it in its run.
@@ -49,6 +51,9 @@ struct Rare {
 
 /// Addresses of code; [`NO_TARGET`] where nothing is noted.
 type Targets = [AtomicU64; 16];
+
+/// The registers that addresses are computed from: the first of [`emu_ir::CpuState::slots`].
+pub(super) type Registers = [u64; 32];
 
 /// No instruction is there: addresses of instructions are even.
 const NO_TARGET: u64 = 1;
@@ -137,6 +142,16 @@ impl Entry {
                 _ => {}
             }
         }
+    }
+
+    /// Notes what the registers were at the jump, if that has not been.
+    pub(super) fn note_registers(&self, registers: &Registers) {
+        self.rare().registers.get_or_init(|| Box::new(*registers));
+    }
+
+    /// What [`Entry::note_registers`] has seen.
+    pub(super) fn registers(&self) -> Option<&Registers> {
+        self.rare.get()?.registers.get().map(|registers| &**registers)
     }
 
     /// What [`Entry::note_jump`] has seen.

@@ -175,7 +175,7 @@ impl EngineVcpu {
         };
         if let Some(jump) = self.hart.context().take_sample() {
             self.exits.sampled += 1;
-            self.engine.note_jump(self.hart.cpu().mode, jump);
+            self.engine.note_jump(self.hart.cpu(), jump);
         } else if let Some(exit) = exit {
             self.exits.count(exit, self.hart.leaves_link());
         }

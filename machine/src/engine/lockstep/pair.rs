@@ -212,7 +212,7 @@ impl Pair {
                 return Stop::Here;
             };
             if let Some(jump) = self.hart.context().take_sample() {
-                self.engine.note_jump(self.hart.cpu().mode, jump);
+                self.engine.note_jump(self.hart.cpu(), jump);
             }
             let fault = self.hart.context().last_fault;
             match (exit, fault) {
