@@ -113,7 +113,9 @@ impl Lower<'_> {
     /// A block from which to go on to the one of the region: that, or one that first pays back what was counted for a longer way, and
     /// loads what is missing; or one that keeps out of the way of those who stay in the loop.
     fn way_to(&mut self, index: usize) -> (ClifBlock, Option<usize>) {
-        let nothing_to_do = self.counted_for_nothing(Some(index)) == 0 && self.missing_for(index) == SlotSet::default();
+        let nothing_to_do = self.counted_for_nothing(Some(index)) == 0
+            && self.missing_for(index) == SlotSet::default()
+            && self.extended_on_way(index) == SlotSet::default();
         let is_rare = self.region.ends_rounds(self.cur.block, index);
         if nothing_to_do && !is_rare {
             return (self.blocks[index], None);
@@ -131,6 +133,7 @@ impl Lower<'_> {
             self.b.switch_to_block(way);
             self.pay_back(self.counted_for_nothing(to));
             self.load_missing_for(index);
+            self.extend_on_way(index);
             let block = self.blocks[index];
             self.b.ins().jump(block, &[]);
         }
@@ -345,7 +348,7 @@ impl Lower<'_> {
         match inside {
             Some(i) => {
                 self.box_for(&[i]);
-                self.size_words_for(&[i]);
+                self.size_words_for(&[i], SlotSet::default());
                 self.load_missing_for(i);
                 let block = self.blocks[i];
                 self.b.ins().jump(block, &[]);

@@ -309,7 +309,9 @@ impl<'a> Lower<'a> {
         self.cur.dirty = self.cur.dirty.without(self.analysis.written_early[index]);
         self.clean_for_successors(index);
         self.box_for(&region.blocks[index].successors);
-        self.size_words_for(&region.blocks[index].successors);
+        let on_ways = region.blocks[index].successors.iter().map(|succ| self.extended_on_way(*succ).0);
+        let on_ways = SlotSet(on_ways.fold(0, |a, b| a | b));
+        self.size_words_for(&region.blocks[index].successors, on_ways);
         self.terminator(index);
     }
 

@@ -1,11 +1,12 @@
 //! Words: 64-bit values that are the sign extension of 32 bits are kept as those (`crate::words`), and extended where they are needed.
 
 use super::Lower;
+use crate::analysis::SlotSet;
 use crate::context::offset;
 use crate::words::{extended, is_small_constant};
 use cranelift_codegen::ir::{InstBuilder, Value as ClifValue, types};
 use cranelift_frontend::Variable;
-use emu_ir::{BinaryOp, ConvertOp, Inst, Slot, Type, Value};
+use emu_ir::{BinaryOp, ConvertOp, Inst, Slot, Terminator, Type, Value};
 
 impl Lower<'_> {
     /// The variable that holds the lower half of a slot.
@@ -96,11 +97,11 @@ impl Lower<'_> {
         self.b.def_var(var, word);
     }
 
-    /// Makes of the slots what these blocks, which follow, take them for: words, or all bits.
-    pub(super) fn size_words_for(&mut self, successors: &[usize]) {
+    /// Makes of the slots what these blocks, which follow, take them for: words, or all bits; but for what is extended on the way to one.
+    pub(super) fn size_words_for(&mut self, successors: &[usize], on_ways: SlotSet) {
         let live = |succ: &usize| self.analysis.live_in[*succ];
         let words = successors.iter().map(|succ| live(succ).0 & self.analysis.word_in[*succ].0).fold(0, |a, b| a | b);
-        let whole = successors.iter().map(|succ| live(succ).0 & !self.analysis.word_in[*succ].0).fold(0, |a, b| a | b);
+        let whole = successors.iter().map(|succ| self.whole_in(*succ).0).fold(0, |a, b| a | b);
         let (kept, present) = (self.cur.word_slots, self.cur.present);
         for slot in self.analysis.words.iter().filter(|slot| present.contains(*slot)) {
             let Some((var, _)) = self.vars[slot.index()] else { continue };
@@ -111,10 +112,40 @@ impl Lower<'_> {
                 let word_var = self.word_var(slot);
                 self.b.def_var(word_var, word);
             }
-            if is_in(whole) && kept.contains(slot) {
+            if is_in(whole) && kept.contains(slot) && !on_ways.contains(slot) {
                 let value = self.slots_word(slot);
                 self.b.def_var(var, value);
             }
+        }
+    }
+
+    /// The slots of which all bits are wanted in a block.
+    fn whole_in(&self, index: usize) -> SlotSet {
+        self.analysis.live_in[index].without(self.analysis.word_in[index])
+    }
+
+    /// Words that the one of the blocks which a branch leads to wants with all their bits, and the other one does not: they are extended on
+    /// the way, so that a loop does not do it for those who leave it.
+    pub(super) fn extended_on_way(&self, index: usize) -> SlotSet {
+        let rb = &self.region.blocks[self.cur.block];
+        let Terminator::Branch { taken, next, .. } = rb.block.term else { return SlotSet::default() };
+        let ways = [taken, next].map(|pc| self.region.successor(self.cur.block, pc));
+        let other = match ways {
+            [Some(a), Some(b)] if a == index && b != index => b,
+            [Some(a), Some(b)] if b == index && a != index => a,
+            _ => return SlotSet::default(),
+        };
+        let kept = SlotSet(self.cur.word_slots.0 & self.analysis.words.0 & self.cur.present.0);
+        let wanted = self.whole_in(index).without(self.whole_in(other));
+        SlotSet(wanted.0 & kept.0)
+    }
+
+    /// Extends what the block wants so, on the way to it.
+    pub(super) fn extend_on_way(&mut self, index: usize) {
+        for slot in self.extended_on_way(index).iter() {
+            let Some((var, _)) = self.vars[slot.index()] else { continue };
+            let value = self.slots_word(slot);
+            self.b.def_var(var, value);
         }
     }
 }
