@@ -45,6 +45,10 @@ impl FromIterator<u64> for PageList {
 /// Most places inside the region that an indirect jump or return is compared with before it leaves.
 const MAX_KNOWN_TARGETS: usize = 32;
 
+/// A computed jump that was seen to go to so many places goes to others of its table, too. (Each of an interpreter's handlers ends with one
+/// that goes to few.)
+const MANY_TARGETS: usize = 8;
+
 /// Where the blocks of a region come from.
 pub trait BlockSource {
     /// The optimised block at `key` with at most `max_insns` instructions; `None` if it should stay outside (it
@@ -382,7 +386,9 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
             targets = source.indirect_targets(block.key);
             if !targets.is_empty() {
                 let table = switch::targets_of(&block, source);
-                targets.extend(&table);
+                if targets.len() >= MANY_TARGETS {
+                    targets.extend(&table);
+                }
                 tables.insert(block.last_pc(), table.into());
             }
             indirect.entry(block.last_pc()).or_default().extend(&targets);

@@ -136,13 +136,15 @@ fn a_computed_jump_becomes_one_only_to_where_it_was_known_to_go() {
     assert!(matches!(known.blocks[1].block.term, Terminator::Jump { target: 0x30, .. }));
 }
 
-/// Where a jump by a table, all of whose targets are in the region, is known to go; it was seen to go to the first one.
-fn targets_by_table(code: &str, table: &[u64]) -> Vec<u64> {
+/// Where a jump by a table is known to go: it was seen to go to the first `seen` of ten blocks, from 0x20 on, all in the region.
+fn targets_by_table(code: &str, seen: usize, table: &[u64]) -> Vec<u64> {
     let code = format!("block 0x10 mode 0x0\ninsn 0x10 len 4\n{code}");
     let jump = Arc::new(parse(&code, Names::default()).expect("a block"));
+    let places: Vec<u64> = (2..12).map(|n| n << 4).collect();
     let mut blocks = vec![jump];
-    blocks.extend([0x20, 0x30, 0x40].map(|pc| block(pc, "jump 0x10")));
-    let mut source = Source { blocks, targets: vec![(0x10, 0x20)], table: table.to_vec() };
+    blocks.extend(places.iter().map(|pc| block(*pc, "jump 0x10")));
+    let targets = places[..seen].iter().map(|to| (0x10, *to)).collect();
+    let mut source = Source { blocks, targets, table: table.to_vec() };
     let region = Region::discover(BlockKey { pc: 0x10, mode: 0 }, 100, &mut source).expect("a region");
     let pc = |i: &usize| region.blocks[*i].block.key.pc;
     region.blocks[region.entry].known_targets.iter().map(pc).collect()
@@ -152,28 +154,31 @@ fn targets_by_table(code: &str, table: &[u64]) -> Vec<u64> {
 const BY_TABLE: &str = "  v0 = get.i64 slot5\n  v1 = const.i64 3\n  v2 = shl.i64 v0, v1\n  v3 = get.i64 slot6\n  \
     v4 = add.i64 v2, v3\n  v5 = load.i64.u8 v4\n  jump v5\n";
 
+/// Where it was seen to go if it was seen to go to so many places that it goes to all.
+const SEEN: [u64; 8] = [0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x80, 0x90];
+
 #[test]
-fn a_jump_by_a_table_goes_where_the_table_says() {
-    assert_eq!(targets_by_table(BY_TABLE, &[0x40, 0x20, 0x30, 0x20]), [0x20, 0x30, 0x40]);
+fn a_jump_to_many_places_goes_to_all_that_its_table_has() {
+    let all = [&SEEN[..], &[0xa0, 0xb0]].concat();
+    assert_eq!(targets_by_table(BY_TABLE, 8, &[0xb0, 0x20, 0xa0, 0x20]), all);
+    assert_eq!(targets_by_table(BY_TABLE, 7, &[0xb0, 0x20, 0xa0, 0x20]), SEEN[..7]);
     // The end of the memory, and what is no code near by, is the end of the table.
-    assert_eq!(targets_by_table(BY_TABLE, &[0x20]), [0x20]);
-    assert_eq!(targets_by_table(BY_TABLE, &[0x20, 0x30, 0x1234_5678_9abc, 0x40]), [0x20, 0x30]);
+    assert_eq!(targets_by_table(BY_TABLE, 8, &[0xa0]), all[..9]);
+    assert_eq!(targets_by_table(BY_TABLE, 8, &[0xa0, 0x1234_5678_9abc, 0xb0]), all[..9]);
 }
 
 #[test]
 fn an_index_may_be_a_zero_extended_word() {
-    let code = BY_TABLE.replace(
-        "v1 = const.i64 3\n  v2 = shl.i64 v0, v1",
-        "v6 = const.i64 32\n  v7 = shl.i64 v0, v6\n  v1 = const.i64 29\n  v2 = shru.i64 v7, v1",
-    );
-    assert_eq!(targets_by_table(&code, &[0x40, 0x30]), [0x20, 0x30, 0x40]);
+    let word = "v6 = const.i64 32\n  v7 = shl.i64 v0, v6\n  v1 = const.i64 29\n  v2 = shru.i64 v7, v1";
+    let code = BY_TABLE.replace("v1 = const.i64 3\n  v2 = shl.i64 v0, v1", word);
+    assert_eq!(targets_by_table(&code, 8, &[0xa0, 0xb0]), [&SEEN[..], &[0xa0, 0xb0]].concat());
 }
 
 #[test]
 fn a_register_that_the_block_writes_tells_of_no_table() {
     let code = BY_TABLE.replace("  jump", "  set slot6, v5\n  jump");
-    assert_eq!(targets_by_table(&code, &[0x40, 0x30]), [0x20]);
+    assert_eq!(targets_by_table(&code, 8, &[0xa0]), SEEN);
     // That of the index may change.
     let code = BY_TABLE.replace("  jump", "  set slot5, v5\n  jump");
-    assert_eq!(targets_by_table(&code, &[0x40, 0x30]), [0x20, 0x30, 0x40]);
+    assert_eq!(targets_by_table(&code, 8, &[0xa0]), [&SEEN[..], &[0xa0]].concat());
 }
