@@ -389,7 +389,9 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
                 if targets.len() >= MANY_TARGETS {
                     targets.extend(&table);
                 }
-                tables.insert(block.last_pc(), table.into());
+                if !table.is_empty() {
+                    tables.insert(block.last_pc(), table.into());
+                }
             }
             indirect.entry(block.last_pc()).or_default().extend(&targets);
         }

@@ -13,9 +13,9 @@ use cranelift_codegen::ir::{
 };
 use emu_ir::{Block, ExitKind, NanRule, Terminator, Value};
 
-/// Known targets of an indirect jump that are compared one by one; more are found by a table of their hashes.
+/// Known targets of an indirect jump that are compared one by one; more are found by a table.
 const MAX_COMPARES: usize = 4;
-/// Logarithm of the largest table's size.
+/// Logarithm of the size of the largest table of hashes.
 const MAX_HASH_BITS: u32 = 8;
 
 /// What a branch goes to.
