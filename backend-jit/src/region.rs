@@ -2,6 +2,7 @@
 //! of guest instructions, not by pages.
 
 use crate::halves::Halves;
+use crate::lower::control::MAX_COMPARES;
 use crate::quiet::QuietSlots;
 use crate::switch;
 use emu_ir::opt::{Knowledge, combine_accesses, has_parts_of_accesses};
@@ -384,7 +385,7 @@ fn collect(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Opti
         let mut targets = direct_targets(&block);
         if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term {
             targets = source.indirect_targets(block.key);
-            if !targets.is_empty() {
+            if targets.len() > MAX_COMPARES {
                 let table = switch::targets_of(&block, source);
                 if targets.len() >= MANY_TARGETS {
                     targets.extend(&table);

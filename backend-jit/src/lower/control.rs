@@ -14,7 +14,7 @@ use cranelift_codegen::ir::{
 use emu_ir::{Block, ExitKind, NanRule, Terminator, Value};
 
 /// Known targets of an indirect jump that are compared one by one; more are found by a table.
-const MAX_COMPARES: usize = 4;
+pub(crate) const MAX_COMPARES: usize = 4;
 /// Logarithm of the size of the largest table of hashes.
 const MAX_HASH_BITS: u32 = 8;
 
