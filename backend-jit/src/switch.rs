@@ -6,7 +6,7 @@
 //! is compared all the same, but with one constant, and nothing waits for it.
 
 use crate::region::BlockSource;
-use emu_ir::{Access, BinaryOp, Block, ConvertOp, Inst, Slot, Terminator, Type, UnaryOp, Value, eval};
+use emu_ir::{BinaryOp, Block, Inst, Slot, Terminator, Value, eval};
 
 /// Most entries of a table.
 const MAX_ENTRIES: u64 = 256;
@@ -87,7 +87,7 @@ impl Entry<'_> {
             Inst::Convert { op, ty, arg } => eval::convert(op, self.block.ty(arg), ty, self.value(arg)?),
             Inst::Load { ty, access, addr, offset } => {
                 let addr = eval::effective_address(self.block.ty(addr), self.value(addr)?, offset);
-                loaded(ty, access, self.source.load(addr, access.bytes)?)
+                eval::loaded(ty, access, self.source.load(addr, access.bytes)?)
             }
             _ => return None,
         })
@@ -97,11 +97,4 @@ impl Entry<'_> {
     fn is_written(&self, register: Slot) -> bool {
         self.block.insts.iter().any(|inst| matches!(inst, Inst::Set { slot, .. } if *slot == register))
     }
-}
-
-/// The value of type `ty` that an access makes of bytes that are `raw` in little endian.
-fn loaded(ty: Type, access: Access, raw: u64) -> u64 {
-    let width = Type::ALL[access.bytes.trailing_zeros() as usize];
-    let value = if access.big_endian { eval::unary(UnaryOp::Bswap, width, raw) } else { raw };
-    if access.signed { eval::convert(ConvertOp::Sext, width, ty, value) } else { value }
 }

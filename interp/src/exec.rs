@@ -8,7 +8,7 @@
 use crate::decode::Code;
 use crate::float;
 use crate::opcode::{self as opc, COUNT, Op, WORD};
-use emu_ir::{BinaryOp, Cond, ConvertOp, CpuState, Env, Exit, Fault, NanRule, Trap, Type, UnaryOp, eval};
+use emu_ir::{Access, BinaryOp, Cond, ConvertOp, CpuState, Env, Exit, Fault, NanRule, Trap, Type, UnaryOp, eval};
 
 /// How a run of ops ended.
 #[derive(Clone, Copy, Debug)]
@@ -204,16 +204,6 @@ fn unboxed<E: Env>(op: &Op, rest: &[Op], cpu: &mut CpuState, env: &mut E, frame:
     next(rest, cpu, env, frame)
 }
 
-/// The integer type of an access's width, and back from the order of the bytes.
-const fn access_type(bytes: u8) -> Type {
-    Type::ALL[bytes.trailing_zeros() as usize]
-}
-
-#[inline(always)]
-fn in_order(big_endian: bool, bytes: u8, value: u64) -> u64 {
-    if big_endian { eval::unary(UnaryOp::Bswap, access_type(bytes), value) } else { value }
-}
-
 #[inline(always)]
 fn address(ty: u8, op: &Op, cpu: &CpuState) -> u64 {
     let ty = Type::ALL[ty as usize];
@@ -233,16 +223,14 @@ fn load<E: Env, const BYTES: u8, const EXTEND: u8, const BIG: bool, const ADDR: 
     env: &mut E,
     frame: &mut Frame<'_>,
 ) {
-    let value = match env.load(address(ADDR, op, cpu), BYTES) {
-        Ok(value) => in_order(BIG, BYTES, value),
-        Err(why) => return fault(rest, frame, why),
-    };
-    let extended = match const { Type::ALL[EXTEND as usize] } {
-        Type::I8 => value,
-        to => eval::convert(ConvertOp::Sext, const { access_type(BYTES) }, to, value),
-    };
-    write(cpu, op.d, extended);
-    next(rest, cpu, env, frame)
+    let access = Access { bytes: BYTES, signed: EXTEND != I8, big_endian: BIG };
+    match env.load(address(ADDR, op, cpu), BYTES) {
+        Ok(raw) => {
+            write(cpu, op.d, eval::loaded(const { Type::ALL[EXTEND as usize] }, access, raw));
+            next(rest, cpu, env, frame)
+        }
+        Err(why) => fault(rest, frame, why),
+    }
 }
 
 fn store<E: Env, const BYTES: u8, const BIG: bool, const ADDR: u8>(
@@ -252,7 +240,8 @@ fn store<E: Env, const BYTES: u8, const BIG: bool, const ADDR: u8>(
     env: &mut E,
     frame: &mut Frame<'_>,
 ) {
-    let value = in_order(BIG, BYTES, low(const { access_type(BYTES) }, read(cpu, op.b)));
+    let access = Access { bytes: BYTES, signed: false, big_endian: BIG };
+    let value = eval::in_order(access, low(access.ty(), read(cpu, op.b)));
     match env.store(address(ADDR, op, cpu), BYTES, value) {
         Ok(()) => next(rest, cpu, env, frame),
         Err(why) => fault(rest, frame, why),

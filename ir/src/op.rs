@@ -1,6 +1,8 @@
 //! The operations. What each computes is defined in [`crate::eval`]; here stands what wraps, what traps and
 //! what is undefined (nothing is).
 
+use crate::types::Type;
+
 /// Pure integer operations with one operand; the result has the operand's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnaryOp {
@@ -276,6 +278,11 @@ impl Access {
     /// Little endian, sign-extended.
     pub const fn signed(bytes: u8) -> Access {
         Access { bytes, signed: true, big_endian: false }
+    }
+
+    /// The integer type of its width.
+    pub const fn ty(self) -> Type {
+        Type::ALL[self.bytes.trailing_zeros() as usize]
     }
 }
 

@@ -7,7 +7,7 @@ mod int;
 
 pub use int::{binary, compare, unary};
 
-use crate::op::ConvertOp;
+use crate::op::{Access, ConvertOp, UnaryOp};
 use crate::types::Type;
 
 /// Sign-extends the value of type `ty` to 64 bits.
@@ -34,4 +34,17 @@ pub fn convert(op: ConvertOp, from: Type, to: Type, a: u64) -> u64 {
 #[inline(always)]
 pub fn effective_address(ty: Type, addr: u64, offset: i32) -> u64 {
     addr.wrapping_add(offset as i64 as u64) & ty.mask()
+}
+
+/// The value of type `ty` that a load makes of its bytes, which are `raw` as a number in little endian.
+#[inline(always)]
+pub fn loaded(ty: Type, access: Access, raw: u64) -> u64 {
+    let value = in_order(access, raw);
+    if access.signed { convert(ConvertOp::Sext, access.ty(), ty, value) } else { value }
+}
+
+/// The number in the access's byte order as one in little endian, and the other way about.
+#[inline(always)]
+pub fn in_order(access: Access, value: u64) -> u64 {
+    if access.big_endian { unary(UnaryOp::Bswap, access.ty(), value) } else { value }
 }
