@@ -158,7 +158,7 @@ fn starts(region: &Region, options: &CompileOptions) -> Vec<bool> {
     starts
 }
 
-fn jumps_with_effect(block: &Block) -> bool {
+pub(crate) fn jumps_with_effect(block: &Block) -> bool {
     let last = block.marks.last().map_or(0, |m| m.first as usize);
     let goes_on = matches!(block.term, Terminator::Jump { target, .. } if target == block.end());
     !goes_on && block.insts[last..].iter().any(has_effect)

@@ -90,7 +90,7 @@ impl Region {
             _ => None,
         };
         match block.term {
-            Terminator::Branch { cond, taken, next } => {
+            Terminator::Branch { cond, taken, next } if taken != next => {
                 let target = if constant(cond)? == 0 { next } else { taken };
                 Some(Terminator::Jump { target, kind: JumpKind::Plain })
             }

@@ -21,6 +21,7 @@ mod compile;
 mod context;
 mod enter;
 mod halves;
+mod hammock;
 mod hart;
 mod helpers;
 mod knowledge;

@@ -2,6 +2,7 @@
 //! of guest instructions, not by pages.
 
 use crate::halves::Halves;
+use crate::hammock;
 use crate::lower::control::MAX_COMPARES;
 use crate::quiet::QuietSlots;
 use crate::switch;
@@ -108,6 +109,8 @@ pub struct RegionBlock {
     pub known_targets: Vec<usize>,
     /// Where a computed jump is likely to go for each index of the guest's table by which it goes (`switch.rs`).
     pub(crate) table: Arc<[u64]>,
+    /// Guest instructions at its end that have run only if its branch, of which both ways are one, is not taken (`hammock.rs`).
+    pub(crate) skips: u32,
     /// Blocks of the region that may come before, without repetition.
     pub predecessors: Vec<usize>,
     /// Where back edges to it come from. Every cycle of the region has a block with such.
@@ -125,11 +128,19 @@ impl RegionBlock {
             successors: vec![],
             known_targets: vec![],
             table: Arc::default(),
+            skips: 0,
             predecessors: vec![],
             latches: vec![],
             unrolled: None,
             before: None,
         }
+    }
+
+    /// Address and number of guest instructions of each block that it is made of.
+    pub fn parts(&self) -> impl Iterator<Item = (u64, usize)> {
+        let (marks, skips) = (&self.block.marks, self.skips as usize);
+        let (own, over) = marks.split_at(marks.len() - skips);
+        [own, over].into_iter().filter_map(|marks| Some((marks.first()?.pc, marks.len())))
     }
 
     /// Is it the target of a back edge?
@@ -143,6 +154,7 @@ impl Region {
     pub fn discover(entry: BlockKey, budget: usize, source: &mut dyn BlockSource) -> Option<Region> {
         let Found { blocks: mut found, indirect, tables } = collect(entry, budget, source)?;
         split_overlaps(entry.mode, &mut found, source);
+        let skips = hammock::join(&mut found, indirect.values().flatten().copied().chain([entry.pc]));
         let blocks: Vec<Arc<Block>> = found.into_values().map(with_combined_accesses).collect();
         let index: FxHashMap<u64, usize> = blocks.iter().enumerate().map(|(i, b)| (b.key.pc, i)).collect();
         let mut region = Region {
@@ -157,6 +169,7 @@ impl Region {
         region.find_known_targets(&indirect);
         for rb in &mut region.blocks {
             rb.table = tables.get(&rb.block.last_pc()).cloned().unwrap_or_default();
+            rb.skips = skips.get(&rb.block.key.pc).copied().unwrap_or(0);
         }
         region.find_successors();
         region.link_back();

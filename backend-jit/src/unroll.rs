@@ -96,6 +96,7 @@ impl Region {
                 known_targets: rb.known_targets.iter().map(goes_to).collect(),
                 unrolled: Some(body[0]),
                 before: rb.before.clone(),
+                skips: rb.skips,
                 ..RegionBlock::new(Arc::clone(&rb.block))
             }));
         }

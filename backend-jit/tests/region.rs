@@ -182,3 +182,58 @@ fn a_register_that_the_block_writes_tells_of_no_table() {
     let code = BY_TABLE.replace("  jump", "  set slot5, v5\n  jump");
     assert_eq!(targets_by_table(&code, 8, &[0xa0]), [&SEEN[..], &[0xa0]].concat());
 }
+
+/// A region whose block at 0x10 branches on slot5 over the instruction at 0x14, which does this.
+fn branch_over(what: &str, entry: u64, behind: &str) -> Region {
+    branch_after("", what, entry, behind)
+}
+
+/// The same with a delay slot.
+fn branch_after(slot: &str, what: &str, entry: u64, behind: &str) -> Region {
+    let parse = |text: &str| Arc::new(parse(text, Names::default()).expect("a block"));
+    let blocks = vec![
+        parse(&format!(
+            "block 0x10 mode 0x0\ninsn 0x10 len 4\n  v0 = get.i64 slot5\n  v1 = const.i64 9\n  v2 = icmp.lts.i64 v0, v1\n\
+             {slot}  branch v2, 0x18, 0x14\n"
+        )),
+        parse(&format!("block 0x14 mode 0x0\ninsn 0x14 len 4\n{what}  jump 0x18\n")),
+        block(0x18, behind),
+    ];
+    let mut source = Source { blocks, ..Source::default() };
+    Region::discover(BlockKey { pc: entry, mode: 0 }, 100, &mut source).expect("a region")
+}
+
+#[test]
+fn a_branch_over_what_depends_on_data_becomes_a_selection() {
+    let addresses = |what| {
+        let region = branch_over(what, 0x10, "syscall next 0x1c");
+        region.blocks.iter().map(|rb| rb.block.key.pc).collect::<Vec<_>>()
+    };
+    let joined = [0x10, 0x18];
+    assert_eq!(addresses("  v0 = const.i64 9\n  set slot5, v0\n"), joined, "a bound for what is compared");
+    assert_eq!(addresses("  v0 = get.i64 slot5\n  set slot6, v0\n"), joined, "a copy of it");
+    assert_eq!(addresses("  v0 = get.i64 slot6\n  v1 = add.i64 v0, v0\n  set slot6, v1\n"), joined, "a sum");
+    let apart = [0x10, 0x14, 0x18];
+    assert_eq!(addresses("  v0 = const.i64 9\n  set slot6, v0\n"), apart, "mostly foreseen");
+    assert_eq!(addresses("  v0 = get.i64 slot5\n  v1 = load.i64.u8 v0\n  set slot5, v1\n"), apart, "may fault");
+    assert_eq!(addresses("  v0 = get.i64 slot5\n  v1 = divs.i64 v0, v0\n  set slot5, v1\n"), apart, "takes long");
+}
+
+#[test]
+fn what_a_branch_goes_over_stays_a_block_where_others_lead_to() {
+    let what = "  v0 = const.i64 9\n  set slot5, v0\n";
+    let parts = |region: Region| region.blocks.iter().flat_map(|rb| rb.parts()).collect::<Vec<_>>();
+    assert_eq!(parts(branch_over(what, 0x10, "call 0x10 ret 0x1c")), [(0x10, 1), (0x14, 1), (0x18, 1)]);
+    let twice = [(0x10, 1), (0x14, 1), (0x14, 1), (0x18, 1)];
+    assert_eq!(parts(branch_over(what, 0x10, "call 0x14 ret 0x1c")), twice);
+    assert_eq!(parts(branch_over(what, 0x14, "call 0x10 ret 0x1c")), twice);
+}
+
+/// Where it goes on after an effect that must not be repeated is known only there.
+#[test]
+fn a_branch_with_a_store_in_its_slot_stays() {
+    let blocks =
+        |slot| branch_after(slot, "  v0 = const.i64 9\n  set slot5, v0\n", 0x10, "syscall next 0x1c").blocks.len();
+    assert_eq!(blocks("insn 0x10 len 4\n  set slot6, v0\n"), 2);
+    assert_eq!(blocks("insn 0x10 len 4\n  store.u8 v0, v1\n"), 3);
+}

@@ -31,12 +31,20 @@ pub fn addi(rd: u32, rs1: u32, imm: i64) -> u32 {
     IMM_I.put(0x13 | rd << 7 | rs1 << 15, imm)
 }
 
+pub fn addiw(rd: u32, rs1: u32, imm: i64) -> u32 {
+    addi(rd, rs1, imm) | 0x8
+}
+
 pub fn andi(rd: u32, rs1: u32, imm: i64) -> u32 {
     IMM_I.put(0x7013 | rd << 7 | rs1 << 15, imm)
 }
 
 pub fn add(rd: u32, rs1: u32, rs2: u32) -> u32 {
     0x33 | rd << 7 | rs1 << 15 | rs2 << 20
+}
+
+pub fn sub(rd: u32, rs1: u32, rs2: u32) -> u32 {
+    add(rd, rs1, rs2) | 1 << 30
 }
 
 pub fn xor(rd: u32, rs1: u32, rs2: u32) -> u32 {

@@ -3,6 +3,7 @@
 //! A program is a list of steps with labels, so that some can be taken out of a failing one. It always ends: whatever may
 //! jump backwards is guarded, in the same step, by a counter that nothing else writes, and jumps go to steps only.
 
+use super::asm::{add, addi, addiw, sub, xor};
 use super::bytewise;
 use super::random::Random;
 use super::state::registers;
@@ -300,6 +301,9 @@ impl Maker<'_> {
             let words = bytewise::sequence(self.random, &POINTERS, self.guest.config().xlen);
             return words.into_iter().for_each(|word| self.push(Item::Word(word)));
         }
+        if self.random.below(40) == 0 {
+            return self.branch_over();
+        }
         let from_base = self.wanted.is_empty() || self.random.chance(25);
         let def = self.random.pick(if from_base { &self.base } else { &self.wanted });
         if RARE.contains(&def.name) && (!self.random.chance(8) || self.tame && !def.name.starts_with("fence")) {
@@ -396,6 +400,29 @@ impl Maker<'_> {
         self.push(Item::Word(0xfff0_0013 | COUNTER << 15 | COUNTER << 7));
         let bge_zero = 0x5063 | COUNTER << 20;
         self.push(Item::Jump { word: bge_zero, field: IMM_B, back: 0, to: END, skew: 0 });
+    }
+
+    /// A branch over an instruction or two that mostly have to do with what it compares.
+    fn branch_over(&mut self) {
+        let free: Vec<u32> = (6..26).filter(|r| !POINTERS.contains(r)).collect();
+        let [a, b, c] = [(); 3].map(|()| self.random.pick(&free));
+        let compared = self.random.pick(&[0, b]);
+        let condition = self.random.pick(&[0, 1, 4, 5, 6, 7]);
+        let word = 0x63 | condition << 12 | a << 15 | compared << 20;
+        self.push(Item::Jump { word, field: IMM_B, back: 0, to: self.next + 1, skew: 0 });
+        for _ in 0..self.random.pick(&[1, 1, 2]) {
+            let (rd, rs) = (self.random.pick(&[a, b, c]), self.random.pick(&[a, b, c]));
+            let small = self.random.below(64) as i64 - 32;
+            let word = match self.random.below(6) {
+                0 => addi(rd, 0, small),
+                1 => addi(rd, rs, small),
+                2 => add(rd, 0, rs),
+                3 => sub(rd, 0, rs),
+                4 if self.guest.config().xlen == 64 => addiw(rd, rs, small),
+                _ => xor(rd, rd, rs),
+            };
+            self.push(Item::Word(word));
+        }
     }
 
     /// A branch or jump to a label.

@@ -70,6 +70,10 @@ impl Lower<'_> {
         let rb = &region.blocks[index];
         match rb.block.term {
             Terminator::Jump { target, .. } => self.goto(target),
+            Terminator::Branch { cond, taken, next } if taken == next => {
+                self.uncount_if(cond, rb.skips);
+                self.goto(next);
+            }
             Terminator::Branch { cond, taken, next } => self.branch(cond, taken, next),
             Terminator::Indirect { target, .. } => self.indirect(target, rb),
             Terminator::Syscall { next } => {
@@ -426,10 +430,24 @@ impl Lower<'_> {
         }
     }
 
+    /// Takes back the count of instructions that have not run if the condition holds.
+    fn uncount_if(&mut self, cond: Value, insns: u32) {
+        if self.options.count_insns && insns > 0 {
+            let (cond, zero) = (self.value(cond), self.b.ins().iconst(types::I64, 0));
+            let n = self.b.ins().iconst(types::I64, i64::from(insns));
+            let n = self.b.ins().select(cond, n, zero);
+            self.uncount_by(n);
+        }
+    }
+
     /// Takes back the count of instructions that did not run.
     fn uncount(&mut self, insns: u32) {
-        let counted = self.load_ctx(types::I64, offset::INSN_COUNT);
         let n = self.b.ins().iconst(types::I64, i64::from(insns));
+        self.uncount_by(n);
+    }
+
+    fn uncount_by(&mut self, n: ClifValue) {
+        let counted = self.load_ctx(types::I64, offset::INSN_COUNT);
         let right = self.b.ins().isub(counted, n);
         self.store_ctx(right, offset::INSN_COUNT);
     }

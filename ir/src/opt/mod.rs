@@ -355,7 +355,8 @@ impl Rewriter {
             Terminator::Branch { cond, taken, next } => {
                 let cond = self.map[cond.index()];
                 match (self.constant(cond), self.negated_bool(cond)) {
-                    (None, Some(cond)) => Terminator::Branch { cond, taken: next, next: taken },
+                    // Where both ways are one it may still matter to whoever made it which was gone.
+                    (None, Some(cond)) if taken != next => Terminator::Branch { cond, taken: next, next: taken },
                     _ => Terminator::Branch { cond, taken, next },
                 }
             }

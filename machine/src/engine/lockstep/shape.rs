@@ -26,7 +26,7 @@ impl RegionShape {
         let mut shape = RegionShape::default();
         for rb in &region.blocks {
             let block = &rb.block;
-            shape.blocks.push((block.key.pc, block.marks.len()));
+            shape.blocks.extend(rb.parts().filter(|(pc, _)| *pc == block.key.pc || region.at(*pc).is_none()));
             if let Terminator::Indirect { kind: IndirectKind::Jump | IndirectKind::Call { .. }, .. } = block.term
                 && !rb.known_targets.is_empty()
             {
