@@ -258,6 +258,10 @@ pub fn run_window(guest: &dyn Guest, cpu: &mut CpuState, env: &mut UserEnv, most
     let end = cpu.insn_count + most.min(WINDOW_INSNS);
     let mut begun = false;
     let exit = loop {
+        // What there is nothing left for is not fetched.
+        if cpu.insn_count == end {
+            break Exit::Next;
+        }
         let block = match guest.translate(BlockKey { pc: cpu.pc, mode: cpu.mode }, env, 1) {
             Ok(block) => block,
             Err(fault) => break Exit::Fault(fault),
