@@ -20,7 +20,8 @@ const MAX_STEPS: usize = 16;
 /// By a block's address: how many guest instructions at its end have run only if its branch, of which both ways are one, is not taken.
 pub(crate) type Skips = FxHashMap<u64, u32>;
 
-/// Joins each block that ends with such a branch to what that goes over; where `others` do not lead to, either, is no block any more then.
+/// Joins each block that ends with such a branch to what that goes over, which stays a block of its own if other blocks or `others` lead
+/// there.
 pub(crate) fn join(blocks: &mut BTreeMap<u64, Arc<Block>>, others: impl Iterator<Item = u64>) -> Skips {
     let mut skips = Skips::default();
     let mut ways_to: FxHashMap<u64, u32> = FxHashMap::default();
